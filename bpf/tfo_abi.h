@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * The only header that the BPF programs and user space share: limits, keys, VIPs, reasons,
+ * counters. Every map's value type stands here. A change of layout raises TFO_ABI_VERSION;
+ * reason ids are append-only, so that counters survive an upgrade.
+ */
+#ifndef TFO_ABI_H
+#define TFO_ABI_H
+
+#include <linux/types.h>
+
+#ifdef __cplusplus
+#define TFO_STATIC_ASSERT static_assert
+#else
+#define TFO_STATIC_ASSERT _Static_assert
+#endif
+
+#ifndef TFO_ABI_VERSION
+#define TFO_ABI_VERSION 1
+#endif
+
+#define TFO_MAX_POOLS 256 /* key pools of one node */
+#define TFO_MAX_GENERATIONS 16 /* keys of one pool that the validator tries */
+#define TFO_NAME_LEN 64 /* VIP name with its terminating NUL */
+#define TFO_COOKIE_LEN 8 /* the cookie that Linux mints; RFC 7413 section 4.1.1 allows 4..16 */
+
+/*
+ * X(id, NAME, label, sentence): one reason per packet. Precedence is the order of the stages:
+ * not_tcp, fragment, truncated, other, syn_ack, not_vip, then what a SYN to a VIP is.
+ */
+#define TFO_REASONS(X)                                                                             \
+	X(0, NOT_TCP, "not_tcp", "Not TCP, or malformed IP")                                       \
+	X(1, FRAGMENT, "fragment", "A TCP fragment other than the first")                          \
+	X(2, TRUNCATED, "truncated", "A TCP header that is not whole in its packet")               \
+	X(3, OTHER, "other", "TCP that is neither a SYN nor a SYN-ACK, or a SYN with FIN or RST")  \
+	X(4, SYN_ACK, "syn_ack", "A SYN-ACK")                                                      \
+	X(5, NOT_VIP, "not_vip", "A SYN to an address and port that is no VIP")                    \
+	X(6, PLAIN, "plain", "A SYN with neither Fast Open option nor data")                       \
+	X(7, DATA_NO_OPTION, "data_no_option", "A SYN with data and no Fast Open option")          \
+	X(8, REQUEST, "request", "A SYN that asks for a cookie")                                   \
+	X(9, COOKIE_CURRENT, "cookie_current", "A cookie under the current key")                   \
+	X(10, COOKIE_STAGED, "cookie_staged", "A cookie under the staged (next) key")              \
+	X(11, COOKIE_PREVIOUS, "cookie_previous", "A cookie under the previous key")               \
+	X(12, COOKIE_RETIRED, "cookie_retired", "A cookie under a retired, still accepted key")    \
+	X(13, COOKIE_REVOKED, "cookie_revoked", "A cookie under a revoked key")                    \
+	X(14, COOKIE_INVALID, "cookie_invalid", "An 8-byte cookie that no key of the pool made")   \
+	X(15, COOKIE_LENGTH, "cookie_length", "A cookie of a legal length other than 8 bytes")     \
+	X(16, OPTION_IGNORED, "option_ignored", "A Fast Open option that the kernel ignores")      \
+	X(17, NO_KEY, "no_key", "A cookie, and no unexpired key in the pool to check it with")     \
+	X(18, INTERNAL_ERROR, "internal_error", "Passed unclassified: a map or header was missing")
+
+enum tfo_reason {
+#define TFO_REASON_ENUM(id, name, label, sentence) TFO_##name = id,
+	TFO_REASONS(TFO_REASON_ENUM)
+#undef TFO_REASON_ENUM
+	TFO_REASON_COUNT
+};
+
+/* Kind of the last Fast Open option seen in a SYN, whatever its length. */
+enum tfo_option_kind {
+	TFO_OPTION_NONE = 0,
+	TFO_OPTION_34 = 1, /* RFC 7413 section 4.1.1 */
+	TFO_OPTION_254 = 2, /* experimental, magic 0xF989 */
+	TFO_OPTION_KINDS
+};
+
+enum tfo_action { TFO_PASS = 0, TFO_RENEW = 1, TFO_DEMOTE = 2, TFO_DROP = 3, TFO_ACTION_COUNT };
+
+/*
+ * Counters of one slot, per CPU. Slot 0 is the node's (packets that belong to no VIP), every VIP
+ * has its own. `pass` is not counted by the program: it is the sum of the reasons less the
+ * other actions. cell[] stays last: new reasons lengthen the struct and move nothing.
+ */
+struct tfo_counters {
+	__u64 action[TFO_ACTION_COUNT]; /* what was done */
+	__u64 would[TFO_ACTION_COUNT]; /* what enforce would have done */
+	__u64 cell[TFO_REASON_COUNT][TFO_OPTION_KINDS][2]; /* [reason][option][data in the SYN] */
+};
+
+#define TFO_NODE_SLOT 0
+
+/* Place of a generation in the servers' two key slots. */
+enum tfo_place {
+	TFO_PLACE_CURRENT = 0, /* the servers' primary: mints and validates */
+	TFO_PLACE_PREVIOUS = 1, /* older than current, in the servers' backup slot */
+	TFO_PLACE_STAGED = 2, /* newer than current, in the servers' backup slot or about to be */
+	TFO_PLACE_RETIRED = 3, /* in no server's slots, still accepted here */
+	TFO_PLACE_REVOKED = 4, /* recognised, never accepted */
+};
+
+/*
+ * One key as SipHash reads it: k0 = little-endian bytes 0..7, k1 = bytes 8..15 of the key
+ * (net/ipv4/tcp_fastopen.c). not_after_ns: boot time; the generation is passed over once the
+ * clock of struct tfo_control is later.
+ */
+struct tfo_generation {
+	__u64 k0;
+	__u64 k1;
+	__u64 not_after_ns;
+	__u32 place; /* enum tfo_place */
+	__u32 pad;
+};
+
+/* The keys of a pool in the order they are tried: current, previous, staged, retired (newest first), revoked. */
+struct tfo_ring {
+	__u32 count; /* 0..TFO_MAX_GENERATIONS */
+	__u32 pad[3];
+	struct tfo_generation generation[TFO_MAX_GENERATIONS];
+};
+
+enum tfo_vip_mode { TFO_OBSERVE = 0, TFO_CANARY = 1, TFO_ENFORCE = 2 };
+
+#define TFO_VIP_USED 1
+
+/*
+ * One row of the VIP table: (address, port) or, with port 0, (address, any port). IPv4 addresses
+ * are IPv4-mapped (::ffff:a.b.c.d, RFC 4291 section 2.5.5.2). Bytes and port in network order.
+ */
+struct tfo_vip {
+	__u8 address[16];
+	__be16 port;
+	__u16 slot; /* index into the counters, never TFO_NODE_SLOT */
+	__u16 pool; /* below TFO_MAX_POOLS */
+	__u8 mode; /* enum tfo_vip_mode */
+	__u8 flags; /* TFO_VIP_USED */
+	__u64 reserved;
+};
+
+/*
+ * What user space switches while packets flow; all loads of a node share it. A packet reads a
+ * side once: 0 or 1 says which half of the table (or ring pair) is live, the other one may be
+ * written only after an RCU grace period has passed since the flip.
+ */
+struct tfo_control {
+	__u64 now_ns; /* the one clock: boot time (CLOCK_BOOTTIME), coarse; in replay the capture's */
+	__u64 hash_seed[2]; /* of the VIP table, new at every first load */
+	__u32 vip_mask; /* rows of one side of the VIP table - 1 */
+	__u32 vip_side;
+	__u32 pad[8];
+	__u32 pool_side[TFO_MAX_POOLS];
+};
+
+/* Written once per set of maps, read by whoever adopts it. */
+struct tfo_meta {
+	__u32 abi; /* TFO_ABI_VERSION of the writer */
+	__u32 reasons; /* TFO_REASON_COUNT of the writer */
+	__u32 slots; /* entries of the counters map, slot 0 included */
+	__u32 counters_size; /* sizeof(struct tfo_counters) of the writer */
+	char build[TFO_NAME_LEN]; /* version of the writer */
+};
+
+/* Who owns a counter slot: kept across reload, restart and upgrade. Empty: free. */
+struct tfo_slot_name {
+	char name[TFO_NAME_LEN];
+};
+
+#define TFO_DECAP_IPIP 1 /* IPv4 or IPv6 in IPv4 or IPv6 (protocols 4 and 41) */
+#define TFO_DECAP_GUE 2 /* Generic UDP Encapsulation, variants 0 and 1 */
+
+/* Fixed for one load of the program: read-only data, dead branches are removed by the verifier. */
+struct tfo_load_config {
+	__u32 ifindex; /* of the interface it is loaded for; 0 in tests */
+	__u8 l3_device; /* frames start with the IP header (tun), not with Ethernet */
+	__u8 decap; /* TFO_DECAP_* that are looked into, one level */
+	__u8 count_other; /* count TFO_OTHER too (replay); live it is not worth its nanosecond */
+	__u8 pad;
+	__be16 gue_port; /* UDP destination port of GUE, network order */
+	__u16 pad2;
+};
+
+TFO_STATIC_ASSERT(sizeof(struct tfo_generation) == 32, "two generations fill a cache line");
+TFO_STATIC_ASSERT(sizeof(struct tfo_vip) == 32, "two VIP rows fill a cache line");
+TFO_STATIC_ASSERT(sizeof(struct tfo_ring) == 16 + 32 * TFO_MAX_GENERATIONS, "no padding");
+
+#endif /* TFO_ABI_H */
