@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <vector>
+
+namespace tfo {
+
+/// Hard upper limits of a configuration; past them parse_config() reports an error.
+inline constexpr size_t kMaxInterfaces = 64;
+inline constexpr size_t kMaxVips = 16384;
+inline constexpr size_t kMaxVipAddresses = 256;  // of one VIP
+inline constexpr size_t kMaxVipPorts = 256;      // of one VIP
+inline constexpr size_t kMaxVipRows = 65536;     // sum over the VIPs of addresses x ports
+inline constexpr size_t kMaxNamespaces = 256;
+inline constexpr size_t kMaxConfigBytes = 16 * 1024 * 1024;
+inline constexpr unsigned kMaxAcceptGenerations =
+    13;  // 16 in a ring less current, previous, staged
+
+/// How an interface's XDP hook is taken. kAuto: native, else generic with a raised condition.
+enum class AttachMode { kAuto, kNative, kGeneric };
+
+struct InterfaceConfig {
+  std::string name;  // 1..15 characters, IFNAMSIZ less its NUL
+  AttachMode mode = AttachMode::kAuto;
+  uint8_t decap = 0;         // TFO_DECAP_* of bpf/tfo_abi.h
+  uint16_t gue_port = 6080;  // UDP destination port of GUE, host order
+};
+
+/// A pool of keys: one ring, shared by any number of VIPs and namespaces.
+struct PoolConfig {
+  std::string name;
+  std::string file;                      // absolute path of the keyring (store "file")
+  std::chrono::seconds interval{86400};  // between rotations; 0 = by command only
+  unsigned accept_generations = 4;       // retired keys accepted besides current, previous, staged
+  std::chrono::seconds not_after{0};     // life of a key, measured from its creation; 0 = no end
+};
+
+/// An IPv6 address, or IPv4 in its mapped form ::ffff:a.b.c.d; network order.
+using ConfigAddress = std::array<uint8_t, 16>;
+
+struct VipConfig {
+  std::string name;                      // at most TFO_NAME_LEN - 1 characters
+  std::vector<ConfigAddress> addresses;  // at least one
+  std::vector<uint16_t> ports;           // host order; empty = any port
+  std::string pool;                      // name of an entry of Config::pools
+};
+
+struct NamespaceConfig {
+  std::string pool;
+  std::string netns;  // absolute path of a namespace file, e.g. /run/netns/web; empty = our own
+};
+
+/// The server role: the kernel's own Fast Open keys of these namespaces.
+struct ServerConfig {
+  std::vector<NamespaceConfig> namespaces;
+  bool manage_sysctl = true;             // false: only read counters, write nothing
+  std::chrono::seconds enable_delay{0};  // after boot, before tcp_fastopen's server bit is set
+};
+
+struct HttpConfig {
+  std::string host = "127.0.0.1";
+  uint16_t port = 9413;  // 0 = any free one, shown by `tfoctl status`
+};
+
+/// A whole, valid configuration: every name resolves, nothing is double.
+struct Config {
+  std::string instance = "default";
+  std::vector<InterfaceConfig> interfaces;  // balancer role; may be empty
+  std::vector<PoolConfig> pools;            // sorted by name
+  std::vector<VipConfig> vips;
+  std::optional<ServerConfig> server;  // absent: no server role
+  std::optional<HttpConfig> http = HttpConfig{};
+  std::string socket = "/run/tfoguard/tfod.sock";
+  std::string state_directory = "/var/lib/tfoguard";
+  std::string bpffs = "/sys/fs/bpf";
+  std::string log_level = "info";
+
+  /// `<bpffs>/tfoguard/<instance>`: where maps and links are pinned.
+  std::string pin_directory() const;
+  const PoolConfig* pool(std::string_view name) const;
+};
+
+/// One thing wrong with a configuration.
+struct ConfigError {
+  std::string where;  // JSON path ("vips[0].ports[1]"), or "FILE:LINE:COLUMN", or the file
+  std::string wrong;  // what is wrong with it
+  std::string right;  // what would be right; may be empty
+
+  /// "where: wrong; right"
+  std::string text() const;
+  bool operator==(const ConfigError&) const = default;
+};
+
+/// A configuration, or everything that is wrong with it, in the order of the document.
+using ConfigResult = tl::expected<Config, std::vector<ConfigError>>;
+
+/// Reads JSON with // and /* */ comments. `file` is only the name used in messages.
+ConfigResult parse_config(std::string_view text, const std::string& file);
+
+/// parse_config() of a file's content.
+ConfigResult load_config(const std::string& file);
+
+/// A duration as configurations write it: "24h", "90s", "1h30m", "2d", "0". Nothing else.
+std::optional<std::chrono::seconds> parse_duration(std::string_view text);
+
+/// The shortest such text: 5400 s is "1h30m", 0 is "0".
+std::string duration_text(std::chrono::seconds duration);
+
+/// Text of an address: dotted quad for IPv4-mapped ones, RFC 5952 for the rest.
+std::string address_text(const ConfigAddress& address);
+
+}  // namespace tfo
