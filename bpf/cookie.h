@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * Pure core: the Fast Open cookie as Linux mints it (__tcp_fastopen_cookie_gen_cipher in
+ * net/ipv4/tcp_fastopen.c): SipHash-2-4 over source || destination address as on the wire, no
+ * ports, no padding; the result stored little-endian. On a little-endian host every value below
+ * is a plain load, nothing is swapped.
+ */
+#ifndef TFO_COOKIE_H
+#define TFO_COOKIE_H
+
+#include "siphash.h"
+
+/* The addresses of a SYN: one word of 8 bytes for IPv4, four for IPv6. */
+struct tfo_flow {
+	__u64 word[4];
+	__u8 family; /* 4 or 6 */
+};
+
+/*
+ * Reads the addresses of a parsed packet. Returns 0 if its IP header is not whole, which
+ * tfo_parse rules out; the verifier wants to see it.
+ */
+tfo_inline int tfo_load_flow(const struct tfo_frame *frame, const struct tfo_packet *p,
+			     struct tfo_flow *flow)
+{
+	const __u8 *ip;
+
+	flow->family = p->family;
+	if (p->family == 4) {
+		ip = tfo_at(frame, p->ip, 20);
+		if (!ip)
+			return 0;
+		flow->word[0] = tfo_load64(ip + 12);
+		return 1;
+	}
+	ip = tfo_at(frame, p->ip, 40);
+	if (!ip)
+		return 0;
+	flow->word[0] = tfo_load64(ip + 8);
+	flow->word[1] = tfo_load64(ip + 16);
+	flow->word[2] = tfo_load64(ip + 24);
+	flow->word[3] = tfo_load64(ip + 32);
+	return 1;
+}
+
+/* The cookie that a kernel holding this key mints for this flow. */
+tfo_inline __u64 tfo_make_cookie(__u64 k0, __u64 k1, const struct tfo_flow *flow)
+{
+	return flow->family == 4 ? tfo_siphash_8(k0, k1, flow->word[0]) :
+				   tfo_siphash_32(k0, k1, flow->word);
+}
+
+/* The reason that a match under a key in this place gives. */
+tfo_inline int tfo_place_reason(__u32 place)
+{
+	switch (place) {
+	case TFO_PLACE_CURRENT:
+		return TFO_COOKIE_CURRENT;
+	case TFO_PLACE_PREVIOUS:
+		return TFO_COOKIE_PREVIOUS;
+	case TFO_PLACE_STAGED:
+		return TFO_COOKIE_STAGED;
+	case TFO_PLACE_RETIRED:
+		return TFO_COOKIE_RETIRED;
+	}
+	return TFO_COOKIE_REVOKED;
+}
+
+/*
+ * The first key of the ring that made this cookie; keys past their not_after are passed over. A
+ * key is hashed only after the one before it missed. The compare is one 64-bit word, so its time
+ * says nothing about the cookie.
+ */
+tfo_inline int tfo_match_cookie(const struct tfo_ring *ring, __u64 now_ns,
+				const struct tfo_flow *flow, __u64 cookie)
+{
+	int tried = 0;
+	__u32 i;
+
+	for (i = 0; i < TFO_MAX_GENERATIONS; i++) {
+		const struct tfo_generation *g = &ring->generation[i];
+
+		if (i >= ring->count)
+			break;
+		if (g->not_after_ns < now_ns)
+			continue;
+		if (tfo_make_cookie(g->k0, g->k1, flow) == cookie)
+			return tfo_place_reason(g->place);
+		tried = 1;
+	}
+	return tried ? TFO_COOKIE_INVALID : TFO_NO_KEY;
+}
+
+#endif /* TFO_COOKIE_H */

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * What every header of the pure core uses: loads from a frame and the packet description.
+ * The core calls no helper and touches no map, so it compiles for BPF and for the host alike.
+ */
+#ifndef TFO_CORE_H
+#define TFO_CORE_H
+
+#include "tfo_abi.h"
+
+#define tfo_inline static inline __attribute__((always_inline))
+
+/* A stage returns a reason (>= 0), or this: not decided yet. */
+#define TFO_GO_ON (-1)
+
+/* The part of a frame that lies in one piece: [data, end). */
+struct tfo_frame {
+	const __u8 *data;
+	const __u8 *end;
+};
+
+/*
+ * What the stages learn about a packet. Offsets are bytes from the start of the frame. Fields
+ * are valid once the stage that sets them went on.
+ */
+struct tfo_packet {
+	__u32 need; /* parse: the frame must hold this many bytes, or its IP length lies */
+	__u32 ip_end; /* parse: where the (inner) IP packet ends; beyond it lies padding */
+	__u32 ip; /* parse: the (inner) IP header */
+	__u32 tcp; /* parse: the TCP header */
+	__u32 header_len; /* parse: of the TCP header, 20..60 */
+	__u32 option; /* tcpopt: the effective Fast Open option, 0 if there is none */
+	__u8 family; /* parse: 4 or 6 */
+	__u8 first_fragment; /* parse: more fragments follow */
+	__u8 data; /* parse: 1 if the segment carries data */
+	__u8 option_seen; /* tcpopt: enum tfo_option_kind of the last one seen */
+	__u8 cookie_len; /* tcpopt: bytes of cookie in the effective option */
+	__u8 verdict; /* policy: enum tfo_action, what is done */
+	__u8 would; /* policy: enum tfo_action, what enforce would do */
+	__u8 pad;
+	__u32 slot; /* vip: counter slot; TFO_NODE_SLOT before */
+};
+
+/*
+ * Loads of any alignment, in the frame's byte order. clang's BPF target would turn a memcpy of
+ * unknown alignment into single bytes, so there the load is made directly.
+ */
+#ifdef __bpf__
+tfo_inline __u16 tfo_load16(const __u8 *p)
+{
+	return *(const __u16 *)p;
+}
+tfo_inline __u32 tfo_load32(const __u8 *p)
+{
+	return *(const __u32 *)p;
+}
+tfo_inline __u64 tfo_load64(const __u8 *p)
+{
+	return *(const __u64 *)p;
+}
+#else
+tfo_inline __u16 tfo_load16(const __u8 *p)
+{
+	__u16 v;
+	__builtin_memcpy(&v, p, sizeof(v));
+	return v;
+}
+tfo_inline __u32 tfo_load32(const __u8 *p)
+{
+	__u32 v;
+	__builtin_memcpy(&v, p, sizeof(v));
+	return v;
+}
+tfo_inline __u64 tfo_load64(const __u8 *p)
+{
+	__u64 v;
+	__builtin_memcpy(&v, p, sizeof(v));
+	return v;
+}
+#endif
+
+/* 16 bits between network and host order, either way. */
+tfo_inline __u16 tfo_be16(__u16 v)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return __builtin_bswap16(v);
+#else
+	return v;
+#endif
+}
+
+/* `count` bytes at `offset`, or NULL where the frame (or its linear part) has fewer. */
+tfo_inline const __u8 *tfo_at(const struct tfo_frame *frame, __u32 offset, __u32 count)
+{
+	const __u8 *at = frame->data + offset;
+
+	return at + count > frame->end ? 0 : at;
+}
+
+#endif /* TFO_CORE_H */

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * Every map, once. All loads of a node share them: the loader creates them with the first load,
+ * pins them, and hands them to the other loads. Sizes marked "loader" are set before the load;
+ * from then on memory is fixed.
+ */
+#ifndef TFO_MAPS_H
+#define TFO_MAPS_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include "tfo_abi.h"
+
+/* Fixed for one load. */
+const volatile struct tfo_load_config tfo_cfg SEC(".rodata");
+
+/* What user space switches while packets flow; its own section, so that it is a map of its own. */
+struct tfo_control tfo_ctl SEC(".data.ctl");
+
+/* Two-choice table of the VIPs: 2 sides of (tfo_ctl.vip_mask + 1) rows (loader). */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * 16384);
+	__type(key, __u32);
+	__type(value, struct tfo_vip);
+} vips SEC(".maps");
+
+/* Keys: ring of pool P, side S at P * 2 + S. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * TFO_MAX_POOLS);
+	__type(key, __u32);
+	__type(value, struct tfo_ring);
+} rings SEC(".maps");
+
+/* Counters by slot (loader). */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct tfo_counters);
+} stats SEC(".maps");
+
+/* The timer that keeps tfo_ctl.now_ns; see clock.h. */
+struct tfo_clock {
+	struct bpf_timer timer;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tfo_clock);
+} clock SEC(".maps");
+
+/* The rest is kept here for user space, the programs do not read it. */
+
+/* Totals taken over from an older set of maps, by slot (loader): a counter is base + all CPUs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct tfo_counters);
+} stats_base SEC(".maps");
+
+/* Whose slot is it (loader)? */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct tfo_slot_name);
+} slot_names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tfo_meta);
+} meta SEC(".maps");
+
+#endif /* TFO_MAPS_H */

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * Pure core: from the first byte of a frame to its TCP header.
+ *
+ * Ethernet with up to two tags (802.1Q, 802.1ad) or none at all (tun) -> IPv4 with options or
+ * IPv6 with extension headers -> where the interface asks for it one level of encapsulation ->
+ * TCP. The packet ends where the IP length says (ip_rcv_core, ip6_rcv_core trim the rest), so
+ * neither options nor data are ever read from Ethernet padding.
+ */
+#ifndef TFO_PARSE_H
+#define TFO_PARSE_H
+
+#include "core.h"
+
+#define TFO_ETH_LEN 14
+#define TFO_VLAN_LEN 4
+#define TFO_ETH_IPV4 0x0800
+#define TFO_ETH_IPV6 0x86dd
+#define TFO_ETH_8021Q 0x8100
+#define TFO_ETH_8021AD 0x88a8
+
+#define TFO_IPPROTO_HOPOPTS 0
+#define TFO_IPPROTO_IPIP 4
+#define TFO_IPPROTO_TCP 6
+#define TFO_IPPROTO_UDP 17
+#define TFO_IPPROTO_IPV6 41
+#define TFO_IPPROTO_ROUTING 43
+#define TFO_IPPROTO_FRAGMENT 44
+#define TFO_IPPROTO_DSTOPTS 60
+
+/*
+ * RFC 8200 section 4.1 knows at most five extension headers before TCP. A longer chain than
+ * this is passed as not TCP.
+ */
+#define TFO_MAX_EXTENSIONS 8
+
+#define TFO_TCP_MIN 14 /* flags included: the least that says what a segment is */
+#define TFO_TCP_LEN 20
+#define TFO_TCP_FIN 0x01
+#define TFO_TCP_SYN 0x02
+#define TFO_TCP_RST 0x04
+#define TFO_TCP_ACK 0x10
+
+/* Where parsing stands between two layers. */
+struct tfo_layer {
+	__u32 offset; /* of the next header */
+	__u32 limit; /* the next header's packet may not reach beyond this offset */
+	__u16 next; /* ethertype or IP protocol of the next header */
+};
+
+/* The frame is shorter than it should be, or its headers are not in its linear part. */
+tfo_inline int tfo_too_short(struct tfo_packet *p, __u32 need)
+{
+	if (need > p->need)
+		p->need = need;
+	return TFO_INTERNAL_ERROR;
+}
+
+tfo_inline int tfo_is_vlan(__u16 ethertype)
+{
+	return ethertype == TFO_ETH_8021Q || ethertype == TFO_ETH_8021AD;
+}
+
+/* The ethertype that an IP version stands for, 0 if there is none. */
+tfo_inline __u16 tfo_version_ethertype(__u8 first_byte)
+{
+	if (first_byte >> 4 == 4)
+		return TFO_ETH_IPV4;
+	return first_byte >> 4 == 6 ? TFO_ETH_IPV6 : 0;
+}
+
+tfo_inline int tfo_parse_link(const struct tfo_frame *frame, int l3_device, struct tfo_packet *p,
+			      struct tfo_layer *layer)
+{
+	const __u8 *header = tfo_at(frame, 0, l3_device ? 1 : TFO_ETH_LEN);
+	__u32 offset = TFO_ETH_LEN;
+	int tags;
+
+	if (!header)
+		return TFO_NOT_TCP;
+	if (l3_device) {
+		layer->offset = 0;
+		layer->next = tfo_version_ethertype(header[0]);
+		return TFO_GO_ON;
+	}
+	layer->next = tfo_be16(tfo_load16(header + 12));
+	for (tags = 0; tags < 2 && tfo_is_vlan(layer->next); tags++) {
+		header = tfo_at(frame, offset, TFO_VLAN_LEN);
+		if (!header)
+			return tfo_too_short(p, offset + TFO_VLAN_LEN);
+		layer->next = tfo_be16(tfo_load16(header + 2));
+		offset += TFO_VLAN_LEN;
+	}
+	layer->offset = offset;
+	return TFO_GO_ON;
+}
+
+tfo_inline int tfo_is_decapsulated(__u8 decap, __u16 protocol)
+{
+	if (protocol == TFO_IPPROTO_IPIP || protocol == TFO_IPPROTO_IPV6)
+		return decap & TFO_DECAP_IPIP;
+	return protocol == TFO_IPPROTO_UDP && (decap & TFO_DECAP_GUE);
+}
+
+/* The packet [offset, end) must lie within its carrier, unless that goes on in other fragments. */
+tfo_inline int tfo_set_end(struct tfo_packet *p, struct tfo_layer *layer, __u32 end)
+{
+	if (end > layer->limit) {
+		if (!p->first_fragment)
+			return TFO_NOT_TCP;
+		end = layer->limit;
+	}
+	p->ip_end = end;
+	if (end > p->need)
+		p->need = end;
+	return TFO_GO_ON;
+}
+
+/* RFC 791 section 3.1; ip_rcv_core() drops what is refused here. */
+tfo_inline int tfo_parse_ipv4(const struct tfo_frame *frame, __u8 decap, struct tfo_packet *p,
+			      struct tfo_layer *layer)
+{
+	const __u8 *header = tfo_at(frame, layer->offset, 20);
+	__u32 header_len, total, fragment;
+
+	if (!header)
+		return tfo_too_short(p, layer->offset + 20);
+	header_len = (header[0] & 15) * 4;
+	total = tfo_be16(tfo_load16(header + 2));
+	if (header[0] >> 4 != 4 || header_len < 20 || total < header_len)
+		return TFO_NOT_TCP;
+	if (tfo_set_end(p, layer, layer->offset + total) >= 0)
+		return TFO_NOT_TCP;
+	layer->next = header[9];
+	fragment = tfo_be16(tfo_load16(header + 6));
+	if (fragment & 0x3fff) {
+		if (fragment & 0x1fff)
+			return layer->next == TFO_IPPROTO_TCP ||
+					       tfo_is_decapsulated(decap, layer->next) ?
+				       TFO_FRAGMENT :
+				       TFO_NOT_TCP;
+		p->first_fragment = 1;
+	}
+	p->ip = layer->offset;
+	p->family = 4;
+	layer->offset += header_len;
+	return TFO_GO_ON;
+}
+
+tfo_inline int tfo_is_extension(__u16 next)
+{
+	return next == TFO_IPPROTO_DSTOPTS || next == TFO_IPPROTO_ROUTING ||
+	       next == TFO_IPPROTO_FRAGMENT;
+}
+
+/* A fragment header: the first fragment goes on, of a later one only its protocol is known. */
+tfo_inline int tfo_parse_fragment(const __u8 *header, __u8 decap, struct tfo_packet *p)
+{
+	__u16 fragment = tfo_be16(tfo_load16(header + 2));
+
+	if (fragment >> 3)
+		return header[0] == TFO_IPPROTO_TCP || tfo_is_extension(header[0]) ||
+				       tfo_is_decapsulated(decap, header[0]) ?
+			       TFO_FRAGMENT :
+			       TFO_NOT_TCP;
+	if (fragment & 1)
+		p->first_fragment = 1;
+	return TFO_GO_ON;
+}
+
+/* One extension header (RFC 8200 section 4). */
+tfo_inline int tfo_parse_extension(const struct tfo_frame *frame, __u8 decap, struct tfo_packet *p,
+				   struct tfo_layer *layer)
+{
+	const __u8 *header = tfo_at(frame, layer->offset, 8);
+	__u32 len = 8;
+
+	if (layer->offset + 8 > p->ip_end)
+		return TFO_NOT_TCP;
+	if (!header)
+		return tfo_too_short(p, layer->offset + 8);
+	if (layer->next == TFO_IPPROTO_FRAGMENT) {
+		int reason = tfo_parse_fragment(header, decap, p);
+
+		if (reason >= 0)
+			return reason;
+	} else {
+		/* A source route that still has stops is not for this node (ipv6_rthdr_rcv). */
+		if (layer->next == TFO_IPPROTO_ROUTING && header[3])
+			return TFO_NOT_TCP;
+		len = (header[1] + 1) * 8;
+	}
+	layer->offset += len;
+	if (layer->offset > p->ip_end)
+		return TFO_NOT_TCP;
+	layer->next = header[0];
+	return TFO_GO_ON;
+}
+
+/* RFC 8200 section 3. Jumbograms (payload length 0) are no SYNs. */
+tfo_inline int tfo_parse_ipv6(const struct tfo_frame *frame, __u8 decap, struct tfo_packet *p,
+			      struct tfo_layer *layer)
+{
+	const __u8 *header = tfo_at(frame, layer->offset, 40);
+	__u32 payload;
+	int i, reason;
+
+	if (!header)
+		return tfo_too_short(p, layer->offset + 40);
+	payload = tfo_be16(tfo_load16(header + 4));
+	if (header[0] >> 4 != 6 || !payload)
+		return TFO_NOT_TCP;
+	if (tfo_set_end(p, layer, layer->offset + 40 + payload) >= 0)
+		return TFO_NOT_TCP;
+	p->ip = layer->offset;
+	p->family = 6;
+	layer->next = header[6];
+	layer->offset += 40;
+	for (i = 0; i < TFO_MAX_EXTENSIONS; i++) {
+		/* Hop-by-hop options are legal in the first place only (RFC 8200 section 4.1). */
+		if (!tfo_is_extension(layer->next) && (i || layer->next != TFO_IPPROTO_HOPOPTS))
+			break;
+		reason = tfo_parse_extension(frame, decap, p, layer);
+		if (reason >= 0)
+			return reason;
+	}
+	return TFO_GO_ON;
+}
+
+tfo_inline int tfo_parse_ip(const struct tfo_frame *frame, __u8 decap, struct tfo_packet *p,
+			    struct tfo_layer *layer)
+{
+	if (layer->next == TFO_ETH_IPV4)
+		return tfo_parse_ipv4(frame, decap, p, layer);
+	if (layer->next == TFO_ETH_IPV6)
+		return tfo_parse_ipv6(frame, decap, p, layer);
+	return TFO_NOT_TCP;
+}
+
+/* Generic UDP Encapsulation, variant 0 (header, then the packet) or 1 (the bare packet). */
+tfo_inline int tfo_parse_gue(const struct tfo_frame *frame, __be16 port, struct tfo_packet *p,
+			     struct tfo_layer *layer)
+{
+	const __u8 *header = tfo_at(frame, layer->offset, 12);
+
+	if (layer->offset + 12 > p->ip_end)
+		return TFO_NOT_TCP;
+	if (!header)
+		return tfo_too_short(p, layer->offset + 12);
+	if (tfo_load16(header + 2) != port)
+		return TFO_NOT_TCP;
+	layer->offset += 8;
+	if (header[8] >> 6 == 1) {
+		layer->next = tfo_version_ethertype(header[8]);
+		return TFO_GO_ON;
+	}
+	if (header[8] >> 5) /* another variant, or a control message */
+		return TFO_NOT_TCP;
+	layer->offset += 4 + (header[8] & 31) * 4;
+	layer->next = header[9];
+	return TFO_GO_ON;
+}
+
+/* One level of encapsulation, if the interface looks into this one. */
+tfo_inline int tfo_decapsulate(const struct tfo_frame *frame, const volatile struct tfo_load_config *config,
+			       struct tfo_packet *p, struct tfo_layer *layer)
+{
+	int reason;
+
+	if (!tfo_is_decapsulated(config->decap, layer->next))
+		return TFO_GO_ON;
+	if (layer->next == TFO_IPPROTO_UDP) {
+		reason = tfo_parse_gue(frame, config->gue_port, p, layer);
+		if (reason >= 0)
+			return reason;
+	}
+	if (layer->next == TFO_IPPROTO_IPIP)
+		layer->next = TFO_ETH_IPV4;
+	else if (layer->next == TFO_IPPROTO_IPV6)
+		layer->next = TFO_ETH_IPV6;
+	layer->limit = p->ip_end;
+	if (layer->offset + 20 > layer->limit)
+		return TFO_NOT_TCP;
+	return tfo_parse_ip(frame, 0, p, layer);
+}
+
+/*
+ * The TCP header: is it whole, and what is it? A SYN goes on; PSH, URG, ECE and CWR change
+ * nothing (tcp_rcv_state_process). The first fragment of a larger segment always has data to come.
+ */
+tfo_inline int tfo_parse_tcp(const struct tfo_frame *frame, struct tfo_packet *p, __u32 offset)
+{
+	__u32 len = p->ip_end - offset;
+	const __u8 *header;
+	__u8 flags;
+
+	if (offset > p->ip_end || len < TFO_TCP_MIN)
+		return TFO_NOT_TCP;
+	if (len < TFO_TCP_LEN)
+		return TFO_TRUNCATED;
+	header = tfo_at(frame, offset, TFO_TCP_LEN);
+	if (!header)
+		return tfo_too_short(p, offset + TFO_TCP_LEN);
+	p->tcp = offset;
+	p->header_len = (header[12] >> 4) * 4;
+	if (p->header_len > len)
+		return TFO_TRUNCATED;
+	if (p->header_len < TFO_TCP_LEN)
+		return TFO_OTHER;
+	flags = header[13] & (TFO_TCP_FIN | TFO_TCP_SYN | TFO_TCP_RST | TFO_TCP_ACK);
+	if (flags == (TFO_TCP_SYN | TFO_TCP_ACK))
+		return TFO_SYN_ACK;
+	if (flags != TFO_TCP_SYN)
+		return TFO_OTHER;
+	if (!tfo_at(frame, offset, p->header_len))
+		return tfo_too_short(p, offset + p->header_len);
+	p->data = len > p->header_len || p->first_fragment;
+	return TFO_GO_ON;
+}
+
+/*
+ * The whole way. Returns TFO_GO_ON for a SYN whose header is whole, else its reason;
+ * TFO_INTERNAL_ERROR if a header that the IP length promises is not in [data, end). The caller
+ * compares p->need with the length of the whole frame: beyond it, the packet is malformed.
+ */
+tfo_inline int tfo_parse(const struct tfo_frame *frame, const volatile struct tfo_load_config *config,
+			 struct tfo_packet *p)
+{
+	struct tfo_layer layer = {.offset = 0, .limit = ~0U, .next = 0};
+	int reason;
+
+	p->need = 0;
+	p->first_fragment = 0;
+	reason = tfo_parse_link(frame, config->l3_device, p, &layer);
+	if (reason >= 0)
+		return reason;
+	reason = tfo_parse_ip(frame, config->decap, p, &layer);
+	if (reason >= 0)
+		return reason;
+	if (config->decap) {
+		reason = tfo_decapsulate(frame, config, p, &layer);
+		if (reason >= 0)
+			return reason;
+	}
+	if (layer.next != TFO_IPPROTO_TCP)
+		return TFO_NOT_TCP;
+	return tfo_parse_tcp(frame, p, layer.offset);
+}
+
+#endif /* TFO_PARSE_H */

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * Pure core: the two rows of the VIP table that an (address, port) may stand in. User space
+ * places the entries, the program looks at both rows; the seed is secret and new at every first
+ * load, so nobody can choose addresses that collide.
+ */
+#ifndef TFO_VIP_HASH_H
+#define TFO_VIP_HASH_H
+
+#include "cookie.h"
+
+/* An address as two words, as loaded from struct tfo_vip.address; port in network order, 0 = any. */
+struct tfo_vip_key {
+	__u64 high;
+	__u64 low;
+	__u16 port;
+};
+
+/* The destination of a flow as a key; IPv4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2). */
+tfo_inline void tfo_vip_key_of(struct tfo_vip_key *key, const struct tfo_flow *flow, __u16 port)
+{
+	key->port = port;
+	if (flow->family != 4) {
+		key->high = flow->word[2];
+		key->low = flow->word[3];
+		return;
+	}
+	key->high = 0;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	key->low = (flow->word[0] & 0xffffffff00000000ULL) | 0xffff0000U;
+#else
+	key->low = 0x0000ffff00000000ULL | (flow->word[0] & 0xffffffffU);
+#endif
+}
+
+/* First row = result & mask, second row = result >> 32 & mask. */
+tfo_inline __u64 tfo_vip_hash(const struct tfo_vip_key *key, const __u64 seed[2])
+{
+	__u64 h = (key->low ^ seed[0]) * 0x9e3779b97f4a7c15ULL;
+
+	h ^= h >> 32;
+	h = (h ^ (key->high + seed[1])) * 0xd6e8feb86659fd93ULL;
+	h ^= h >> 29;
+	h = (h ^ key->port) * 0x94d049bb133111ebULL;
+	return h ^ h >> 31;
+}
+
+#endif /* TFO_VIP_HASH_H */
