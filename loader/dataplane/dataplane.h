@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "loader/config.h"
+#include "loader/observe/snapshot.h"
+#include "loader/result.h"
+
+namespace tfo {
+
+class KeyRing;
+class KeySink;
+
+/// How an interface is served at the moment.
+enum class InterfaceState {
+  kNative,   // XDP in the driver
+  kGeneric,  // XDP in the stack: slower, to be reported loudly
+  kGone,     // the interface does not exist (any more); attached again by reconcile()
+  kFailed,   // it came back and could not be attached; `detail` says why; reconcile() tries again
+};
+
+/// "native", "generic", "gone" or "failed".
+const char* interface_state_name(InterfaceState state);
+
+struct InterfaceStatus {
+  std::string name;
+  unsigned ifindex = 0;  // 0 while gone
+  InterfaceState state = InterfaceState::kGone;
+  bool l3_device = false;  // frames start with the IP header
+  std::string detail;      // why generic, gone or failed, and what to do; empty when all is well
+};
+
+struct DataplaneOptions {
+  /// `<bpffs>/tfoguard/<instance>`. Created (0700) if its bpffs is mounted.
+  std::filesystem::path pin_directory;
+  /// VIPs of the configuration: decides the size of new maps (never shrinks existing ones).
+  size_t vips = 0;
+  /// Rows (address, port) of the configuration, likewise.
+  size_t vip_rows = 0;
+  /// CLOCK_REALTIME - CLOCK_BOOTTIME in ns; empty: the system's clocks.
+  std::function<int64_t()> boot_offset_ns;
+  /// Called at every step whose order matters for a crash, with the step's name. For tests.
+  std::function<void(const char* step)> checkpoint;
+};
+
+/// The data plane of one instance: one set of pinned maps, one load of the XDP program per
+/// interface. The only door to libbpf. Needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; `open` also
+/// the right to create the pin directory. Not thread-safe: one thread owns it.
+///
+/// Order at start-up: open, set_ring for every pool, set_vips, set_interfaces, keep. Until keep()
+/// the destructor of a data plane that found nothing pinned takes everything off the wire again, so
+/// that a failed first start leaves nothing behind. After it, maps and links outlive the process:
+/// packets go on being validated and counted, and the next open() adopts them without losing one.
+/// Maps of another layout or size are replaced by new ones; set_interfaces() switches the programs
+/// over and carries the totals.
+class Dataplane {
+ public:
+  /// Adopts what is pinned, or creates it. Fails if bpffs is not mounted, if another process holds
+  /// the same pin directory, or if a capability is missing; each error says what to do.
+  static Result<Dataplane> open(DataplaneOptions options);
+
+  Dataplane(Dataplane&&) noexcept;
+  Dataplane& operator=(Dataplane&&) noexcept;
+  ~Dataplane();
+
+  /// Start-up is complete: what is pinned stays when this object goes.
+  void keep();
+
+  /// True if open() found the pins of an earlier process and took them over.
+  bool adopted() const;
+
+  /// Replaces the keys of a pool in one step: no packet sees half a ring. `not_after` is turned
+  /// into boot time, so call it again after the wall clock stepped. A pool is known by its name; up
+  /// to TFO_MAX_POOLS of them.
+  Result<> set_ring(const std::string& pool, const KeyRing& ring);
+
+  /// set_ring() as the sink of one pool's keys. Must not outlive the Dataplane.
+  std::unique_ptr<KeySink> key_sink(const std::string& pool);
+
+  /// Replaces all VIPs in one step. Set the rings of all their pools first: a pool without one
+  /// counts no_key. Counters stay with a VIP's name; those of a removed VIP are kept until another
+  /// needs their place. Pools that no VIP uses any more lose their keys. Larger maps are made, and
+  /// the programs moved to them, if the present ones are too small.
+  Result<> set_vips(const std::vector<VipConfig>& vips);
+
+  /// Attaches to exactly these interfaces: new ones are attached, the others get a fresh program in
+  /// place of the old one without a packet passing unvalidated, those not named are detached. All
+  /// or nothing: if one new interface cannot be attached, the others stay as they were and the
+  /// error names it.
+  Result<> set_interfaces(const std::vector<InterfaceConfig>& interfaces);
+
+  /// Call after link events: notices interfaces that vanished and attaches those that are back.
+  /// Returns true if the state of any interface changed.
+  Result<bool> reconcile();
+
+  const std::vector<InterfaceStatus>& interfaces() const;
+
+  /// All counters now.
+  Result<Snapshot> counters() const;
+
+  /// Takes every program off the wire and removes every pin. Afterwards only destruction is
+  /// allowed.
+  Result<> detach_all();
+
+  /// The same without a daemon. Fails if one runs on this directory (ask it instead). Returns the
+  /// names of the interfaces detached; empty if nothing was pinned.
+  static Result<std::vector<std::string>> detach(const std::filesystem::path& pin_directory);
+
+ private:
+  class Impl;
+  explicit Dataplane(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tfo
