@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "loader/keys/clock.h"
+#include "loader/keys/ring.h"
+#include "loader/result.h"
+
+namespace tfo {
+
+/// What this node's sinks have taken: a local store waits for it between two phases, a farm-wide
+/// one publishes it as the node's acknowledgement.
+struct Confirmation {
+  uint64_t revision = 0;             ///< of the ring that was applied
+  std::vector<std::string> missing;  ///< names of the sinks that did not take it
+
+  bool covers(const KeyRing& ring) const { return revision == ring.revision && missing.empty(); }
+};
+
+/// Where a pool's keys come from, and who decides when they change. Nothing that a store hands out
+/// can be lost by a crash: what ring() shows after a successful step has been made durable before.
+///
+/// The owner applies ring() to its sinks whenever its revision has changed, tells the store by
+/// step() and repeats that until step() has nothing more to do. Not thread-safe.
+class KeyStore {
+ public:
+  virtual ~KeyStore() = default;
+
+  /// For status: "file".
+  virtual std::string kind() const = 0;
+
+  /// Loads the keys, or makes the first ones. `host` are the keys that the servers hold already
+  /// (primary, backup; empty: none, or they differ): a store that has no keys yet may begin with
+  /// them, so that no cookie out there is refused. Called once, before everything else.
+  virtual Result<> open(const Moment& now, const std::vector<Key>& host) = 0;
+
+  /// The ring to be in force.
+  virtual const KeyRing& ring() const = 0;
+
+  /// Does what is due at `now`. True: there is a new ring, apply it and call again. An error (disk
+  /// full, store unreachable) leaves the keys as they are; it is tried again at the next call.
+  virtual Result<bool> step(const Moment& now, const Confirmation& confirmed) = 0;
+
+  /// Begins a rotation now.
+  virtual Result<> rotate(const Moment& now) = 0;
+
+  /// Takes these keys: the first becomes current, the second previous, the others retired.
+  virtual Result<> import(const Moment& now, const std::vector<Key>& keys) = 0;
+
+  /// When step() has something to do on its own account; nothing: only after a confirmation.
+  virtual std::optional<int64_t> next_wakeup() const = 0;
+
+  /// When the next rotation begins by itself, for status; nothing: by command only.
+  virtual std::optional<int64_t> next_rotation() const = 0;
+
+  /// Becomes readable when step() should be called before next_wakeup(); -1: never.
+  virtual int event_fd() const { return -1; }
+};
+
+}  // namespace tfo
