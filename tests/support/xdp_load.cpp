@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tests/support/xdp_load.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "bpf/vip_hash.h"
+#include "tfo_xdp.skel.h"
+
+namespace tfo::test {
+namespace {
+
+constexpr uint32_t kSlots = 64;
+constexpr uint32_t kRows = 16384;
+
+const char* reason_label(uint32_t reason) {
+  static const char* const kLabels[] = {
+#define TFO_REASON_LABEL(id, name, label, sentence) label,
+      TFO_REASONS(TFO_REASON_LABEL)
+#undef TFO_REASON_LABEL
+  };
+  return reason < TFO_REASON_COUNT ? kLabels[reason] : "?";
+}
+
+size_t control_size() {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return (sizeof(tfo_control) + page - 1) / page * page;
+}
+
+bpf_object* open_object() {
+  if (const char* path = std::getenv("TFO_BPF_OBJECT"))
+    return bpf_object__open_file(path, nullptr);
+  size_t size = 0;
+  const void* bytes = tfo_xdp__elf_bytes(&size);
+  LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "tfo_xdp");
+  return bpf_object__open_mem(bytes, size, &opts);
+}
+
+/// The one cell that moved between two sets of counters.
+Result<std::optional<Verdict>> moved(const std::vector<tfo_counters>& before,
+                                     const std::vector<tfo_counters>& after) {
+  std::optional<Verdict> found;
+  for (uint32_t slot = 0; slot < after.size(); slot++) {
+    if (std::memcmp(&before[slot], &after[slot], sizeof(tfo_counters)) == 0) continue;
+    for (uint32_t cell = 0; cell < TFO_REASON_COUNT * TFO_OPTION_KINDS * 2; cell++) {
+      const uint32_t reason = cell / (TFO_OPTION_KINDS * 2);
+      const uint32_t option = cell / 2 % TFO_OPTION_KINDS;
+      const uint64_t delta = after[slot].cell[reason][option][cell % 2] -
+                             before[slot].cell[reason][option][cell % 2];
+      if (delta == 0) continue;
+      if (delta != 1 || found) return fail("one packet moved more than one count");
+      found = Verdict{static_cast<tfo_reason>(reason), option, cell % 2 != 0, slot};
+    }
+  }
+  return found;
+}
+
+}  // namespace
+
+std::string to_string(const Verdict& v) {
+  static const char* const kOptions[] = {"none", "34", "254"};
+  return fmt::format("{} option={} data={} slot={}", reason_label(v.reason),
+                     v.option < TFO_OPTION_KINDS ? kOptions[v.option] : "?", v.data ? 1 : 0,
+                     v.slot);
+}
+
+Result<XdpUnderTest> XdpUnderTest::load(const tfo_load_config& config) {
+  XdpUnderTest xdp;
+  xdp.object_.reset(open_object());
+  if (!xdp.object_) return fail_errno("opening the BPF object");
+  xdp.count_other_ = config.count_other != 0;
+  bpf_object* object = xdp.object_.get();
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object) {
+    const std::string_view name = bpf_map__name(map);
+    if (name.ends_with(".rodata")) {
+      if (bpf_map__set_initial_value(map, &config, sizeof(config)) != 0)
+        return fail_errno("setting the load configuration");
+    } else if (name == "stats" || name == "stats_base" || name == "slot_names") {
+      bpf_map__set_max_entries(map, kSlots);
+    }
+  }
+  if (const int err = bpf_object__load(object); err != 0)
+    return fail_errno("loading the BPF object", err);
+  if (auto mapped = xdp.map_control(); !mapped) return tl::unexpected(mapped.error());
+  xdp.control_->vip_mask = kRows - 1;
+  xdp.control_->hash_seed[0] = 0x0123456789abcdefULL;
+  xdp.control_->hash_seed[1] = 0xfedcba9876543210ULL;
+  return xdp;
+}
+
+Result<> XdpUnderTest::map_control() {
+  void* at =
+      mmap(nullptr, control_size(), PROT_READ | PROT_WRITE, MAP_SHARED, map_fd(".data.ctl"), 0);
+  if (at == MAP_FAILED) return fail_errno("mapping the control section");
+  control_.reset(static_cast<tfo_control*>(at), [](tfo_control* p) { munmap(p, control_size()); });
+  return {};
+}
+
+int XdpUnderTest::map_fd(const char* name) const {
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object_.get()) {
+    if (std::string_view(bpf_map__name(map)) == name) return bpf_map__fd(map);
+  }
+  return -1;
+}
+
+int XdpUnderTest::program_fd() const {
+  return bpf_program__fd(bpf_object__find_program_by_name(object_.get(), "tfo_xdp"));
+}
+
+Result<> XdpUnderTest::set_vips(const std::vector<VipRow>& rows) {
+  const uint32_t side = 1 - control_->vip_side;
+  const int fd = map_fd("vips");
+  std::vector<tfo_vip> table(kRows);
+  for (const VipRow& row : rows) {
+    tfo_vip_key key{};
+    std::memcpy(&key.high, row.address.data(), 8);
+    std::memcpy(&key.low, row.address.data() + 8, 8);
+    key.port = htons(row.port);
+    const uint64_t hash = tfo_vip_hash(&key, control_->hash_seed);
+    uint32_t at = static_cast<uint32_t>(hash) & (kRows - 1);
+    if (table[at].flags != 0) at = static_cast<uint32_t>(hash >> 32) & (kRows - 1);
+    if (table[at].flags != 0) return fail("too many VIPs for a test table");
+    tfo_vip& vip = table[at];
+    std::memcpy(vip.address, row.address.data(), sizeof(vip.address));
+    vip.port = htons(row.port);
+    vip.slot = row.slot;
+    vip.pool = row.pool;
+    vip.flags = TFO_VIP_USED;
+  }
+  for (uint32_t i = 0; i < kRows; i++) {
+    const uint32_t index = side * kRows + i;
+    if (bpf_map_update_elem(fd, &index, &table[i], BPF_ANY) != 0) return fail_errno("vips");
+  }
+  control_->vip_side = side;
+  return {};
+}
+
+Result<> XdpUnderTest::set_ring(uint16_t pool, const tfo_ring& ring) {
+  const uint32_t side = 1 - control_->pool_side[pool];
+  const uint32_t index = pool * 2U + side;
+  if (bpf_map_update_elem(map_fd("rings"), &index, &ring, BPF_ANY) != 0) return fail_errno("rings");
+  control_->pool_side[pool] = side;
+  return {};
+}
+
+void XdpUnderTest::set_now(uint64_t now_ns) { control_->now_ns = now_ns; }
+
+Result<std::vector<tfo_counters>> XdpUnderTest::counters() const {
+  const int cpus = libbpf_num_possible_cpus();
+  std::vector<tfo_counters> sums(kSlots);
+  std::vector<tfo_counters> values(static_cast<size_t>(cpus));
+  const int fd = map_fd("stats");
+  for (uint32_t slot = 0; slot < kSlots; slot++) {
+    if (bpf_map_lookup_elem(fd, &slot, values.data()) != 0) return fail_errno("stats");
+    auto* sum = reinterpret_cast<uint64_t*>(&sums[slot]);
+    for (const tfo_counters& value : values) {
+      const auto* from = reinterpret_cast<const uint64_t*>(&value);
+      for (size_t i = 0; i < sizeof(tfo_counters) / 8; i++) sum[i] += from[i];
+    }
+  }
+  return sums;
+}
+
+Result<Verdict> XdpUnderTest::run(std::span<const uint8_t> frame) {
+  const auto before = counters();
+  if (!before) return tl::unexpected(before.error());
+  LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data(),
+              .data_size_in = static_cast<uint32_t>(frame.size()), .repeat = 1);
+  if (const int err = bpf_prog_test_run_opts(program_fd(), &opts); err != 0)
+    return fail_errno(fmt::format("BPF_PROG_TEST_RUN of {} bytes", frame.size()), err);
+  if (opts.retval != XDP_PASS) return fail(fmt::format("action {} is not XDP_PASS", opts.retval));
+  const auto after = counters();
+  if (!after) return tl::unexpected(after.error());
+  auto verdict = moved(*before, *after);
+  if (!verdict) return tl::unexpected(verdict.error());
+  if (*verdict) return **verdict;
+  if (!count_other_) return Verdict{TFO_OTHER};
+  return fail("no counter moved");
+}
+
+Result<double> XdpUnderTest::time(std::span<const uint8_t> frame, uint32_t repeat) {
+  LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data(),
+              .data_size_in = static_cast<uint32_t>(frame.size()),
+              .repeat = static_cast<int>(repeat));
+  if (const int err = bpf_prog_test_run_opts(program_fd(), &opts); err != 0)
+    return fail_errno("BPF_PROG_TEST_RUN", err);
+  return static_cast<double>(opts.duration);
+}
+
+}  // namespace tfo::test

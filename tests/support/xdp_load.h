@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <bpf/libbpf.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bpf/tfo_abi.h"
+#include "loader/result.h"
+
+namespace tfo::test {
+
+/// What the program said of one packet.
+struct Verdict {
+  tfo_reason reason = TFO_INTERNAL_ERROR;
+  uint32_t option = TFO_OPTION_NONE;  ///< enum tfo_option_kind
+  bool data = false;
+  uint32_t slot = TFO_NODE_SLOT;
+  bool operator==(const Verdict&) const = default;
+};
+
+/// "cookie_valid option=34 data=1 slot=2"
+std::string to_string(const Verdict& verdict);
+
+/// One row of the VIP table. `port` in host order, 0 = any; IPv4 addresses mapped.
+struct VipRow {
+  std::array<uint8_t, 16> address;
+  uint16_t port;
+  uint16_t slot;
+  uint16_t pool;
+};
+
+/// One private load of the XDP program, its maps unpinned. The object is the file that the
+/// environment variable TFO_BPF_OBJECT names, or the one built into the tests.
+class XdpUnderTest {
+ public:
+  static Result<XdpUnderTest> load(const tfo_load_config& config);
+
+  Result<> set_vips(const std::vector<VipRow>& rows);
+  Result<> set_ring(uint16_t pool, const tfo_ring& ring);
+  /// The clock that not_after is compared with, in ns.
+  void set_now(uint64_t now_ns);
+  /// Runs one frame and tells which one counter moved; an error if it is not exactly one, unless
+  /// none moved and the program does not count TFO_OTHER: that is the verdict then.
+  Result<Verdict> run(std::span<const uint8_t> frame);
+  /// Nanoseconds per run, as the kernel measured them.
+  Result<double> time(std::span<const uint8_t> frame, uint32_t repeat);
+
+  /// All counters, summed over CPUs, by slot.
+  Result<std::vector<tfo_counters>> counters() const;
+  int program_fd() const;
+  int map_fd(const char* name) const;
+  tfo_control& control() { return *control_; }
+
+ private:
+  struct Close {
+    void operator()(bpf_object* object) const { bpf_object__close(object); }
+  };
+  XdpUnderTest() = default;
+  Result<> map_control();
+
+  std::unique_ptr<bpf_object, Close> object_;
+  std::shared_ptr<tfo_control> control_;  // mapped, unmapped with the last copy
+  bool count_other_ = false;
+};
+
+}  // namespace tfo::test
