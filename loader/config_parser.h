@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+
+#include "loader/config.h"
+#include "loader/config_reader.h"
+
+namespace tfo {
+
+/// Turns a JSON document into a Config, one method per section. Remembers what was named where, so
+/// that a double is reported with both places.
+class ConfigParser {
+ public:
+  explicit ConfigParser(Complaints& complaints) : complaints_(complaints) {}
+
+  /// Only meaningful if nothing was complained about.
+  Config parse(const nlohmann::json& document);
+
+ private:
+  using Seen = std::map<std::string, std::string>;  // what -> path of its first use
+
+  /// Complains at `node` if `what` was seen before.
+  void once(Seen& seen, const std::string& what, const ConfigNode& node, const std::string& kind);
+
+  std::optional<std::string> name(const ConfigNode& node, size_t longest);
+  std::optional<std::string> absolute_path(const ConfigNode& node, size_t longest);
+  void plain_fields(ConfigObject& root);
+
+  void interfaces(const ConfigNode& node);
+  void interface(const ConfigNode& node);
+  void decap(const ConfigNode& node, InterfaceConfig& out);
+
+  void pools(const ConfigNode& node);
+  void pool(const std::string& pool_name, const ConfigNode& node);
+  void pool_lifetimes(ConfigObject& object, PoolConfig& out);
+
+  void vips(const ConfigNode& node);
+  void vip(const ConfigNode& node);
+  void addresses(const ConfigNode& node, VipConfig& out);
+  void ports(const ConfigNode& node, VipConfig& out);
+  void rows(const ConfigNode& node, const VipConfig& vip);
+
+  void server(const ConfigNode& node);
+  void server_namespace(const ConfigNode& node);
+  void http(const ConfigNode& node);
+  /// Complains unless `node` names a pool; the pools are read first.
+  std::optional<std::string> pool_reference(ConfigObject& object);
+
+  Complaints& complaints_;
+  Config config_;
+  Seen pool_names_;  // even of pools that were refused, so that their users are not refused too
+  Seen pool_files_;
+  Seen interface_names_;
+  Seen vip_names_;
+  Seen namespaces_;
+  std::map<ConfigAddress, std::pair<std::string, std::string>> address_pools_;  // -> (pool, VIP)
+  std::map<std::pair<ConfigAddress, uint16_t>, std::string> rows_;  // (address, port) -> VIP name
+};
+
+}  // namespace tfo

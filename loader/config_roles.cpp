@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The sections interfaces, pools, server and http.
+#include <arpa/inet.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <string>
+
+#include "bpf/tfo_abi.h"
+#include "loader/config_parser.h"
+
+namespace tfo {
+namespace {
+
+using std::chrono::seconds;
+constexpr seconds kDay{86400};
+
+bool is_interface_name(std::string_view text) {
+  // dev_valid_name() of net/core/dev.c
+  return !text.empty() && text.size() <= 15 && text != "." && text != ".." &&
+         text.find_first_of("/: \t\n\v\f\r") == std::string_view::npos &&
+         text.find('\0') == std::string_view::npos;
+}
+
+/// "host:port" or "[v6]:port".
+std::optional<HttpConfig> parse_listen(std::string_view text) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  std::string_view host = text.substr(0, colon);
+  const std::string_view port = text.substr(colon + 1);
+  HttpConfig out;
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), out.port);
+  if (error != std::errc{} || end != port.data() + port.size()) return std::nullopt;
+  const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (brackets) host = host.substr(1, host.size() - 2);
+  out.host = host;
+  in6_addr scratch{};
+  if (inet_pton(brackets ? AF_INET6 : AF_INET, out.host.c_str(), &scratch) != 1)
+    return std::nullopt;
+  return out;
+}
+
+}  // namespace
+
+void ConfigParser::interfaces(const ConfigNode& node) {
+  for (const ConfigNode& item : node.items(kMaxInterfaces, R"(such as [{"name": "eth0"}])")) {
+    interface(item);
+  }
+}
+
+void ConfigParser::interface(const ConfigNode& node) {
+  ConfigObject object(node, R"(such as {"name": "eth0"})");
+  InterfaceConfig out;
+  if (const auto field = object.required("name", R"(the interface's name, such as "eth0")")) {
+    const std::string right = "the name of a network interface (1 to 15 characters)";
+    const auto text = field->text(right);
+    if (text && !is_interface_name(*text)) {
+      field->complain(fmt::format("\"{}\" cannot be an interface", *text), "give " + right);
+    } else if (text) {
+      out.name = *text;
+      once(interface_names_, *text, *field, "interface");
+    }
+  }
+  if (const auto field = object.optional("mode")) {
+    if (const auto mode = field->choice({"auto", "native", "generic"})) {
+      out.mode = static_cast<AttachMode>(*mode);
+    }
+  }
+  if (const auto field = object.optional("decap")) decap(*field, out);
+  if (const auto field = object.optional("gue_port")) {
+    if (const auto port = field->integer(1, 65535, "a UDP port")) out.gue_port = *port;
+  }
+  object.finish();
+  config_.interfaces.push_back(out);
+}
+
+void ConfigParser::decap(const ConfigNode& node, InterfaceConfig& out) {
+  for (const ConfigNode& item : node.items(8, R"(such as ["ipip", "gue"] or [])")) {
+    const auto kind = item.choice({"ipip", "gue"});
+    if (kind) out.decap |= *kind == 0 ? TFO_DECAP_IPIP : TFO_DECAP_GUE;
+  }
+}
+
+void ConfigParser::pools(const ConfigNode& node) {
+  ConfigObject object(node, R"(such as {"web": {"file": "/var/lib/tfoguard/web.keys"}})");
+  const auto members = object.members();
+  if (members.size() > TFO_MAX_POOLS) {
+    node.complain(fmt::format("has {} pools", members.size()),
+                  fmt::format("give at most {}", TFO_MAX_POOLS));
+    return;
+  }
+  for (const auto& [pool_name, member] : members) pool(pool_name, member);
+}
+
+void ConfigParser::pool(const std::string& pool_name, const ConfigNode& node) {
+  pool_names_.emplace(pool_name, node.path());
+  const nlohmann::json key = pool_name;
+  if (!name(ConfigNode(key, node.path(), complaints_), 63)) return;
+  ConfigObject object(node, R"(such as {"file": "/var/lib/tfoguard/web.keys"})");
+  PoolConfig out;
+  out.name = pool_name;
+  if (const auto field = object.optional("store")) field->choice({"file"}, {"derived", "etcd"});
+  out.file = config_.state_directory + "/" + pool_name + ".keys";
+  const auto field = object.optional("file");
+  if (field) {
+    if (const auto path = absolute_path(*field, 4000)) out.file = *path;
+  }
+  once(pool_files_, out.file, field.value_or(node), "key file");
+  pool_lifetimes(object, out);
+  object.finish();
+  config_.pools.push_back(out);
+}
+
+void ConfigParser::pool_lifetimes(ConfigObject& object, PoolConfig& out) {
+  if (const auto field = object.optional("interval")) {
+    if (const auto value = field->duration(seconds{1}, 7 * kDay, true)) out.interval = *value;
+  }
+  if (const auto field = object.optional("accept_generations")) {
+    const auto value = field->integer(0, kMaxAcceptGenerations, "a number of retired keys");
+    if (value) out.accept_generations = *value;
+  }
+  // A key lives as current and then as previous: shorter than that, it would die while servers use
+  // it.
+  const seconds least = 2 * out.interval;
+  out.not_after = std::max(least, std::min(3 * out.interval, 7 * kDay));
+  if (const auto field = object.optional("not_after")) {
+    const auto value = field->duration(std::max(least, seconds{1}), 365 * kDay, true);
+    if (value) out.not_after = *value;
+  }
+}
+
+std::optional<std::string> ConfigParser::pool_reference(ConfigObject& object) {
+  const auto field = object.required("pool", "the name of a pool in \"pools\"");
+  if (!field) return std::nullopt;
+  const auto text = field->text("the name of a pool in \"pools\"");
+  if (!text || pool_names_.contains(*text)) return text;
+  std::vector<std::string> names;
+  for (const auto& [known, path] : pool_names_) names.push_back(known);
+  const auto meant = nearest_word(*text, names);
+  field->complain(fmt::format("there is no pool \"{}\"", *text),
+                  meant ? fmt::format("did you mean \"{}\"?", *meant)
+                        : fmt::format("add it to \"pools\": {{\"{}\": {{}}}}", *text));
+  return std::nullopt;
+}
+
+void ConfigParser::server(const ConfigNode& node) {
+  ConfigObject object(node, R"(such as {"namespaces": [{"pool": "web"}]})");
+  config_.server.emplace();
+  const std::string right = R"(the network namespaces to serve, such as [{"pool": "web"}])";
+  if (const auto field = object.required("namespaces", right)) {
+    const auto items = field->items(kMaxNamespaces, R"(such as [{"pool": "web"}])");
+    for (const ConfigNode& item : items) server_namespace(item);
+  }
+  if (const auto field = object.optional("manage_sysctl")) {
+    if (const auto value = field->boolean()) config_.server->manage_sysctl = *value;
+  }
+  if (const auto field = object.optional("enable_delay")) {
+    const auto value = field->duration(seconds{1}, kDay, true);
+    if (value) config_.server->enable_delay = *value;
+  }
+  object.finish();
+}
+
+void ConfigParser::server_namespace(const ConfigNode& node) {
+  ConfigObject object(node, R"(such as {"pool": "web", "netns": "web1"})");
+  NamespaceConfig out;
+  if (const auto pool_name = pool_reference(object)) out.pool = *pool_name;
+  if (const auto field = object.optional("netns"); field && !field->is_null()) {
+    const std::string right =
+        "a name under /run/netns (as `ip netns` shows it) or an absolute path of a namespace file";
+    const auto text = field->text(right);
+    const bool bad = text && (text->empty() || *text == "." || *text == ".." ||
+                              (text->front() != '/' && text->find('/') != std::string::npos));
+    if (bad) {
+      field->complain(fmt::format("\"{}\" is no namespace", *text), "give " + right);
+    } else if (text) {
+      out.netns = text->front() == '/' ? *text : "/run/netns/" + *text;
+    }
+  }
+  object.finish();
+  const auto [first, fresh] = namespaces_.emplace(out.netns, node.path());
+  if (!fresh) {
+    node.complain(fmt::format("namespace {} is already served by {}",
+                              out.netns.empty() ? "(our own)" : out.netns, first->second),
+                  "a namespace has one pair of keys and so one pool: name it once");
+  }
+  config_.server->namespaces.push_back(out);
+}
+
+void ConfigParser::http(const ConfigNode& node) {
+  if (node.is_null()) {
+    config_.http.reset();
+    return;
+  }
+  ConfigObject object(node, R"(such as {"listen": "127.0.0.1:9413"}, or null for none)");
+  if (const auto field = object.optional("listen")) {
+    const std::string right =
+        R"(an address and a port (0 = any free one), such as "127.0.0.1:9413" or "[::1]:9413")";
+    const auto text = field->text(right);
+    const auto parsed = text ? parse_listen(*text) : std::nullopt;
+    if (parsed) config_.http = *parsed;
+    if (text && !parsed) {
+      field->complain(fmt::format("\"{}\" is no place to listen", *text), "give " + right);
+    }
+  }
+  object.finish();
+}
+
+}  // namespace tfo

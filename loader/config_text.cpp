@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <arpa/inet.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+#include "loader/config.h"
+
+namespace tfo {
+namespace {
+
+struct Unit {
+  char letter;
+  int64_t seconds;
+};
+constexpr Unit kUnits[] = {{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
+constexpr int64_t kLongest = int64_t{100} * 365 * 86400;  // keeps every sum far from overflow
+
+constexpr uint8_t kMappedPrefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+}  // namespace
+
+std::optional<std::chrono::seconds> parse_duration(std::string_view text) {
+  if (text == "0") return std::chrono::seconds{0};
+  int64_t total = 0;
+  const Unit* next = std::begin(kUnits);  // units come in falling order, each at most once
+  while (!text.empty()) {
+    int64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc{} || number < 0 || number > kLongest) return std::nullopt;
+    text.remove_prefix(end - text.data());
+    if (text.empty()) return std::nullopt;
+    const Unit* unit = std::find_if(next, std::end(kUnits),
+                                    [&](const Unit& u) { return u.letter == text.front(); });
+    if (unit == std::end(kUnits) || number > kLongest / unit->seconds) return std::nullopt;
+    total += number * unit->seconds;
+    if (total > kLongest) return std::nullopt;
+    next = unit + 1;
+    text.remove_prefix(1);
+    if (text.empty()) return std::chrono::seconds{total};
+  }
+  return std::nullopt;
+}
+
+std::string duration_text(std::chrono::seconds duration) {
+  int64_t rest = duration.count();
+  if (rest == 0) return "0";
+  std::string text;
+  for (const Unit& unit : kUnits) {
+    // Days only when they say it all: "24h" and "36h" read better than "1d" and "1d12h".
+    if (unit.letter == 'd' && (rest % 86400 != 0 || rest == 86400)) continue;
+    if (rest >= unit.seconds) {
+      text += fmt::format("{}{}", rest / unit.seconds, unit.letter);
+      rest %= unit.seconds;
+    }
+  }
+  return text;
+}
+
+std::string address_text(const ConfigAddress& address) {
+  char text[INET6_ADDRSTRLEN];
+  if (std::memcmp(address.data(), kMappedPrefix, sizeof(kMappedPrefix)) == 0) {
+    return inet_ntop(AF_INET, address.data() + 12, text, sizeof(text));
+  }
+  return inet_ntop(AF_INET6, address.data(), text, sizeof(text));
+}
+
+std::string ConfigError::text() const {
+  std::string line = where.empty() ? wrong : where + ": " + wrong;
+  if (!right.empty()) line += "; " + right;
+  return line;
+}
+
+std::string Config::pin_directory() const { return bpffs + "/tfoguard/" + instance; }
+
+const PoolConfig* Config::pool(std::string_view name) const {
+  const auto found =
+      std::find_if(pools.begin(), pools.end(), [&](const PoolConfig& p) { return p.name == name; });
+  return found == pools.end() ? nullptr : &*found;
+}
+
+}  // namespace tfo
