@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "loader/keys/clock.h"
+#include "loader/keys/sink.h"
+#include "loader/keys/store.h"
+#include "loader/result.h"
+
+namespace tfo {
+
+/// Something that is wrong, or no longer wrong. Reported at every change of it, never repeated
+/// while it stays the same; (id, subject) names it.
+struct KeyCondition {
+  /// key_store_failed  the store cannot be read or written; the keys stay as they are
+  /// key_sink_failed   subject did not take the ring; tried again every few seconds
+  /// key_sink_gone     subject's namespace was deleted; it is left out
+  /// key_drift         subject holds other keys than we wrote
+  /// rotation_held     a rotation waits for the sinks named in the evidence
+  std::string id;
+  std::string subject;  ///< "POOL", or "POOL/SINK"
+  bool raised = false;
+  std::string evidence;  ///< no secrets; empty when cleared
+};
+
+using ConditionCallback = std::function<void(const KeyCondition&)>;
+
+/// What status shows of a pool.
+struct PoolStatus {
+  std::string name;
+  std::string store;  ///< KeyStore::kind()
+  Phase phase = Phase::steady;
+  std::optional<int64_t> next_rotation;  ///< unix seconds
+  std::vector<std::string> missing;      ///< sinks that do not have the present ring
+  std::vector<std::string> gone;         ///< sinks whose namespace was deleted
+};
+
+/// One pool: a store, the sinks of its ring, and the loop between them. Not thread-safe: one thread
+/// calls everything.
+class KeyPool {
+ public:
+  /// Seconds between attempts at a sink or store that failed, and between looks at what servers
+  /// hold.
+  static constexpr int64_t kRetry = 5;
+  static constexpr int64_t kVerify = 30;
+
+  KeyPool(std::string name, std::unique_ptr<KeyStore> store, const Clock& clock,
+          ConditionCallback report);
+
+  /// Before start(), or at any time (a new namespace gets the present ring at the next tick).
+  void add_sink(std::unique_ptr<KeySink> sink);
+
+  /// Opens the store and applies its ring. `host`: see KeyStore::open. Fails if there are no keys
+  /// to start with; a sink that fails raises its condition and is tried again.
+  Result<> start(const std::vector<Key>& host = {});
+
+  /// Does what is due and returns the seconds until it wants to be called again (1 or more).
+  int64_t tick();
+
+  /// A rotation by command, carried through as far as the sinks let it. An error after it has begun
+  /// says which sink holds it; it then goes on by itself.
+  Result<> rotate();
+
+  /// See KeyStore::import.
+  Result<> import(const std::vector<Key>& keys);
+
+  /// The ring's accepted keys in the kernel's text form, comma-separated in the order that import()
+  /// takes: current, previous, retired. A staged key comes last but counts as retired. Secret!
+  Secret export_text() const;
+
+  const std::string& name() const { return name_; }
+  const KeyRing& ring() const { return store_->ring(); }
+  PoolStatus status() const;
+  int event_fd() const { return store_->event_fd(); }
+
+ private:
+  struct Place {
+    std::unique_ptr<KeySink> sink;
+    uint64_t revision = 0;  ///< of the ring it has taken; 0 = none
+    std::string error;      ///< of the last attempt; empty = none
+    std::string drift;
+    bool told_gone = false;
+  };
+
+  void run(const Moment& now);
+  void apply();
+  bool apply_role(KeySink::Role role);
+  void apply_to(Place& place);
+  void verify_servers();
+  void report_hold();
+  Result<> carried_through() const;
+  std::vector<std::string> missing() const;
+  std::string hold_evidence() const;
+  void condition(const std::string& id, const std::string& subject, std::string& known,
+                 const std::string& evidence);
+
+  std::string name_;
+  std::unique_ptr<KeyStore> store_;
+  const Clock& clock_;
+  ConditionCallback report_;
+  std::vector<Place> places_;
+  std::string store_error_;
+  std::string held_;
+  int64_t verified_at_ = 0;  ///< boot seconds
+};
+
+}  // namespace tfo
