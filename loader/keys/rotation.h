@@ -21,13 +21,15 @@ struct RotationPolicy {
 
   int64_t interval = kDay;          ///< 0 = by command only
   unsigned accept_generations = 4;  ///< retired ones kept besides current, previous, staged; 0..13
-  int64_t not_after = 3 * kDay;     ///< life of a generation that is in no server's slots; 0 = none
+  /// From a generation's making until nobody accepts it any more; 0 = for ever. What is in the
+  /// servers' slots is extended as long as somebody is here to rotate it, since the kernel has no
+  /// such limit: so this is also the time for which validators go on without this process.
+  int64_t not_after = 3 * kDay;
 
   /// Three intervals, at most seven days; none where the interval is 0.
   static int64_t default_not_after(int64_t interval);
 
-  /// An error names the field and its range. With interval 0, not_after must be 0; otherwise it is
-  /// at least one interval and at most seven days.
+  /// An error names the field and its range. not_after: 0 if interval is 0, else 2 s to 7 days.
   Result<> check() const;
 };
 
@@ -43,9 +45,9 @@ struct TimeAnchor {
 struct RotationState {
   KeyRing ring;
   int64_t rotated_at = 0;  ///< unix seconds: when the last rotation was complete
-  /// After an import: the generation that becomes previous once its rotation is complete, instead
-  /// of the old current one. 0 = none.
-  uint64_t then_previous = 0;
+  /// After an import, until its rotation is complete: the ids of the imported generations in the
+  /// order asked for (current, previous, retired...). Empty otherwise.
+  std::vector<uint64_t> import_order;
   TimeAnchor anchor;
 };
 
@@ -101,11 +103,13 @@ class Rotation {
   std::optional<int64_t> next_wakeup(const RotationState& state) const;
 
  private:
-  Generation make(const Moment& now, const Key& key, tfo_place place) const;
-  RotationState stage(RotationState state, const Generation& next) const;
-  RotationState mint(RotationState state) const;
-  RotationState settle(RotationState state, const Moment& now) const;
-  bool extend(Generation& generation, int64_t now) const;
+  Generation make(int64_t now, const Key& key, tfo_place place) const;
+  RotationState settle(RotationState state, int64_t now) const;
+  bool drop_expired(KeyRing& ring, int64_t now) const;
+  bool extend_slots(KeyRing& ring, int64_t now) const;
+  void apply_policy(KeyRing& ring, int64_t now) const;
+  void trim(KeyRing& ring) const;
+  int64_t span() const;
 
   RotationPolicy policy_;
   KeyMaker make_key_;
