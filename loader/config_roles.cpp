@@ -120,13 +120,16 @@ void ConfigParser::pool_lifetimes(ConfigObject& object, PoolConfig& out) {
     const auto value = field->integer(0, kMaxAcceptGenerations, "a number of retired keys");
     if (value) out.accept_generations = *value;
   }
-  // A key lives as current and then as previous: shorter than that, it would die while servers use
-  // it.
-  const seconds least = 2 * out.interval;
-  out.not_after = std::max(least, std::min(3 * out.interval, 7 * kDay));
-  if (const auto field = object.optional("not_after")) {
-    const auto value = field->duration(std::max(least, seconds{1}), 365 * kDay, true);
-    if (value) out.not_after = *value;
+  // Keys that nobody rotates have no end; others must outlive the rotation that replaces them.
+  const bool rotated = out.interval.count() != 0;
+  out.not_after = std::min(3 * out.interval, 7 * kDay);
+  const auto field = object.optional("not_after");
+  if (!field) return;
+  const auto value = field->duration(std::max(out.interval, seconds{1}), 7 * kDay, !rotated);
+  if (value && !rotated && value->count() != 0) {
+    field->complain("ends keys that nobody rotates", "give \"0\" or an interval");
+  } else if (value) {
+    out.not_after = *value;
   }
 }
 

@@ -172,8 +172,11 @@ const BadCase kBad[] = {
      R"({"interfaces": [{"name": "e"}], "pools": {"p": {"interval": "daily"}}})",
      {R"(pools.p.interval: is the string "daily"; give a duration with its unit (s, m, h, d), from "1s" to "7d", or "0")"}},
     {"not_after_short",
-     R"({"interfaces": [{"name": "e"}], "pools": {"p": {"interval": "1h", "not_after": "1h"}}})",
-     {R"(pools.p.not_after: is the string "1h"; give a duration with its unit (s, m, h, d), from "2h" to "365d", or "0")"}},
+     R"({"interfaces": [{"name": "e"}], "pools": {"p": {"interval": "1h", "not_after": "30m"}}})",
+     {R"(pools.p.not_after: is the string "30m"; give a duration with its unit (s, m, h, d), from "1h" to "7d")"}},
+    {"not_after_without_interval",
+     R"({"interfaces": [{"name": "e"}], "pools": {"p": {"interval": "0", "not_after": "30m"}}})",
+     {R"(pools.p.not_after: ends keys that nobody rotates; give "0" or an interval)"}},
     {"generations",
      R"({"interfaces": [{"name": "e"}], "pools": {"p": {"accept_generations": 14}}})",
      {"pools.p.accept_generations: is 14; give a number of retired keys, a whole number from 0 to "

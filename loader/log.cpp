@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/log.h"
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/systemd_sink.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <memory>
+
+namespace tfo {
+namespace {
+
+bool stderr_is_journal() {
+  const char* stream = std::getenv("JOURNAL_STREAM");
+  struct stat status{};
+  if (stream == nullptr || fstat(STDERR_FILENO, &status) != 0) return false;
+  return fmt::format("{}:{}", status.st_dev, status.st_ino) == stream;
+}
+
+spdlog::level::level_enum spdlog_level(std::string_view level) {
+  if (level == "debug") return spdlog::level::debug;
+  if (level == "warning") return spdlog::level::warn;
+  if (level == "error") return spdlog::level::err;
+  return spdlog::level::info;
+}
+
+std::shared_ptr<spdlog::logger> make_logger() {
+  std::shared_ptr<spdlog::logger> logger;
+  if (stderr_is_journal()) {
+    logger = std::make_shared<spdlog::logger>(
+        "tfod", std::make_shared<spdlog::sinks::systemd_sink_mt>("tfod"));
+    logger->set_pattern("%v");
+  } else {
+    logger =
+        std::make_shared<spdlog::logger>("tfod", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    logger->set_pattern("%l: %v");
+  }
+  logger->flush_on(spdlog::level::trace);
+  return logger;
+}
+
+spdlog::logger& logger() {
+  static const std::shared_ptr<spdlog::logger> instance = make_logger();
+  return *instance;
+}
+
+}  // namespace
+
+void start_log(std::string_view level) { logger().set_level(spdlog_level(level)); }
+
+void log_line(LogLevel level, std::string_view text) {
+  constexpr spdlog::level::level_enum levels[] = {spdlog::level::debug, spdlog::level::info,
+                                                  spdlog::level::warn, spdlog::level::err};
+  logger().log(levels[static_cast<size_t>(level)], spdlog::string_view_t(text.data(), text.size()));
+}
+
+void log_library(int level, std::string_view text) {
+  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  log_line(level == 0 ? LogLevel::kInfo : LogLevel::kDebug, text);
+}
+
+}  // namespace tfo

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/observe/conditions.h"
+
+#include <algorithm>
+
+namespace tfo {
+
+std::string_view to_string(Severity severity) {
+  return severity == Severity::kCritical ? "critical" : "warning";
+}
+
+const std::vector<ConditionKind>& condition_kinds() {
+  static const std::vector<ConditionKind> kinds = {
+      {"generic_mode", Severity::kWarning, "XDP runs in the stack, not in the driver: slower"},
+      {"interface_gone", Severity::kCritical, "A configured interface does not exist"},
+      {"interface_failed", Severity::kCritical, "An interface is back and cannot be attached"},
+      {"dataplane_failed", Severity::kCritical,
+       "The BPF maps or links could not be read or changed"},
+      {"config_refused", Severity::kWarning,
+       "The last reload was refused; the old one is in force"},
+      {"key_store_failed", Severity::kCritical, "A key store cannot be read or written"},
+      {"key_sink_failed", Severity::kCritical, "A validator or server did not take the keys"},
+      {"key_sink_gone", Severity::kWarning, "A server's network namespace was deleted"},
+      {"key_drift", Severity::kCritical, "A server holds other keys than were written"},
+      {"rotation_held", Severity::kWarning, "A key rotation waits for those who lack the new key"},
+      {"no_key", Severity::kCritical, "A pool has no unexpired key; cookies are not validated"},
+      {"namespace_gone", Severity::kWarning, "A network namespace was deleted; it is left out"},
+      {"server_bit_failed", Severity::kWarning, "tcp_fastopen's server bit could not be set"},
+      {"cookie_not_required", Severity::kWarning,
+       "tcp_fastopen has bit 0x200: servers take SYN data without any cookie"},
+      {"kernel_counters_failed", Severity::kWarning, "/proc/net/netstat could not be read"},
+  };
+  return kinds;
+}
+
+namespace {
+
+Severity severity_of(const std::string& id) {
+  for (const ConditionKind& kind : condition_kinds()) {
+    if (kind.id == id) return kind.severity;
+  }
+  return Severity::kWarning;
+}
+
+}  // namespace
+
+Conditions::Conditions(Clock clock, Listener changed)
+    : clock_(std::move(clock)), changed_(std::move(changed)) {}
+
+void Conditions::raise(const std::string& id, const std::string& subject, std::string evidence) {
+  const auto [at, fresh] = raised_.try_emplace({id, subject});
+  Condition& condition = at->second;
+  condition.evidence = std::move(evidence);
+  if (!fresh) return;
+  condition.id = id;
+  condition.subject = subject;
+  condition.severity = severity_of(id);
+  condition.since = clock_();
+  if (changed_) changed_(condition, true);
+}
+
+void Conditions::clear(const std::string& id, const std::string& subject) {
+  const auto at = raised_.find({id, subject});
+  if (at == raised_.end()) return;
+  const Condition cleared = std::move(at->second);
+  raised_.erase(at);
+  if (changed_) changed_(cleared, false);
+}
+
+void Conditions::clear_all(const std::string& id) {
+  for (const Condition& condition : list()) {
+    if (condition.id == id) clear(id, condition.subject);
+  }
+}
+
+void Conditions::set(const std::string& id, const std::string& subject, bool active,
+                     std::string evidence) {
+  if (active) {
+    raise(id, subject, std::move(evidence));
+  } else {
+    clear(id, subject);
+  }
+}
+
+bool Conditions::active(const std::string& id) const {
+  const auto at = raised_.lower_bound({id, ""});
+  return at != raised_.end() && at->first.first == id;
+}
+
+std::vector<Condition> Conditions::list() const {
+  std::vector<Condition> all;
+  all.reserve(raised_.size());
+  for (const auto& [key, condition] : raised_) all.push_back(condition);
+  return all;
+}
+
+}  // namespace tfo
