@@ -17,23 +17,23 @@ struct tfo_flow {
 };
 
 /*
- * Reads the addresses of a parsed packet. Returns 0 if its IP header is not whole, which
+ * Reads the addresses from the IP header at `offset`. Returns 0 if it is not whole, which
  * tfo_parse rules out; the verifier wants to see it.
  */
-tfo_inline int tfo_load_flow(const struct tfo_frame *frame, const struct tfo_packet *p,
+tfo_inline int tfo_load_flow(const struct tfo_frame *frame, __u8 family, __u32 offset,
 			     struct tfo_flow *flow)
 {
 	const __u8 *ip;
 
-	flow->family = p->family;
-	if (p->family == 4) {
-		ip = tfo_at(frame, p->ip, 20);
+	flow->family = family;
+	if (family == 4) {
+		ip = tfo_at(frame, offset, 20);
 		if (!ip)
 			return 0;
 		flow->word[0] = tfo_load64(ip + 12);
 		return 1;
 	}
-	ip = tfo_at(frame, p->ip, 40);
+	ip = tfo_at(frame, offset, 40);
 	if (!ip)
 		return 0;
 	flow->word[0] = tfo_load64(ip + 8);

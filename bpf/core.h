@@ -13,10 +13,14 @@
 /* A stage returns a reason (>= 0), or this: not decided yet. */
 #define TFO_GO_ON (-1)
 
-/* The part of a frame that lies in one piece: [data, end). */
+/*
+ * The part of a frame that lies in one piece: [data, end). A jumbo frame goes on in fragments
+ * elsewhere; `context` is what the shell needs to know its whole length (tfo_frame_len).
+ */
 struct tfo_frame {
 	const __u8 *data;
 	const __u8 *end;
+	void *context;
 };
 
 /*
@@ -24,7 +28,6 @@ struct tfo_frame {
  * are valid once the stage that sets them went on.
  */
 struct tfo_packet {
-	__u32 need; /* parse: the frame must hold this many bytes, or its IP length lies */
 	__u32 ip_end; /* parse: where the (inner) IP packet ends; beyond it lies padding */
 	__u32 ip; /* parse: the (inner) IP header */
 	__u32 tcp; /* parse: the TCP header */
@@ -43,9 +46,12 @@ struct tfo_packet {
 
 /*
  * Loads of any alignment, in the frame's byte order. clang's BPF target would turn a memcpy of
- * unknown alignment into single bytes, so there the load is made directly.
+ * unknown alignment into single bytes, so there the load is made directly. The length of a whole
+ * frame is a helper call there.
  */
 #ifdef __bpf__
+tfo_inline __u32 tfo_frame_len(const struct tfo_frame *frame); /* tfo_xdp.bpf.c */
+
 tfo_inline __u16 tfo_load16(const __u8 *p)
 {
 	return *(const __u16 *)p;
@@ -59,6 +65,11 @@ tfo_inline __u64 tfo_load64(const __u8 *p)
 	return *(const __u64 *)p;
 }
 #else
+tfo_inline __u32 tfo_frame_len(const struct tfo_frame *frame)
+{
+	return (__u32)(frame->end - frame->data);
+}
+
 tfo_inline __u16 tfo_load16(const __u8 *p)
 {
 	__u16 v;

@@ -48,12 +48,10 @@ struct tfo_layer {
 	__u16 next; /* ethertype or IP protocol of the next header */
 };
 
-/* The frame is shorter than it should be, or its headers are not in its linear part. */
-tfo_inline int tfo_too_short(struct tfo_packet *p, __u32 need)
+/* Headers up to `need` are not in [data, end): is the frame too short, or do they lie elsewhere? */
+tfo_inline int tfo_too_short(const struct tfo_frame *frame, __u32 need)
 {
-	if (need > p->need)
-		p->need = need;
-	return TFO_INTERNAL_ERROR;
+	return need > tfo_frame_len(frame) ? TFO_NOT_TCP : TFO_INTERNAL_ERROR;
 }
 
 tfo_inline int tfo_is_vlan(__u16 ethertype)
@@ -69,7 +67,7 @@ tfo_inline __u16 tfo_version_ethertype(__u8 first_byte)
 	return first_byte >> 4 == 6 ? TFO_ETH_IPV6 : 0;
 }
 
-tfo_inline int tfo_parse_link(const struct tfo_frame *frame, int l3_device, struct tfo_packet *p,
+tfo_inline int tfo_parse_link(const struct tfo_frame *frame, int l3_device,
 			      struct tfo_layer *layer)
 {
 	const __u8 *header = tfo_at(frame, 0, l3_device ? 1 : TFO_ETH_LEN);
@@ -87,7 +85,7 @@ tfo_inline int tfo_parse_link(const struct tfo_frame *frame, int l3_device, stru
 	for (tags = 0; tags < 2 && tfo_is_vlan(layer->next); tags++) {
 		header = tfo_at(frame, offset, TFO_VLAN_LEN);
 		if (!header)
-			return tfo_too_short(p, offset + TFO_VLAN_LEN);
+			return tfo_too_short(frame, offset + TFO_VLAN_LEN);
 		layer->next = tfo_be16(tfo_load16(header + 2));
 		offset += TFO_VLAN_LEN;
 	}
@@ -102,17 +100,21 @@ tfo_inline int tfo_is_decapsulated(__u8 decap, __u16 protocol)
 	return protocol == TFO_IPPROTO_UDP && (decap & TFO_DECAP_GUE);
 }
 
-/* The packet [offset, end) must lie within its carrier, unless that goes on in other fragments. */
-tfo_inline int tfo_set_end(struct tfo_packet *p, struct tfo_layer *layer, __u32 end)
+/*
+ * Where the packet ends: within the frame (ip_rcv_core, ip6_rcv_core), and within its carrier
+ * unless that goes on in other fragments. Only the whole frame's length tells a jumbo from a lie.
+ */
+tfo_inline int tfo_set_end(const struct tfo_frame *frame, struct tfo_packet *p,
+			   struct tfo_layer *layer, __u32 end)
 {
 	if (end > layer->limit) {
 		if (!p->first_fragment)
 			return TFO_NOT_TCP;
 		end = layer->limit;
 	}
+	if (end > frame->end - frame->data && end > tfo_frame_len(frame))
+		return TFO_NOT_TCP;
 	p->ip_end = end;
-	if (end > p->need)
-		p->need = end;
 	return TFO_GO_ON;
 }
 
@@ -124,12 +126,12 @@ tfo_inline int tfo_parse_ipv4(const struct tfo_frame *frame, __u8 decap, struct 
 	__u32 header_len, total, fragment;
 
 	if (!header)
-		return tfo_too_short(p, layer->offset + 20);
+		return tfo_too_short(frame, layer->offset + 20);
 	header_len = (header[0] & 15) * 4;
 	total = tfo_be16(tfo_load16(header + 2));
 	if (header[0] >> 4 != 4 || header_len < 20 || total < header_len)
 		return TFO_NOT_TCP;
-	if (tfo_set_end(p, layer, layer->offset + total) >= 0)
+	if (tfo_set_end(frame, p, layer, layer->offset + total) >= 0)
 		return TFO_NOT_TCP;
 	layer->next = header[9];
 	fragment = tfo_be16(tfo_load16(header + 6));
@@ -178,7 +180,7 @@ tfo_inline int tfo_parse_extension(const struct tfo_frame *frame, __u8 decap, st
 	if (layer->offset + 8 > p->ip_end)
 		return TFO_NOT_TCP;
 	if (!header)
-		return tfo_too_short(p, layer->offset + 8);
+		return tfo_too_short(frame, layer->offset + 8);
 	if (layer->next == TFO_IPPROTO_FRAGMENT) {
 		int reason = tfo_parse_fragment(header, decap, p);
 
@@ -206,11 +208,11 @@ tfo_inline int tfo_parse_ipv6(const struct tfo_frame *frame, __u8 decap, struct 
 	int i, reason;
 
 	if (!header)
-		return tfo_too_short(p, layer->offset + 40);
+		return tfo_too_short(frame, layer->offset + 40);
 	payload = tfo_be16(tfo_load16(header + 4));
 	if (header[0] >> 4 != 6 || !payload)
 		return TFO_NOT_TCP;
-	if (tfo_set_end(p, layer, layer->offset + 40 + payload) >= 0)
+	if (tfo_set_end(frame, p, layer, layer->offset + 40 + payload) >= 0)
 		return TFO_NOT_TCP;
 	p->ip = layer->offset;
 	p->family = 6;
@@ -246,7 +248,7 @@ tfo_inline int tfo_parse_gue(const struct tfo_frame *frame, __be16 port, struct 
 	if (layer->offset + 12 > p->ip_end)
 		return TFO_NOT_TCP;
 	if (!header)
-		return tfo_too_short(p, layer->offset + 12);
+		return tfo_too_short(frame, layer->offset + 12);
 	if (tfo_load16(header + 2) != port)
 		return TFO_NOT_TCP;
 	layer->offset += 8;
@@ -285,14 +287,22 @@ tfo_inline int tfo_decapsulate(const struct tfo_frame *frame, const volatile str
 }
 
 /*
- * The TCP header: is it whole, and what is it? A SYN goes on; PSH, URG, ECE and CWR change
- * nothing (tcp_rcv_state_process). The first fragment of a larger segment always has data to come.
+ * What a whole TCP header is; a SYN goes on. PSH, URG, ECE and CWR change nothing
+ * (tcp_rcv_state_process).
  */
+tfo_inline int tfo_judge_flags(__u8 flags)
+{
+	flags &= TFO_TCP_FIN | TFO_TCP_SYN | TFO_TCP_RST | TFO_TCP_ACK;
+	if (flags == TFO_TCP_SYN)
+		return TFO_GO_ON;
+	return flags == (TFO_TCP_SYN | TFO_TCP_ACK) ? TFO_SYN_ACK : TFO_OTHER;
+}
+
+/* The first fragment of a larger segment always has data to come. */
 tfo_inline int tfo_parse_tcp(const struct tfo_frame *frame, struct tfo_packet *p, __u32 offset)
 {
 	__u32 len = p->ip_end - offset;
 	const __u8 *header;
-	__u8 flags;
 
 	if (offset > p->ip_end || len < TFO_TCP_MIN)
 		return TFO_NOT_TCP;
@@ -300,28 +310,22 @@ tfo_inline int tfo_parse_tcp(const struct tfo_frame *frame, struct tfo_packet *p
 		return TFO_TRUNCATED;
 	header = tfo_at(frame, offset, TFO_TCP_LEN);
 	if (!header)
-		return tfo_too_short(p, offset + TFO_TCP_LEN);
+		return tfo_too_short(frame, offset + TFO_TCP_LEN);
 	p->tcp = offset;
 	p->header_len = (header[12] >> 4) * 4;
+	p->data = len > p->header_len || p->first_fragment;
 	if (p->header_len > len)
 		return TFO_TRUNCATED;
 	if (p->header_len < TFO_TCP_LEN)
 		return TFO_OTHER;
-	flags = header[13] & (TFO_TCP_FIN | TFO_TCP_SYN | TFO_TCP_RST | TFO_TCP_ACK);
-	if (flags == (TFO_TCP_SYN | TFO_TCP_ACK))
-		return TFO_SYN_ACK;
-	if (flags != TFO_TCP_SYN)
-		return TFO_OTHER;
 	if (!tfo_at(frame, offset, p->header_len))
-		return tfo_too_short(p, offset + p->header_len);
-	p->data = len > p->header_len || p->first_fragment;
-	return TFO_GO_ON;
+		return tfo_too_short(frame, offset + p->header_len);
+	return tfo_judge_flags(header[13]);
 }
 
 /*
  * The whole way. Returns TFO_GO_ON for a SYN whose header is whole, else its reason;
- * TFO_INTERNAL_ERROR if a header that the IP length promises is not in [data, end). The caller
- * compares p->need with the length of the whole frame: beyond it, the packet is malformed.
+ * TFO_INTERNAL_ERROR if a header that the frame does have is not in [data, end). *p starts zeroed.
  */
 tfo_inline int tfo_parse(const struct tfo_frame *frame, const volatile struct tfo_load_config *config,
 			 struct tfo_packet *p)
@@ -329,9 +333,7 @@ tfo_inline int tfo_parse(const struct tfo_frame *frame, const volatile struct tf
 	struct tfo_layer layer = {.offset = 0, .limit = ~0U, .next = 0};
 	int reason;
 
-	p->need = 0;
-	p->first_fragment = 0;
-	reason = tfo_parse_link(frame, config->l3_device, p, &layer);
+	reason = tfo_parse_link(frame, config->l3_device, &layer);
 	if (reason >= 0)
 		return reason;
 	reason = tfo_parse_ip(frame, config->decap, p, &layer);
@@ -345,6 +347,52 @@ tfo_inline int tfo_parse(const struct tfo_frame *frame, const volatile struct tf
 	if (layer.next != TFO_IPPROTO_TCP)
 		return TFO_NOT_TCP;
 	return tfo_parse_tcp(frame, p, layer.offset);
+}
+
+#define TFO_NOT_PLAIN (-2)
+
+/* The TCP part of a plain frame: `len` bytes of segment at `header`, of which 20 are readable. */
+tfo_inline int tfo_parse_plain_tcp(const struct tfo_frame *frame, const __u8 *header, int len,
+				   struct tfo_packet *p)
+{
+	int header_len = (header[12] >> 4) * 4;
+
+	if (header_len < TFO_TCP_LEN || header_len > len || header + len > frame->end)
+		return TFO_NOT_PLAIN;
+	p->header_len = header_len;
+	p->data = len > header_len;
+	return tfo_judge_flags(header[13]);
+}
+
+/*
+ * Nearly all frames are alike: untagged, IPv4 without options or IPv6 without extension headers,
+ * no fragment, all in one piece. Those are told by a few compares with the same result as
+ * tfo_parse; anything else answers TFO_NOT_PLAIN.
+ */
+tfo_inline int tfo_parse_plain(const struct tfo_frame *frame,
+			       const volatile struct tfo_load_config *config, struct tfo_packet *p)
+{
+	__u32 ip = config->l3_device ? 0 : TFO_ETH_LEN;
+	const __u8 *header = frame->data + ip;
+
+	p->ip = ip;
+	if (header + 40 > frame->end)
+		return TFO_NOT_PLAIN;
+	if (header[0] == 0x45 && (!ip || tfo_load16(header - 2) == tfo_be16(TFO_ETH_IPV4))) {
+		p->family = 4;
+		p->tcp = ip + 20;
+		p->ip_end = ip + tfo_be16(tfo_load16(header + 2));
+		if (header[9] != TFO_IPPROTO_TCP || tfo_load16(header + 6) & tfo_be16(0x3fff))
+			return TFO_NOT_PLAIN;
+		return tfo_parse_plain_tcp(frame, header + 20, p->ip_end - p->tcp, p);
+	}
+	if (header + 60 > frame->end || header[0] >> 4 != 6 || header[6] != TFO_IPPROTO_TCP ||
+	    (ip && tfo_load16(header - 2) != tfo_be16(TFO_ETH_IPV6)))
+		return TFO_NOT_PLAIN;
+	p->family = 6;
+	p->tcp = ip + 40;
+	p->ip_end = p->tcp + tfo_be16(tfo_load16(header + 4));
+	return tfo_parse_plain_tcp(frame, header + 40, p->ip_end - p->tcp, p);
 }
 
 #endif /* TFO_PARSE_H */

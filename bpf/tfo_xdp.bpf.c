@@ -13,64 +13,87 @@
 #include "stats.h"
 #include "vip.h"
 
+tfo_inline __u32 tfo_frame_len(const struct tfo_frame *frame)
+{
+	return bpf_xdp_get_buff_len(frame->context);
+}
+
+tfo_inline struct tfo_frame tfo_frame_of(struct xdp_md *ctx)
+{
+	return (struct tfo_frame){
+		.data = (const __u8 *)(long)ctx->data,
+		.end = (const __u8 *)(long)ctx->data_end,
+		.context = ctx,
+	};
+}
+
 /*
- * The walk stands in a global function: the verifier looks at it once, on its own, however much
- * logic surrounds the call. Offsets are those of struct tfo_packet.
+ * The walk and the classification stand in global functions: the verifier looks at each once, on
+ * its own, whatever way led to the call, and a packet that is no SYN saves no registers for them.
+ * What they read from memory it knows nothing of, hence the masks.
  */
+#define TFO_HEADERS 0x3fff /* no header starts beyond */
+
 __attribute__((noinline)) int tfo_walk(struct xdp_md *ctx, __u32 offset, __u32 len)
 {
-	const __u8 *data = (const __u8 *)(long)ctx->data;
-	const __u8 *end = (const __u8 *)(long)ctx->data_end;
+	struct tfo_frame frame = tfo_frame_of(ctx);
 
-	return tfo_walk_options(data + (offset & 0x7fff), end, len);
+	return tfo_walk_options(frame.data + (offset & TFO_HEADERS), frame.end, len);
 }
 
 static __always_inline __u32 tfo_options(struct xdp_md *ctx, const struct tfo_frame *frame,
 					 const struct tfo_packet *p)
 {
-	__u32 offset = p->tcp + 20, len = p->header_len - 20;
+	__u32 offset = (p->tcp & TFO_HEADERS) + TFO_TCP_LEN, len = p->header_len - TFO_TCP_LEN;
 	__u32 found = tfo_linux_options(frame->data + offset, frame->end, len);
 
 	return found == TFO_NEEDS_WALK ? (__u32)tfo_walk(ctx, offset, len) : found;
 }
 
 static __always_inline int tfo_check_cookie(const struct tfo_frame *frame,
-					    const struct tfo_packet *p,
-					    const struct tfo_flow *flow, const struct tfo_vip *vip)
+					    const struct tfo_packet *p, const struct tfo_flow *flow,
+					    const struct tfo_vip *vip)
 {
-	__u32 base = p->option_seen == TFO_OPTION_254 ? 4 : 2;
-	const __u8 *cookie = tfo_at(frame, p->option + base, TFO_COOKIE_LEN);
+	__u32 offset = (p->option & TFO_HEADERS) + tfo_option_base(p->option_seen);
+	const __u8 *at = tfo_at(frame, offset, TFO_COOKIE_LEN);
 	__u32 pool = vip->pool & (TFO_MAX_POOLS - 1);
-	__u32 index = pool * 2 + (*(volatile __u32 *)&tfo_ctl.pool_side[pool] & 1);
-	const struct tfo_ring *ring = bpf_map_lookup_elem(&rings, &index);
+	const struct tfo_ring *ring;
+	__u64 cookie;
+	__u32 index;
 
-	if (!cookie || !ring)
+	if (!at)
 		return TFO_INTERNAL_ERROR;
-	return tfo_match_cookie(ring, tfo_now(), flow, tfo_load64(cookie));
+	cookie = tfo_load64(at);
+	index = pool * 2 + (*(volatile __u32 *)&tfo_ctl.pool_side[pool] & 1);
+	ring = bpf_map_lookup_elem(&rings, &index);
+	return ring ? tfo_match_cookie(ring, tfo_now(), flow, cookie) : TFO_INTERNAL_ERROR;
 }
 
 /* The reason of a SYN whose header is whole. */
-static __always_inline int tfo_classify_syn(struct xdp_md *ctx, const struct tfo_frame *frame,
-					    struct tfo_packet *p)
+__attribute__((noinline)) int tfo_classify_syn(struct xdp_md *ctx, struct tfo_packet *p)
 {
-	const __u8 *tcp = tfo_at(frame, p->tcp, TFO_TCP_LEN);
+	struct tfo_frame frame = tfo_frame_of(ctx);
+	const __u8 *tcp;
 	struct tfo_vip_key key;
 	struct tfo_flow flow;
 	struct tfo_vip *vip;
 	__u32 found;
 	int reason;
 
-	if (!tcp || !tfo_load_flow(frame, p, &flow))
+	if (!p)
+		return TFO_INTERNAL_ERROR;
+	tcp = tfo_at(&frame, p->tcp & TFO_HEADERS, TFO_TCP_LEN);
+	if (!tcp || !tfo_load_flow(&frame, p->family, p->ip & TFO_HEADERS, &flow))
 		return TFO_INTERNAL_ERROR;
 	tfo_vip_key_of(&key, &flow, tfo_load16(tcp + 2));
 	vip = tfo_vip_find(&key);
 	if (!vip)
 		return TFO_NOT_VIP;
 	p->slot = vip->slot;
-	found = tfo_options(ctx, frame, p);
+	found = tfo_options(ctx, &frame, p);
 	tfo_note_options(p, found);
 	reason = tfo_judge_options(p, found);
-	return reason == TFO_GO_ON ? tfo_check_cookie(frame, p, &flow, vip) : reason;
+	return reason == TFO_GO_ON ? tfo_check_cookie(&frame, p, &flow, vip) : reason;
 }
 
 /* The one exit. Policy, the guard and a chained program find their place here. */
@@ -81,22 +104,33 @@ static __always_inline int tfo_exit(const struct tfo_packet *p, int reason)
 	return XDP_PASS;
 }
 
+/* Everything but the plain frames that the entry knows. */
+__attribute__((noinline)) int tfo_parse_any(struct xdp_md *ctx, struct tfo_packet *p)
+{
+	struct tfo_frame frame = tfo_frame_of(ctx);
+
+	return p ? tfo_parse(&frame, &tfo_cfg, p) : TFO_INTERNAL_ERROR;
+}
+
+/* A description in memory is made for the packets that need one, not for the stream of ACKs. */
 SEC("xdp.frags")
 int tfo_xdp(struct xdp_md *ctx)
 {
-	struct tfo_frame frame = {
-		.data = (const __u8 *)(long)ctx->data,
-		.end = (const __u8 *)(long)ctx->data_end,
-	};
-	struct tfo_packet p = {.slot = TFO_NODE_SLOT};
-	int reason = tfo_parse(&frame, &tfo_cfg, &p);
+	struct tfo_frame frame = tfo_frame_of(ctx);
+	struct tfo_packet plain = {}, packet;
+	int reason = tfo_parse_plain(&frame, &tfo_cfg, &plain);
 
-	/* Longer than its linear part: only the whole frame's length tells a jumbo from a lie. */
-	if (p.need > frame.end - frame.data && p.need > bpf_xdp_get_buff_len(ctx))
-		reason = TFO_NOT_TCP;
+	if (reason == TFO_NOT_PLAIN) {
+		packet = (struct tfo_packet){};
+		reason = tfo_parse_any(ctx, &packet);
+	} else if (reason == TFO_OTHER && !tfo_cfg.count_other) {
+		return XDP_PASS;
+	} else {
+		packet = plain;
+	}
 	if (reason == TFO_GO_ON)
-		reason = tfo_classify_syn(ctx, &frame, &p);
-	return tfo_exit(&p, reason);
+		reason = tfo_classify_syn(ctx, &packet);
+	return tfo_exit(&packet, reason);
 }
 
 /* Run once by the loader (BPF_PROG_TEST_RUN). Returns 0, or 1 if the clock could not be started. */
