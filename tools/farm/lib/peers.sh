@@ -187,11 +187,12 @@ farm_client() {
   [[ $port$count =~ ^[0-9]+$ ]] || farm_fail "client: port \"$port\" and count \"$count\" are numbers"
   before=$(farm_active "$node")
   case $kind in
-    curl) farm_curl "$node" "$address" "$port" "$count" || failed=1 ;;
+    curl) farm_curl "$node" "$address" "$port" "$count" --tcp-fastopen || failed=1 ;;
+    plain) farm_curl "$node" "$address" "$port" "$count" || failed=1 ;;
     python) farm_in "$node" python3 "$farm_home/tfo_client.py" "$address" "$port" "$count" || failed=1 ;;
     c) farm_in "$node" "$(farm_client_binary)" sendto "$address" "$port" "$count" || failed=1 ;;
     go) farm_in "$node" "$(farm_client_binary)" connect "$address" "$port" "$count" || failed=1 ;;
-    *) farm_fail "client: unknown kind \"$kind\"; curl, python, c or go" ;;
+    *) farm_fail "client: unknown kind \"$kind\"; curl, python, c, go or plain" ;;
   esac
   after=$(farm_active "$node")
   ((failed == 0)) || {
@@ -201,11 +202,12 @@ farm_client() {
   printf '{"connections": %d, "syn_data": %d}\n' "$count" $((after - before))
 }
 
-farm_curl() {
-  local node=$1 address=$2 i
+farm_curl() { # NODE ADDRESS PORT COUNT OPTION...
+  local node=$1 address=$2 port=$3 count=$4 i
+  shift 4
   [[ $address != *:* ]] || address="[$address]"
-  for ((i = 0; i < $4; i++)); do
-    farm_in "$node" curl --tcp-fastopen --globoff --silent --show-error --fail --noproxy '*' --max-time 10 \
-      --output /dev/null "http://$address:$3/" || return 1
+  for ((i = 0; i < count; i++)); do
+    farm_in "$node" curl "$@" --globoff --silent --show-error --fail --noproxy '*' --max-time 10 \
+      --output /dev/null "http://$address:$port/" || return 1
   done
 }
