@@ -14,7 +14,7 @@
 
 namespace tfo {
 
-class KeyRing;
+struct KeyRing;
 class KeySink;
 
 /// How an interface is served at the moment.

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "loader/config.h"
+#include "loader/dataplane/map_set.h"
+#include "loader/dataplane/name_table.h"
+#include "loader/dataplane/ring_writer.h"
+#include "loader/observe/snapshot.h"
+
+namespace tfo {
+
+/// A set of maps with what is in it: VIPs, rings, names and counters. Knows nothing of pins,
+/// programs and interfaces, so it serves a private set (bench, replay) just as well.
+class LiveSet {
+ public:
+  /// `grace` must outlive the set. What the maps hold already stays in force.
+  static Result<std::unique_ptr<LiveSet>> make(MapSet maps, GracePeriod& grace);
+
+  enum class Fit { kDone, kTooSmall };
+
+  /// Replaces all VIPs in one step, or changes nothing and says that the maps are too small.
+  Result<Fit> set_vips(const std::vector<VipConfig>& vips);
+
+  /// Replaces the keys of a pool in one step; gives the pool its number if it has none.
+  Result<> set_ring(const std::string& pool, const tfo_ring& ring);
+  /// The ring that packets see; an empty one for an unknown pool. Holds secrets.
+  Result<tfo_ring> ring(const std::string& pool) const;
+
+  /// Gives these names a slot, so that totals can be carried to them. Names that do not fit are
+  /// left out.
+  Result<> reserve_slots(const std::vector<std::string>& names);
+  /// Takes over pool numbers and live rings of a set with the same layout.
+  Result<> copy_rings(const LiveSet& from);
+
+  /// Base plus all CPUs of the VIPs of the last set_vips(), in their order, and of the node.
+  Result<Snapshot> counters() const;
+
+  const MapSet& maps() const { return maps_; }
+  const NameTable& slots() const { return slots_; }
+  /// How many names the slots must hold for these VIPs and those that are live now.
+  size_t slots_needed(const std::vector<VipConfig>& vips) const;
+
+ private:
+  LiveSet(MapSet maps, GracePeriod& grace);
+  struct Plan;
+  Result<> read_live();
+  bool plan_slots(Plan& plan) const;
+  Result<> plan_pools(Plan& plan);
+  Result<> apply(const Plan& plan, const std::vector<tfo_vip>& rows);
+  Result<> reset_slot(uint32_t slot);
+  Result<> drop_pools(const std::set<uint32_t>& unused);
+  Result<uint32_t> pool_number(const std::string& pool);
+
+  MapSet maps_;
+  GracePeriod* grace_;
+  NameTable slots_;
+  NameTable pools_;
+  RingWriter rings_;
+  uint64_t vips_flipped_ = 0;       // GracePeriod::now() of the last flip of the VIP table
+  std::set<uint32_t> live_slots_;   // of the rows that packets see
+  std::set<uint32_t> live_pools_;   // likewise
+  std::vector<std::string> order_;  // VIPs as configured
+};
+
+/// Reads base (if asked for) plus all CPUs of slots [0, count) of a set of maps of any size of
+/// struct tfo_counters: reasons that the older layout lacks are zero.
+Result<std::vector<tfo_counters>> read_totals(const Map& stats, const Map* base, uint32_t count);
+
+}  // namespace tfo

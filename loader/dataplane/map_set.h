@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "bpf/tfo_abi.h"
+#include "loader/dataplane/map.h"
+#include "loader/dataplane/xdp_skeleton.h"
+#include "loader/result.h"
+
+namespace tfo {
+
+/// Sizes that are chosen when a set of maps is made.
+struct MapSizes {
+  uint32_t slots = 64;        // counter slots, the node's included; a power of two
+  uint32_t vip_rows = 16384;  // rows of one side of the VIP table; a power of two
+
+  /// For that many VIPs and (address, port) rows: twice the VIPs, so that a reload can rename them
+  /// all, and a VIP table at most half full, so that two-choice placement succeeds.
+  static MapSizes for_config(size_t vips, size_t rows);
+};
+
+/// The struct tfo_control that packets read, mapped into this process. Each switch is one aligned
+/// store; switches are stored with release order, after what they make visible.
+class ControlMap {
+ public:
+  static Result<ControlMap> map(Map control);
+  uint64_t now_ns() const;
+  void set_now_ns(uint64_t now) const;
+  uint32_t vip_side() const;
+  void set_vip_side(uint32_t side) const;
+  uint32_t pool_side(uint32_t pool) const;
+  void set_pool_side(uint32_t pool, uint32_t side) const;
+  /// Fixed before the first packet.
+  void set_table(const __u64 seed[2], uint32_t mask) const;
+  const __u64* hash_seed() const { return memory_->hash_seed; }
+  uint32_t vip_mask() const { return memory_->vip_mask; }
+  const Map& raw() const { return map_; }
+
+ private:
+  struct Unmap {
+    void operator()(tfo_control* memory) const;
+  };
+  ControlMap(Map map, tfo_control* memory) : map_(std::move(map)), memory_(memory) {}
+  Map map_;
+  std::unique_ptr<tfo_control, Unmap> memory_;
+};
+
+/// One set of maps: everything that the loads of a node share. Pinned by open_pins() and pin(), or
+/// private to the process (bench, replay, tests).
+struct MapSet {
+  ArrayMap<tfo_vip> vips;
+  ArrayMap<tfo_ring> rings;  // pool * 2 + side
+  Map stats;                 // per CPU
+  ArrayMap<tfo_counters> stats_base;
+  ArrayMap<tfo_slot_name> slot_names;
+  ArrayMap<tfo_slot_name> pool_names;  // who owns a pool number; user space only
+  ArrayMap<tfo_meta> meta;
+  Map clock;
+  ControlMap control;
+
+  /// New and empty, with a new hash seed. meta is not written yet: see mark_ready().
+  static Result<MapSet> create(const MapSizes& sizes);
+
+  /// The set pinned in `directory`. Fails if it is not whole or of another layout; the message is
+  /// the reason in words.
+  static Result<MapSet> open_pins(const std::filesystem::path& directory);
+
+  /// Pins every map in `directory`, which exists.
+  Result<> pin(const std::filesystem::path& directory) const;
+
+  /// Gives these maps to a skeleton that is opened and not loaded.
+  Result<> share_with(tfo_xdp& skeleton) const;
+
+  /// Writes meta: the set is complete, programs may use it.
+  Result<> mark_ready() const;
+
+  MapSizes sizes() const;
+};
+
+/// What meta says of the set pinned in `directory`, whatever its layout; fails if there is none or
+/// it was never marked ready.
+Result<tfo_meta> read_meta(const std::filesystem::path& directory);
+
+}  // namespace tfo
