@@ -42,24 +42,21 @@ std::shared_ptr<spdlog::logger> make_logger() {
   return logger;
 }
 
-spdlog::logger& logger() {
-  static const std::shared_ptr<spdlog::logger> instance = make_logger();
-  return *instance;
-}
-
 }  // namespace
 
-void start_log(std::string_view level) { logger().set_level(spdlog_level(level)); }
+void start_log(std::string_view level) {
+  static const std::shared_ptr<spdlog::logger> logger = [] {
+    auto made = make_logger();
+    spdlog::set_default_logger(made);
+    return made;
+  }();
+  logger->set_level(spdlog_level(level));
+}
 
 void log_line(LogLevel level, std::string_view text) {
   constexpr spdlog::level::level_enum levels[] = {spdlog::level::debug, spdlog::level::info,
                                                   spdlog::level::warn, spdlog::level::err};
-  logger().log(levels[static_cast<size_t>(level)], spdlog::string_view_t(text.data(), text.size()));
-}
-
-void log_library(int level, std::string_view text) {
-  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
-  log_line(level == 0 ? LogLevel::kInfo : LogLevel::kDebug, text);
+  spdlog::log(levels[static_cast<size_t>(level)], spdlog::string_view_t(text.data(), text.size()));
 }
 
 }  // namespace tfo

@@ -13,7 +13,8 @@ enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
 /// Sends this process's log to the journal if standard error is a journal stream (systemd sets
 /// JOURNAL_STREAM to its device and inode; systemd.exec(5)), else to standard error as lines
-/// "LEVEL: message". `level` is Config::log_level. May be called again to change the level.
+/// "LEVEL: message". `level` is Config::log_level. May be called again to change the level. This is
+/// spdlog's default logger too, through which libbpf's messages come, one level below its own idea.
 void start_log(std::string_view level);
 
 /// Text for people. Never pass a key, a cookie or the text of a file that may hold one.
@@ -35,9 +36,5 @@ template <class... Args>
 void log_error(fmt::format_string<Args...> format, Args&&... args) {
   log_line(LogLevel::kError, fmt::format(format, std::forward<Args>(args)...));
 }
-
-/// A message of a library (libbpf: level 0 warning, 1 info, 2 debug), one level below its own idea:
-/// what matters of it comes back to us as an error code and is said in our words.
-void log_library(int level, std::string_view text);
 
 }  // namespace tfo

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/observe/http.h"
+
+#include <fmt/format.h>
+#include <httplib.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace tfo {
+namespace {
+
+constexpr size_t kThreads = 2;
+constexpr time_t kTimeout = 5;  // seconds, for a client to send and to take
+
+void answer(const HttpServer::Page& page, const char* type, httplib::Response& response) {
+  std::optional<std::string> text = page();
+  if (!text) {
+    response.status = 503;
+    response.set_content("not in time\n", "text/plain; charset=utf-8");
+    return;
+  }
+  response.set_content(std::move(*text), type);
+}
+
+}  // namespace
+
+HttpServer::HttpServer() : server_(std::make_unique<httplib::Server>()) {}
+
+HttpServer::~HttpServer() {
+  server_->stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+Result<std::unique_ptr<HttpServer>> HttpServer::open(const HttpConfig& config) {
+  std::unique_ptr<HttpServer> made(new HttpServer());
+  httplib::Server& server = *made->server_;
+  server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+  server.set_read_timeout(kTimeout);
+  server.set_write_timeout(kTimeout);
+  server.set_payload_max_length(1024);
+  server.set_keep_alive_max_count(16);
+  // The library's default sets SO_REUSEPORT, with which two daemons would share one port in
+  // silence.
+  server.set_socket_options([](socket_t socket) {
+    const int yes = 1;
+    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+  });
+  made->host_ = config.host;
+  errno = 0;
+  made->port_ = config.port;
+  const bool bound = config.port == 0
+                         ? (made->port_ = server.bind_to_any_port(config.host.c_str())) > 0
+                         : server.bind_to_port(config.host.c_str(), config.port);
+  if (bound) return made;
+  return fail(
+      fmt::format("http.listen: cannot listen on {}: {}; choose another port, or \"http\": "
+                  "null for none",
+                  made->address(), errno != 0 ? std::strerror(errno) : "refused"));
+}
+
+void HttpServer::start(Page metrics, Page health) {
+  server_->Get("/metrics", [metrics](const httplib::Request&, httplib::Response& response) {
+    answer(metrics, "text/plain; version=0.0.4; charset=utf-8", response);
+  });
+  server_->Get("/healthz", [health](const httplib::Request&, httplib::Response& response) {
+    answer(health, "text/plain; charset=utf-8", response);
+  });
+  thread_ = std::thread([this] { server_->listen_after_bind(); });
+}
+
+std::string HttpServer::address() const {
+  const bool v6 = host_.find(':') != std::string::npos;
+  return fmt::format("{}{}{}:{}", v6 ? "[" : "", host_, v6 ? "]" : "", port_);
+}
+
+}  // namespace tfo

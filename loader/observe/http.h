@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "loader/config.h"
+#include "loader/result.h"
+
+namespace httplib {
+class Server;
+}
+
+namespace tfo {
+
+/// Serves GET /metrics and GET /healthz in threads of its own; everything else is 404. Only reads,
+/// and knows nothing but the texts that it is given.
+class HttpServer {
+ public:
+  /// Makes the page, or nothing if it cannot in time (the client gets 503). Called in a thread of
+  /// the server, several at once.
+  using Page = std::function<std::optional<std::string>()>;
+
+  /// Binds at once, so that a busy port is an error here, and before privileges are dropped (ports
+  /// below 1024). Answers nothing before start().
+  static Result<std::unique_ptr<HttpServer>> open(const HttpConfig& config);
+  ~HttpServer();
+
+  /// Starts the threads; they inherit the capabilities and the signal mask of the caller.
+  void start(Page metrics, Page health);
+
+  /// "127.0.0.1:9413", with the port really bound.
+  std::string address() const;
+
+ private:
+  HttpServer();
+  std::unique_ptr<httplib::Server> server_;
+  std::string host_;
+  int port_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace tfo

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/observe/metrics.h"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <algorithm>
+#include <map>
+
+#include "loader/observe/reason_table.h"
+
+namespace tfo {
+namespace {
+
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<prometheus::ClientMetric::Label>;
+
+class Family {
+ public:
+  Family(std::string name, std::string help, MetricType type) {
+    family_.name = std::move(name);
+    family_.help = std::move(help);
+    family_.type = type;
+  }
+
+  void add(Labels labels, double value) {
+    prometheus::ClientMetric metric;
+    metric.label = std::move(labels);
+    metric.counter.value = value;
+    metric.gauge.value = value;
+    family_.metric.push_back(std::move(metric));
+  }
+
+  MetricFamily take() { return std::move(family_); }
+
+ private:
+  MetricFamily family_;
+};
+
+using Families = std::vector<MetricFamily>;
+
+std::string text(std::string_view label) { return std::string(label); }
+
+void add_cells(Family& family, const std::string& vip, const Counters& counters,
+               const std::vector<Cell>& cells) {
+  Counters rest = counters;
+  const auto add = [&](const Cell& cell) {
+    __u64& count = rest.cell[cell.reason][cell.option][cell.data];
+    family.add({{"vip", vip},
+                {"reason", text(reason_label(cell.reason))},
+                {"option", text(option_label(cell.option))},
+                {"data", std::to_string(cell.data)}},
+               static_cast<double>(count));
+    count = 0;
+  };
+  for (const Cell& cell : cells) add(cell);
+  // What "cannot occur" and was counted all the same must not be hidden.
+  for (unsigned reason = 0; reason < TFO_REASON_COUNT; ++reason) {
+    for (unsigned option = 0; option < TFO_OPTION_KINDS; ++option) {
+      for (unsigned data = 0; data < 2; ++data) {
+        if (rest.cell[reason][option][data] != 0) add({reason, option, data});
+      }
+    }
+  }
+}
+
+void add_packets(const View& view, Families& out) {
+  if (view.interfaces.empty()) return;
+  Family packets("tfo_packets_total",
+                 "Packets by reason; vip is empty for those that belong to no VIP",
+                 MetricType::Counter);
+  Family actions("tfo_actions_total", "Packets by what was done with them", MetricType::Counter);
+  Family would("tfo_would_actions_total", "Packets by what enforcing would have done with them",
+               MetricType::Counter);
+  const auto add_actions = [&](const std::string& vip, const Counters& counters) {
+    for (unsigned action = 0; action < TFO_ACTION_COUNT; ++action) {
+      const Labels labels = {{"vip", vip}, {"action", text(action_label(action))}};
+      actions.add(labels, static_cast<double>(counters.action[action]));
+      would.add(labels, static_cast<double>(counters.would[action]));
+    }
+  };
+  add_cells(packets, "", view.counters.node, node_cells());
+  add_actions("", view.counters.node);
+  for (const VipCounters& vip : view.counters.vips) {
+    add_cells(packets, vip.name, vip.counters, vip_cells());
+    add_actions(vip.name, vip.counters);
+  }
+  out.push_back(packets.take());
+  out.push_back(actions.take());
+  out.push_back(would.take());
+}
+
+void add_program(const View& view, Families& out) {
+  Family build("tfo_build_info", "The version that runs", MetricType::Gauge);
+  build.add({{"version", view.version}, {"instance_name", view.instance}}, 1);
+  out.push_back(build.take());
+  Family start("process_start_time_seconds", "Unix time of the daemon's start", MetricType::Gauge);
+  start.add({}, static_cast<double>(view.started_at));
+  out.push_back(start.take());
+  if (view.interfaces.empty()) return;
+  Family program("tfo_program_info", "Where the XDP program runs, and how", MetricType::Gauge);
+  for (const InterfaceView& interface : view.interfaces) {
+    program.add({{"ifname", interface.name}, {"xdp_mode", interface.mode}}, 1);
+  }
+  out.push_back(program.take());
+}
+
+void add_conditions(const View& view, Families& out) {
+  Family family("tfo_condition_active", "1 while a condition is raised", MetricType::Gauge);
+  for (const ConditionKind& kind : condition_kinds()) {
+    const bool active = std::any_of(view.conditions.begin(), view.conditions.end(),
+                                    [&](const Condition& c) { return c.id == kind.id; });
+    family.add({{"condition", text(kind.id)}}, active ? 1 : 0);
+  }
+  out.push_back(family.take());
+}
+
+void add_keys(const View& view, Families& out) {
+  if (view.pools.empty()) return;
+  Family generations("tfo_key_generations", "Keys of a pool by their place", MetricType::Gauge);
+  Family age("tfo_key_age_seconds", "Age of the newest key at a place", MetricType::Gauge);
+  Family end("tfo_key_not_after_timestamp_seconds",
+             "Unix time from which the newest key at a place is accepted by nobody",
+             MetricType::Gauge);
+  Family state("tfo_rotation_state", "1 for the state that a pool's rotation is in",
+               MetricType::Gauge);
+  Family next("tfo_next_rotation_timestamp_seconds",
+              "Unix time of the next rotation; absent: by command only", MetricType::Gauge);
+  for (const PoolView& pool : view.pools) {
+    std::map<std::string, int> count;
+    std::map<std::string, const KeyView*> newest;
+    for (const KeyView& key : pool.keys) {
+      ++count[key.place];
+      const KeyView*& best = newest[key.place];
+      if (best == nullptr || key.created_at > best->created_at) best = &key;
+    }
+    for (const char* place : {"current", "previous", "staged", "retired", "revoked"}) {
+      const Labels labels = {{"pool", pool.name}, {"place", place}};
+      generations.add(labels, count[place]);
+      const KeyView* key = newest[place];
+      if (key == nullptr) continue;
+      age.add(labels, static_cast<double>(std::max<int64_t>(0, view.now - key->created_at)));
+      if (key->not_after != 0) end.add(labels, static_cast<double>(key->not_after));
+    }
+    for (const char* name : {"steady", "prepare", "staged", "minting"}) {
+      state.add({{"pool", pool.name}, {"state", name}}, pool.state == name ? 1 : 0);
+    }
+    if (pool.next_rotation) {
+      next.add({{"pool", pool.name}}, static_cast<double>(*pool.next_rotation));
+    }
+  }
+  for (Family* family : {&generations, &age, &end, &state, &next}) out.push_back(family->take());
+}
+
+void add_kernel(const View& view, Families& out) {
+  if (view.namespaces.empty()) return;
+  for (size_t i = 0; i < kKernelCounters; ++i) {
+    const KernelCounter& counter = kKernelCounterTable[i];
+    Family family("tfo_kernel_" + text(counter.metric) + "_total",
+                  text(counter.sentence) + " (TcpExt " + text(counter.name) + ")",
+                  MetricType::Counter);
+    for (const NamespaceView& ns : view.namespaces) {
+      if (!ns.mib || !(*ns.mib)[i]) continue;
+      family.add({{"netns", ns.name}}, static_cast<double>(*(*ns.mib)[i]));
+    }
+    MetricFamily made = family.take();
+    if (!made.metric.empty()) out.push_back(std::move(made));
+  }
+}
+
+}  // namespace
+
+std::string metrics_text(const View& view) {
+  Families families;
+  add_program(view, families);
+  add_packets(view, families);
+  add_conditions(view, families);
+  add_keys(view, families);
+  add_kernel(view, families);
+  families.erase(std::remove_if(families.begin(), families.end(),
+                                [](const MetricFamily& f) { return f.metric.empty(); }),
+                 families.end());
+  return prometheus::TextSerializer().Serialize(families);
+}
+
+}  // namespace tfo

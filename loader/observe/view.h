@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "loader/observe/conditions.h"
+#include "loader/observe/kernel_mib.h"
+#include "loader/observe/snapshot.h"
+
+namespace tfo {
+
+/// A key as it may be shown.
+struct KeyView {
+  std::string id;  // 16 hex digits
+  std::string fingerprint;
+  std::string place;       // current, previous, staged, retired, revoked
+  int64_t created_at = 0;  // unix seconds
+  int64_t not_after = 0;   // unix seconds; 0 = no end
+};
+
+struct PoolView {
+  std::string name;
+  std::string store;                     // "file"
+  std::string state;                     // steady, prepare, staged, minting
+  std::optional<int64_t> next_rotation;  // unix seconds
+  std::vector<std::string> missing;      // sinks without the present ring
+  std::vector<KeyView> keys;
+};
+
+struct InterfaceView {
+  std::string name;
+  unsigned ifindex = 0;  // 0 while gone
+  std::string mode;      // native, generic, gone, failed
+  std::string detail;    // why, if not native
+};
+
+struct NamespaceView {
+  std::string name;  // "self", a name under /run/netns, or a path
+  std::string pool;
+  std::optional<KernelMib> mib;
+};
+
+/// A consistent picture of a running tfod, without secrets: what status, stats and /metrics are
+/// made of. Copied out of the event loop, so that another thread may turn it into text.
+struct View {
+  std::string version;
+  std::string instance;
+  int pid = 0;
+  int64_t now = 0;         // unix seconds
+  int64_t started_at = 0;  // unix seconds
+  double uptime_s = 0;
+  std::string http;  // address and port really bound; empty = off
+  bool adopted = false;
+  std::vector<InterfaceView> interfaces;
+  std::vector<PoolView> pools;
+  std::vector<NamespaceView> namespaces;
+  std::vector<Condition> conditions;
+  Snapshot counters;
+};
+
+}  // namespace tfo
