@@ -47,7 +47,7 @@ Bytes tcp_segment(const Packet& packet) {
   put32(header, 4, tcp.sequence);
   put32(header, 8, tcp.acknowledgment);
   const size_t words = tcp.doff.value_or(static_cast<uint8_t>(5 + options.size() / 4));
-  header[12] = static_cast<uint8_t>(words << 4);
+  header[12] = static_cast<uint8_t>(words << 4 | (tcp.reserved & 15));
   header[13] = tcp.flags;
   put16(header, 14, tcp.window);
   Bytes segment = join({header, options, packet.payload});
@@ -70,7 +70,7 @@ Bytes ipv4(const IpLayer& ip, uint8_t protocol, const Bytes& content) {
   const size_t total = words * 4 + carried.size();
   put16(header, 2, ip.length.value_or(static_cast<uint16_t>(total)));
   put16(header, 4, ip.id);
-  put16(header, 6, fragment_field(fragment, content.size(), 0, 0x2000));
+  put16(header, 6, fragment_field(fragment, content.size(), 0, 0x2000) | ip.flags);
   header[8] = ip.ttl;
   header[9] = protocol;
   std::copy_n(ip.source.bytes.begin(), 4, header.begin() + 12);

@@ -53,6 +53,7 @@ struct IpLayer {
   Address destination;
   uint8_t ttl = 64;
   uint16_t id = 0x1234;
+  uint16_t flags = 0;                 ///< IPv4 DF (0x4000) and the reserved bit (0x8000)
   Bytes options;                      ///< IPv4, a multiple of 4 bytes
   std::optional<Fragment> fragment;   ///< IPv4
   std::vector<Extension> extensions;  ///< IPv6, in order
@@ -86,6 +87,7 @@ struct TcpLayer {
   uint8_t flags = kSyn;
   uint16_t window = 65535;
   Bytes options;                ///< padded with EOL to a multiple of 4
+  uint8_t reserved = 0;         ///< the nibble beside the data offset
   std::optional<uint8_t> doff;  ///< a lie
   std::optional<size_t> cut;    ///< the segment ends after so many bytes, and the IP length says so
   bool bad_checksum = false;

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/support/reference.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <functional>
-#include <numeric>
 
 #include "tests/support/reference_ip.h"
 
@@ -130,22 +126,6 @@ FastOpenState reference_options(View options) { return walk({}, options); }
 Verdict reference_verdict(View frame, const World& world) {
   const Found found = find_segment(frame, world);
   return found ? judge_segment(*found, world) : Verdict{found.error()};
-}
-
-const char* reason_label(tfo_reason reason) {
-  static const std::map<int, const char*> kLabels = {
-#define TFO_REASON_LABEL(id, name, label, sentence) {id, label},
-      TFO_REASONS(TFO_REASON_LABEL)
-#undef TFO_REASON_LABEL
-  };
-  const auto it = kLabels.find(reason);
-  return it == kLabels.end() ? "?" : it->second;
-}
-
-std::string verdict_text(const Verdict& verdict) {
-  static constexpr std::array<const char*, 3> kOptions = {"none", "34", "254"};
-  return fmt::format("{} option={} data={} slot={}", reason_label(verdict.reason),
-                     kOptions.at(verdict.option), verdict.data ? 1 : 0, verdict.slot);
 }
 
 }  // namespace tfo::test

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "bpf/tfo_abi.h"
 #include "tests/support/bytes.h"
+#include "tests/support/verdict.h"
 
 namespace tfo::test {
 
@@ -45,18 +45,7 @@ struct World {
   std::map<uint16_t, std::vector<WorldKey>> pools;  ///< keys in the order they are tried
 };
 
-struct Verdict {
-  tfo_reason reason = TFO_INTERNAL_ERROR;
-  tfo_option_kind option = TFO_OPTION_NONE;
-  bool data = false;
-  uint16_t slot = TFO_NODE_SLOT;
-  bool operator==(const Verdict&) const = default;
-};
-
 Verdict reference_verdict(View frame, const World& world);
-
-const char* reason_label(tfo_reason reason);
-std::string verdict_text(const Verdict& verdict);
 
 /// tcp_parse_options() for Fast Open alone: where the kernel's parser ends.
 struct FastOpenState {

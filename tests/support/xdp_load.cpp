@@ -19,23 +19,13 @@ namespace {
 constexpr uint32_t kSlots = 64;
 constexpr uint32_t kRows = 16384;
 
-const char* reason_label(uint32_t reason) {
-  static const char* const kLabels[] = {
-#define TFO_REASON_LABEL(id, name, label, sentence) label,
-      TFO_REASONS(TFO_REASON_LABEL)
-#undef TFO_REASON_LABEL
-  };
-  return reason < TFO_REASON_COUNT ? kLabels[reason] : "?";
-}
-
 size_t control_size() {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   return (sizeof(tfo_control) + page - 1) / page * page;
 }
 
 bpf_object* open_object() {
-  if (const char* path = std::getenv("TFO_BPF_OBJECT"))
-    return bpf_object__open_file(path, nullptr);
+  if (const char* path = std::getenv("TFO_BPF_OBJECT")) return bpf_object__open_file(path, nullptr);
   size_t size = 0;
   const void* bytes = tfo_xdp__elf_bytes(&size);
   LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "tfo_xdp");
@@ -51,8 +41,8 @@ Result<std::optional<Verdict>> moved(const std::vector<tfo_counters>& before,
     for (uint32_t cell = 0; cell < TFO_REASON_COUNT * TFO_OPTION_KINDS * 2; cell++) {
       const uint32_t reason = cell / (TFO_OPTION_KINDS * 2);
       const uint32_t option = cell / 2 % TFO_OPTION_KINDS;
-      const uint64_t delta = after[slot].cell[reason][option][cell % 2] -
-                             before[slot].cell[reason][option][cell % 2];
+      const uint64_t delta =
+          after[slot].cell[reason][option][cell % 2] - before[slot].cell[reason][option][cell % 2];
       if (delta == 0) continue;
       if (delta != 1 || found) return fail("one packet moved more than one count");
       found = Verdict{static_cast<tfo_reason>(reason), option, cell % 2 != 0, slot};
@@ -62,13 +52,6 @@ Result<std::optional<Verdict>> moved(const std::vector<tfo_counters>& before,
 }
 
 }  // namespace
-
-std::string to_string(const Verdict& v) {
-  static const char* const kOptions[] = {"none", "34", "254"};
-  return fmt::format("{} option={} data={} slot={}", reason_label(v.reason),
-                     v.option < TFO_OPTION_KINDS ? kOptions[v.option] : "?", v.data ? 1 : 0,
-                     v.slot);
-}
 
 Result<XdpUnderTest> XdpUnderTest::load(const tfo_load_config& config) {
   XdpUnderTest xdp;

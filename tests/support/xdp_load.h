@@ -13,20 +13,9 @@
 
 #include "bpf/tfo_abi.h"
 #include "loader/result.h"
+#include "tests/support/verdict.h"
 
 namespace tfo::test {
-
-/// What the program said of one packet.
-struct Verdict {
-  tfo_reason reason = TFO_INTERNAL_ERROR;
-  uint32_t option = TFO_OPTION_NONE;  ///< enum tfo_option_kind
-  bool data = false;
-  uint32_t slot = TFO_NODE_SLOT;
-  bool operator==(const Verdict&) const = default;
-};
-
-/// "cookie_valid option=34 data=1 slot=2"
-std::string to_string(const Verdict& verdict);
 
 /// One row of the VIP table. `port` in host order, 0 = any; IPv4 addresses mapped.
 struct VipRow {

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include "tests/support/reference.h"
+
+struct tfo_vip_key;  // bpf/vip_hash.h
+
+namespace tfo::test {
+
+/// The pure core of bpf/ compiled for the host, joined as the XDP program joins it; the maps are
+/// the world's VIPs and pools.
+class HostCore {
+ public:
+  explicit HostCore(const World& world);
+  Verdict classify(View frame) const;
+
+ private:
+  const WorldVip* find(const tfo_vip_key& key) const;
+
+  World world_;
+  tfo_load_config config_{};
+  std::map<uint16_t, tfo_ring> rings_;
+};
+
+/// The ring of a pool as the data plane holds it.
+tfo_ring ring_of(const std::vector<WorldKey>& keys);
+/// An address as it stands in the VIP table, IPv4 mapped.
+std::array<uint8_t, 16> mapped(const Address& address);
+/// What the program is loaded with for this world.
+tfo_load_config load_config_of(const World& world);
+
+}  // namespace tfo::test
