@@ -22,7 +22,8 @@ SystemClock::SystemClock() {
 }
 
 Moment SystemClock::now() const {
-  return {.unix_s = seconds(CLOCK_REALTIME), .boot_s = seconds(CLOCK_BOOTTIME), .boot_id = boot_id_};
+  return {
+      .unix_s = seconds(CLOCK_REALTIME), .boot_s = seconds(CLOCK_BOOTTIME), .boot_id = boot_id_};
 }
 
 }  // namespace tfo

@@ -51,14 +51,19 @@ class KeyPool {
   static constexpr int64_t kVerify = 30;
 
   KeyPool(std::string name, std::unique_ptr<KeyStore> store, const Clock& clock,
-          ConditionCallback report);
+          ConditionCallback callback);
 
   /// Before start(), or at any time (a new namespace gets the present ring at the next tick).
   void add_sink(std::unique_ptr<KeySink> sink);
 
-  /// Opens the store and applies its ring. `host`: see KeyStore::open. Fails if there are no keys
-  /// to start with; a sink that fails raises its condition and is tried again.
-  Result<> start(const std::vector<Key>& host = {});
+  /// Takes the sinks away, to hand them to the pool that replaces this one: those of other
+  /// namespaces cannot be opened again without privileges.
+  std::vector<std::unique_ptr<KeySink>> take_sinks();
+
+  /// Opens the store and applies its ring. A store without keys begins with those that the servers
+  /// hold, if they all hold the same. Fails if there are no keys to start with; a sink that fails
+  /// raises its condition and is tried again.
+  Result<> start();
 
   /// Does what is due and returns the seconds until it wants to be called again (1 or more).
   int64_t tick();
@@ -84,26 +89,31 @@ class KeyPool {
     std::unique_ptr<KeySink> sink;
     uint64_t revision = 0;  ///< of the ring it has taken; 0 = none
     std::string error;      ///< of the last attempt; empty = none
+    std::string gone;
     std::string drift;
-    bool told_gone = false;
   };
 
   void run(const Moment& now);
   void apply();
   bool apply_role(KeySink::Role role);
   void apply_to(Place& place);
-  void verify_servers();
+  void lose(Place& place, const std::string& error);
+  void recheck_staged();
+  std::vector<Key> held_by_all_servers() const;
+  void verify_servers(const Moment& now);
   void report_hold();
   Result<> carried_through() const;
+  bool has_ring(const Place& place) const;
   std::vector<std::string> missing() const;
   std::string hold_evidence() const;
-  void condition(const std::string& id, const std::string& subject, std::string& known,
-                 const std::string& evidence);
+  /// Reports (id, subject) if `evidence` differs from what was reported last, and remembers it.
+  void report(const std::string& id, const std::string& subject, std::string& last,
+              const std::string& evidence);
 
   std::string name_;
   std::unique_ptr<KeyStore> store_;
   const Clock& clock_;
-  ConditionCallback report_;
+  ConditionCallback callback_;
   std::vector<Place> places_;
   std::string store_error_;
   std::string held_;

@@ -116,8 +116,8 @@ void KeyRing::sort() {
 
 Result<> KeyRing::check() const {
   if (generations.size() > TFO_MAX_GENERATIONS) {
-    return fail(fmt::format("{} keys; a pool holds at most {}", generations.size(),
-                            TFO_MAX_GENERATIONS));
+    return fail(
+        fmt::format("{} keys; a pool holds at most {}", generations.size(), TFO_MAX_GENERATIONS));
   }
   if (auto places = check_places(*this); !places) {
     return places;

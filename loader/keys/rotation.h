@@ -104,6 +104,9 @@ class Rotation {
 
  private:
   Generation make(int64_t now, const Key& key, tfo_place place) const;
+  static RotationState stage(RotationState state, const Generation& next);
+  static void arrange(KeyRing& ring, const std::vector<uint64_t>& order);
+  Result<> check_keys(const std::vector<Key>& keys) const;
   RotationState settle(RotationState state, int64_t now) const;
   bool drop_expired(KeyRing& ring, int64_t now) const;
   bool extend_slots(KeyRing& ring, int64_t now) const;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "loader/keys/ring.h"
 #include "loader/result.h"
@@ -24,7 +25,7 @@ class KeySink {
 
   /// Puts the ring in force. Success means that it was read back, or cannot be otherwise. Called
   /// again with the same ring after a failure, and harmless then. Times in the ring are unix
-  /// seconds of the wall clock as it is at the moment of the call.
+  /// seconds of the wall clock as it is at the moment of the call. The error names the sink.
   virtual Result<> apply(const KeyRing& ring) = 0;
 
   /// Is the ring that apply() took still in force? An error says who differs, by fingerprints.
@@ -32,6 +33,9 @@ class KeySink {
     (void)ring;
     return {};
   }
+
+  /// The keys that are in force there now, primary first, ours or not; empty: none.
+  virtual Result<std::vector<Key>> held() { return std::vector<Key>(); }
 
   /// The place itself has vanished (a deleted namespace): it mints and refuses nothing any more,
   /// so no rotation waits for it.

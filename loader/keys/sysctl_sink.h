@@ -3,8 +3,10 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "loader/dataplane/fd.h"
 #include "loader/keys/key.h"
 #include "loader/keys/sink.h"
 #include "loader/result.h"
@@ -25,10 +27,7 @@ class SysctlSink : public KeySink {
       const std::string& sysctl = "/proc/sys/net/ipv4/tcp_fastopen_key");
 
   /// Takes over an open descriptor. `name` as in name().
-  SysctlSink(std::string name, int fd);
-  ~SysctlSink() override;
-  SysctlSink(const SysctlSink&) = delete;
-  SysctlSink& operator=(const SysctlSink&) = delete;
+  SysctlSink(std::string name, Fd fd) : name_(std::move(name)), fd_(std::move(fd)) {}
 
   Role role() const override { return Role::server; }
   std::string name() const override { return name_; }
@@ -43,14 +42,12 @@ class SysctlSink : public KeySink {
   /// The namespace was deleted: the kernel has unregistered the file behind the descriptor.
   bool gone() const override { return gone_; }
 
-  /// The keys that the namespace holds now, primary first; empty if it has none (reads as zero).
-  Result<std::vector<Key>> read();
+  /// Empty if the namespace has no key yet (it reads as all zero; net/ipv4/sysctl_net_ipv4.c).
+  Result<std::vector<Key>> held() override;
 
  private:
-  Result<Secret> read_text();
-
   std::string name_;
-  int fd_;
+  Fd fd_;
   bool gone_ = false;
 };
 
