@@ -53,6 +53,15 @@ farm_parse_up() {
   done
 }
 
+# Runs a command in a node of the farm being made. Not `ip -n`: that wants to remount /, which fails
+# in a chroot.
+farm_within() {
+  local netns
+  netns=$(farm_netns_path "$name" "$1")
+  shift
+  nsenter --net="$netns" -- "$@"
+}
+
 farm_nodes() {
   local i
   echo net lb
@@ -97,7 +106,7 @@ farm_build() {
   done
   farm_links
   for node in "${nodes[@]}"; do
-    farm_addresses "$node" | ip -n "$(farm_netns "$name" "$node")" -batch -
+    farm_addresses "$node" | farm_within "$node" ip -batch -
   done
   ((tx_checksum)) || farm_tx_off
   farm_wait 10 "the bridge's ports to forward" farm_ports_forward
@@ -123,23 +132,23 @@ farm_sysctls() {
     c*) values+=(ipv4/tcp_fastopen=3) ;;
   esac
   # shellcheck disable=SC2016 # expanded by the inner shell
-  nsenter --net="$(farm_netns_path "$name" "$1")" sh -ec \
+  farm_within "$1" sh -ec \
     'for v; do echo "${v#*=}" >"/proc/sys/net/${v%%=*}"; done' sysctl "${values[@]}"
 }
 
 farm_links() {
   local net i node
   net=$(farm_netns "$name" net)
-  ip -n "$net" link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0
+  farm_within net ip link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0
   for node in "${nodes[@]}"; do
     [[ $node == net ]] && continue
-    ip -n "$(farm_netns "$name" "$node")" link add "$(farm_front_if "$node")" \
+    farm_within "$node" ip link add "$(farm_front_if "$node")" \
       address "$(farm_front_mac "$node")" type veth peer name "$node" netns "$net"
-    ip -n "$net" link set "$node" master br0 up
+    farm_within net ip link set "$node" master br0 up
   done
-  ip -n "$net" link set br0 address "$(farm_front_mac net)"
+  farm_within net ip link set br0 address "$(farm_front_mac net)"
   for ((i = 1; i <= servers; i++)); do
-    ip -n "$(farm_netns "$name" lb)" link add "s$i" address "$(farm_back_mac "$i" 3)" \
+    farm_within lb ip link add "s$i" address "$(farm_back_mac "$i" 3)" \
       type veth peer name back0 address "$(farm_back_mac "$i" 2)" netns "$(farm_netns "$name" "s$i")"
   done
 }
@@ -197,7 +206,7 @@ farm_tx_off() {
   local node dev
   for node in "${nodes[@]}"; do
     for dev in $(farm_interfaces "$node"); do
-      nsenter --net="$(farm_netns_path "$name" "$node")" ethtool -K "$dev" tx off >/dev/null
+      farm_within "$node" ethtool -K "$dev" tx off >/dev/null
     done
   done
 }
@@ -217,7 +226,7 @@ farm_interfaces() {
 
 farm_ports_forward() {
   local states
-  states=$(bridge -n "$(farm_netns "$name" net)" link show)
+  states=$(farm_within net bridge link show)
   (($(grep -c 'state forwarding' <<<"$states") == ${#nodes[@]} - 1))
 }
 
@@ -271,8 +280,8 @@ farm_remove() {
     left=$(ip netns pids "${path##*/}" 2>/dev/null | tr '\n' ' ') || true
     [[ -z $left ]] || farm_say "still running in ${path##*/}, left alone: pid $left"
     # A namespace lives on while a process is in it; its links need not.
-    ip -n "${path##*/}" -o link show type veth 2>/dev/null | while IFS=': @' read -r _ dev _; do
-      ip -n "${path##*/}" link del "$dev" 2>/dev/null || true
+    nsenter --net="$path" ip -o link show type veth 2>/dev/null | while IFS=': @' read -r _ dev _; do
+      nsenter --net="$path" ip link del "$dev" 2>/dev/null || true
     done
     ip netns del "${path##*/}" || true
   done
