@@ -46,8 +46,8 @@ tfo_inline int tfo_load_flow(const struct tfo_frame *frame, __u8 family, __u32 o
 /* The cookie that a kernel holding this key mints for this flow. */
 tfo_inline __u64 tfo_make_cookie(__u64 k0, __u64 k1, const struct tfo_flow *flow)
 {
-	return flow->family == 4 ? tfo_siphash_8(k0, k1, flow->word[0]) :
-				   tfo_siphash_32(k0, k1, flow->word);
+	return flow->family == 4 ? tfo_siphash_8(k0, k1, flow->word[0])
+				 : tfo_siphash_32(k0, k1, flow->word);
 }
 
 /* The reason that a match under a key in this place gives. */
@@ -67,28 +67,42 @@ tfo_inline int tfo_place_reason(__u32 place)
 }
 
 /*
- * The first key of the ring that made this cookie; keys past their not_after are passed over. A
- * key is hashed only after the one before it missed. The compare is one 64-bit word, so its time
- * says nothing about the cookie.
+ * One key: its reason if it made this cookie, TFO_COOKIE_INVALID if not, TFO_NO_KEY if it is past
+ * its not_after. The compare is one 64-bit word, so its time says nothing about the cookie.
  */
-tfo_inline int tfo_match_cookie(const struct tfo_ring *ring, __u64 now_ns,
+tfo_inline int tfo_try_key(const struct tfo_generation *g, __u64 now_ns,
+			   const struct tfo_flow *flow, __u64 cookie)
+{
+	if (g->not_after_ns < now_ns)
+		return TFO_NO_KEY;
+	if (tfo_make_cookie(g->k0, g->k1, flow) != cookie)
+		return TFO_COOKIE_INVALID;
+	return tfo_place_reason(g->place);
+}
+
+tfo_inline int tfo_is_match(int reason)
+{
+	return reason != TFO_NO_KEY && reason != TFO_COOKIE_INVALID;
+}
+
+/*
+ * The ring's keys from `first` on, each hashed only after the one before it missed. `reason` is
+ * what the keys before `first` gave: TFO_NO_KEY if there were none.
+ */
+tfo_inline int tfo_match_cookie(const struct tfo_ring *ring, __u32 first, int reason, __u64 now_ns,
 				const struct tfo_flow *flow, __u64 cookie)
 {
-	int tried = 0;
 	__u32 i;
 
-	for (i = 0; i < TFO_MAX_GENERATIONS; i++) {
-		const struct tfo_generation *g = &ring->generation[i];
+	for (i = first; i < TFO_MAX_GENERATIONS && i < ring->count; i++) {
+		int tried = tfo_try_key(&ring->generation[i], now_ns, flow, cookie);
 
-		if (i >= ring->count)
-			break;
-		if (g->not_after_ns < now_ns)
-			continue;
-		if (tfo_make_cookie(g->k0, g->k1, flow) == cookie)
-			return tfo_place_reason(g->place);
-		tried = 1;
+		if (tfo_is_match(tried))
+			return tried;
+		if (tried == TFO_COOKIE_INVALID)
+			reason = TFO_COOKIE_INVALID;
 	}
-	return tried ? TFO_COOKIE_INVALID : TFO_NO_KEY;
+	return reason;
 }
 
 #endif /* TFO_COOKIE_H */

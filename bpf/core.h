@@ -33,6 +33,7 @@ struct tfo_packet {
 	__u32 tcp; /* parse: the TCP header */
 	__u32 header_len; /* parse: of the TCP header, 20..60 */
 	__u32 option; /* tcpopt: the effective Fast Open option, 0 if there is none */
+	__u32 slot; /* vip: counter slot; TFO_NODE_SLOT before */
 	__u8 family; /* parse: 4 or 6 */
 	__u8 first_fragment; /* parse: more fragments follow */
 	__u8 data; /* parse: 1 if the segment carries data */
@@ -40,8 +41,7 @@ struct tfo_packet {
 	__u8 cookie_len; /* tcpopt: bytes of cookie in the effective option */
 	__u8 verdict; /* policy: enum tfo_action, what is done */
 	__u8 would; /* policy: enum tfo_action, what enforce would do */
-	__u8 pad;
-	__u32 slot; /* vip: counter slot; TFO_NODE_SLOT before */
+	__u8 option_kind; /* tcpopt: enum tfo_option_kind of the effective one */
 };
 
 /*

@@ -13,10 +13,11 @@
 tfo_inline void tfo_note_options(struct tfo_packet *p, __u32 found)
 {
 	p->option_seen = tfo_found_seen(found);
+	p->option_kind = tfo_found_kind(found);
 	p->cookie_len = tfo_found_cookie_len(found);
-	p->option = tfo_found_state(found) == TFO_STATE_NONE ?
-			    0 :
-			    p->tcp + 20 + tfo_found_offset(found);
+	p->option = tfo_found_state(found) == TFO_STATE_NONE
+			    ? 0
+			    : p->tcp + 20 + tfo_found_offset(found);
 }
 
 /* The reason, or TFO_GO_ON if there is a cookie of 8 bytes that has to be checked. */

@@ -67,8 +67,7 @@ tfo_inline __u16 tfo_version_ethertype(__u8 first_byte)
 	return first_byte >> 4 == 6 ? TFO_ETH_IPV6 : 0;
 }
 
-tfo_inline int tfo_parse_link(const struct tfo_frame *frame, int l3_device,
-			      struct tfo_layer *layer)
+tfo_inline int tfo_parse_link(const struct tfo_frame *frame, int l3_device, struct tfo_layer *layer)
 {
 	const __u8 *header = tfo_at(frame, 0, l3_device ? 1 : TFO_ETH_LEN);
 	__u32 offset = TFO_ETH_LEN;
@@ -111,6 +110,8 @@ tfo_inline int tfo_set_end(const struct tfo_frame *frame, struct tfo_packet *p,
 		if (!p->first_fragment)
 			return TFO_NOT_TCP;
 		end = layer->limit;
+	} else {
+		p->first_fragment = 0; /* it is whole, whatever its carrier lacks */
 	}
 	if (end > frame->end - frame->data && end > tfo_frame_len(frame))
 		return TFO_NOT_TCP;
@@ -138,9 +139,9 @@ tfo_inline int tfo_parse_ipv4(const struct tfo_frame *frame, __u8 decap, struct 
 	if (fragment & 0x3fff) {
 		if (fragment & 0x1fff)
 			return layer->next == TFO_IPPROTO_TCP ||
-					       tfo_is_decapsulated(decap, layer->next) ?
-				       TFO_FRAGMENT :
-				       TFO_NOT_TCP;
+					       tfo_is_decapsulated(decap, layer->next)
+				       ? TFO_FRAGMENT
+				       : TFO_NOT_TCP;
 		p->first_fragment = 1;
 	}
 	p->ip = layer->offset;
@@ -162,9 +163,9 @@ tfo_inline int tfo_parse_fragment(const __u8 *header, __u8 decap, struct tfo_pac
 
 	if (fragment >> 3)
 		return header[0] == TFO_IPPROTO_TCP || tfo_is_extension(header[0]) ||
-				       tfo_is_decapsulated(decap, header[0]) ?
-			       TFO_FRAGMENT :
-			       TFO_NOT_TCP;
+				       tfo_is_decapsulated(decap, header[0])
+			       ? TFO_FRAGMENT
+			       : TFO_NOT_TCP;
 	if (fragment & 1)
 		p->first_fragment = 1;
 	return TFO_GO_ON;
@@ -264,8 +265,9 @@ tfo_inline int tfo_parse_gue(const struct tfo_frame *frame, __be16 port, struct 
 }
 
 /* One level of encapsulation, if the interface looks into this one. */
-tfo_inline int tfo_decapsulate(const struct tfo_frame *frame, const volatile struct tfo_load_config *config,
-			       struct tfo_packet *p, struct tfo_layer *layer)
+tfo_inline int tfo_decapsulate(const struct tfo_frame *frame,
+			       const volatile struct tfo_load_config *config, struct tfo_packet *p,
+			       struct tfo_layer *layer)
 {
 	int reason;
 
@@ -327,8 +329,8 @@ tfo_inline int tfo_parse_tcp(const struct tfo_frame *frame, struct tfo_packet *p
  * The whole way. Returns TFO_GO_ON for a SYN whose header is whole, else its reason;
  * TFO_INTERNAL_ERROR if a header that the frame does have is not in [data, end). *p starts zeroed.
  */
-tfo_inline int tfo_parse(const struct tfo_frame *frame, const volatile struct tfo_load_config *config,
-			 struct tfo_packet *p)
+tfo_inline int tfo_parse(const struct tfo_frame *frame,
+			 const volatile struct tfo_load_config *config, struct tfo_packet *p)
 {
 	struct tfo_layer layer = {.offset = 0, .limit = ~0U, .next = 0};
 	int reason;

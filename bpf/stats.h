@@ -6,14 +6,21 @@
 #include "core.h"
 #include "maps.h"
 
+#define TFO_CELLS (TFO_REASON_COUNT * TFO_OPTION_KINDS * 2)
+
 /* An XDP program never runs twice at once on a CPU, so a plain add loses nothing. */
 static __always_inline void tfo_count(const struct tfo_packet *p, __u32 reason)
 {
+	__u32 cell = (reason * TFO_OPTION_KINDS + p->option_seen) * 2 + (p->data & 1);
 	__u32 slot = p->slot;
 	struct tfo_counters *counters = bpf_map_lookup_elem(&stats, &slot);
 
-	if (counters && reason < TFO_REASON_COUNT && p->option_seen < TFO_OPTION_KINDS)
-		counters->cell[reason][p->option_seen][p->data & 1]++;
+	if (!counters)
+		return;
+	/* Keeps the compiler from splitting the index into parts whose bound the verifier loses. */
+	asm volatile("" : "+r"(cell));
+	if (cell < TFO_CELLS)
+		((__u64 *)counters->cell)[cell]++;
 }
 
 #endif /* TFO_STATS_H */

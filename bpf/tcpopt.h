@@ -23,11 +23,12 @@ enum tfo_option_state { TFO_STATE_NONE = 0, TFO_STATE_REQUEST = 1, TFO_STATE_COO
 /*
  * What the options of a SYN amount to, packed into 32 bits so that a BPF global function can
  * return it: state (2 bits), kind last seen (2), length of the cookie (5), offset of the
- * effective option from the start of the options (6).
+ * effective option from the start of the options (6), its kind (2): an odd length sets the kind
+ * last seen and nothing else.
  */
 tfo_inline __u32 tfo_found(__u32 state, __u32 seen, __u32 cookie_len, __u32 offset)
 {
-	return state | seen << 2 | cookie_len << 4 | offset << 9;
+	return state | seen << 2 | cookie_len << 4 | offset << 9 | seen << 15;
 }
 tfo_inline __u32 tfo_found_state(__u32 found)
 {
@@ -44,6 +45,10 @@ tfo_inline __u32 tfo_found_cookie_len(__u32 found)
 tfo_inline __u32 tfo_found_offset(__u32 found)
 {
 	return found >> 9 & 63;
+}
+tfo_inline __u32 tfo_found_kind(__u32 found)
+{
+	return found >> 15 & 3;
 }
 
 /* Bytes before the cookie in an option of this kind. */

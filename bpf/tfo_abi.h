@@ -53,7 +53,7 @@ enum tfo_reason {
 #define TFO_REASON_ENUM(id, name, label, sentence) TFO_##name = id,
 	TFO_REASONS(TFO_REASON_ENUM)
 #undef TFO_REASON_ENUM
-	TFO_REASON_COUNT
+		TFO_REASON_COUNT
 };
 
 /* Kind of the last Fast Open option seen in a SYN, whatever its length. */
@@ -101,7 +101,10 @@ struct tfo_generation {
 	__u32 pad;
 };
 
-/* The keys of a pool in the order they are tried: current, previous, staged, retired (newest first), revoked. */
+/*
+ * The keys of a pool in the order they are tried: current, previous, staged, retired (newest
+ * first), revoked.
+ */
 struct tfo_ring {
 	__u32 count; /* 0..TFO_MAX_GENERATIONS */
 	__u32 pad[3];
@@ -132,7 +135,7 @@ struct tfo_vip {
  * written only after an RCU grace period has passed since the flip.
  */
 struct tfo_control {
-	__u64 now_ns; /* the one clock: boot time (CLOCK_BOOTTIME), coarse; in replay the capture's */
+	__u64 now_ns; /* the one clock: CLOCK_BOOTTIME, coarse; in replay the capture's */
 	__u64 hash_seed[2]; /* of the VIP table, new at every first load */
 	__u32 vip_mask; /* rows of one side of the VIP table - 1 */
 	__u32 vip_side;

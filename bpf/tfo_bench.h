@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-#define TFO_BENCH_MIN_LEN 64  /* shortest prepared packet */
+#define TFO_BENCH_MIN_LEN 64 /* shortest prepared packet */
 #define TFO_BENCH_MAX_LEN 128 /* longest one; two cache lines */
 
 /* One prepared frame, from the Ethernet header on. Its length is that of the run, and even. */

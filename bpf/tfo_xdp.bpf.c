@@ -28,9 +28,8 @@ tfo_inline struct tfo_frame tfo_frame_of(struct xdp_md *ctx)
 }
 
 /*
- * The walk and the classification stand in global functions: the verifier looks at each once, on
- * its own, whatever way led to the call, and a packet that is no SYN saves no registers for them.
- * What they read from memory it knows nothing of, hence the masks.
+ * The walk stands in a global function: the verifier looks at it once, on its own, whatever way
+ * led to the call. What it gets it knows nothing of, hence the masks.
  */
 #define TFO_HEADERS 0x3fff /* no header starts beyond */
 
@@ -50,50 +49,77 @@ static __always_inline __u32 tfo_options(struct xdp_md *ctx, const struct tfo_fr
 	return found == TFO_NEEDS_WALK ? (__u32)tfo_walk(ctx, offset, len) : found;
 }
 
+/* The keys after the first, which nearly every good cookie was made with. */
+__attribute__((noinline)) int tfo_match_rest(const struct tfo_flow *flow, __u32 index, int reason,
+					     __u64 cookie)
+{
+	const struct tfo_ring *ring = bpf_map_lookup_elem(&rings, &index);
+
+	if (!ring || !flow)
+		return TFO_INTERNAL_ERROR;
+	return tfo_match_cookie(ring, 1, reason, tfo_now(), flow, cookie);
+}
+
 static __always_inline int tfo_check_cookie(const struct tfo_frame *frame,
 					    const struct tfo_packet *p, const struct tfo_flow *flow,
 					    const struct tfo_vip *vip)
 {
-	__u32 offset = (p->option & TFO_HEADERS) + tfo_option_base(p->option_seen);
+	__u32 offset = (p->option & TFO_HEADERS) + tfo_option_base(p->option_kind);
 	const __u8 *at = tfo_at(frame, offset, TFO_COOKIE_LEN);
 	__u32 pool = vip->pool & (TFO_MAX_POOLS - 1);
 	const struct tfo_ring *ring;
+	struct tfo_flow copy;
 	__u64 cookie;
 	__u32 index;
+	int reason;
 
 	if (!at)
 		return TFO_INTERNAL_ERROR;
 	cookie = tfo_load64(at);
 	index = pool * 2 + (*(volatile __u32 *)&tfo_ctl.pool_side[pool] & 1);
 	ring = bpf_map_lookup_elem(&rings, &index);
-	return ring ? tfo_match_cookie(ring, tfo_now(), flow, cookie) : TFO_INTERNAL_ERROR;
+	if (!ring)
+		return TFO_INTERNAL_ERROR;
+	if (!ring->count)
+		return TFO_NO_KEY;
+	reason = tfo_try_key(&ring->generation[0], tfo_now(), flow, cookie);
+	if (tfo_is_match(reason))
+		return reason;
+	copy = *flow; /* the flow itself stays in registers */
+	return tfo_match_rest(&copy, index, reason, cookie);
 }
 
 /* The reason of a SYN whose header is whole. */
-__attribute__((noinline)) int tfo_classify_syn(struct xdp_md *ctx, struct tfo_packet *p)
+static __always_inline int tfo_classify_syn(struct xdp_md *ctx, const struct tfo_frame *frame,
+					    struct tfo_packet *p)
 {
-	struct tfo_frame frame = tfo_frame_of(ctx);
-	const __u8 *tcp;
+	const __u8 *tcp = tfo_at(frame, p->tcp & TFO_HEADERS, TFO_TCP_LEN);
 	struct tfo_vip_key key;
 	struct tfo_flow flow;
 	struct tfo_vip *vip;
 	__u32 found;
 	int reason;
 
-	if (!p)
-		return TFO_INTERNAL_ERROR;
-	tcp = tfo_at(&frame, p->tcp & TFO_HEADERS, TFO_TCP_LEN);
-	if (!tcp || !tfo_load_flow(&frame, p->family, p->ip & TFO_HEADERS, &flow))
+	if (!tcp || !tfo_load_flow(frame, p->family, p->ip & TFO_HEADERS, &flow))
 		return TFO_INTERNAL_ERROR;
 	tfo_vip_key_of(&key, &flow, tfo_load16(tcp + 2));
 	vip = tfo_vip_find(&key);
 	if (!vip)
 		return TFO_NOT_VIP;
 	p->slot = vip->slot;
-	found = tfo_options(ctx, &frame, p);
+	found = tfo_options(ctx, frame, p);
 	tfo_note_options(p, found);
 	reason = tfo_judge_options(p, found);
-	return reason == TFO_GO_ON ? tfo_check_cookie(&frame, p, &flow, vip) : reason;
+	return reason == TFO_GO_ON ? tfo_check_cookie(frame, p, &flow, vip) : reason;
+}
+
+/* Everything but the plain frames that the entry knows. *p starts zeroed. */
+__attribute__((noinline)) int tfo_classify_any(struct xdp_md *ctx, struct tfo_packet *p)
+{
+	struct tfo_frame frame = tfo_frame_of(ctx);
+	int reason = p ? tfo_parse(&frame, &tfo_cfg, p) : TFO_INTERNAL_ERROR;
+
+	return reason == TFO_GO_ON ? tfo_classify_syn(ctx, &frame, p) : reason;
 }
 
 /* The one exit. Policy, the guard and a chained program find their place here. */
@@ -112,24 +138,22 @@ __attribute__((noinline)) int tfo_parse_any(struct xdp_md *ctx, struct tfo_packe
 	return p ? tfo_parse(&frame, &tfo_cfg, p) : TFO_INTERNAL_ERROR;
 }
 
-/* A description in memory is made for the packets that need one, not for the stream of ACKs. */
 SEC("xdp.frags")
 int tfo_xdp(struct xdp_md *ctx)
 {
 	struct tfo_frame frame = tfo_frame_of(ctx);
-	struct tfo_packet plain = {}, packet;
-	int reason = tfo_parse_plain(&frame, &tfo_cfg, &plain);
+	struct tfo_packet packet = {}, other;
+	int reason = tfo_parse_plain(&frame, &tfo_cfg, &packet);
 
-	if (reason == TFO_NOT_PLAIN) {
-		packet = (struct tfo_packet){};
-		reason = tfo_parse_any(ctx, &packet);
-	} else if (reason == TFO_OTHER && !tfo_cfg.count_other) {
-		return XDP_PASS;
-	} else {
-		packet = plain;
+	if (reason == TFO_GO_ON) {
+		reason = tfo_classify_syn(ctx, &frame, &packet);
+	} else if (reason == TFO_NOT_PLAIN) {
+		/* A description of its own, so that the plain one is never memory, only registers.
+		 */
+		other = (struct tfo_packet){};
+		reason = tfo_classify_any(ctx, &other);
+		packet = other;
 	}
-	if (reason == TFO_GO_ON)
-		reason = tfo_classify_syn(ctx, &packet);
 	return tfo_exit(&packet, reason);
 }
 

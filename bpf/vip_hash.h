@@ -9,7 +9,8 @@
 
 #include "cookie.h"
 
-/* An address as two words, as loaded from struct tfo_vip.address; port in network order, 0 = any. */
+/* An address as two words, as loaded from struct tfo_vip.address; port in network order, 0 = any.
+ */
 struct tfo_vip_key {
 	__u64 high;
 	__u64 low;
@@ -36,13 +37,11 @@ tfo_inline void tfo_vip_key_of(struct tfo_vip_key *key, const struct tfo_flow *f
 /* First row = result & mask, second row = result >> 32 & mask. */
 tfo_inline __u64 tfo_vip_hash(const struct tfo_vip_key *key, const __u64 seed[2])
 {
+	__u64 other = key->high + seed[1] + key->port * 0x94d049bb133111ebULL;
 	__u64 h = (key->low ^ seed[0]) * 0x9e3779b97f4a7c15ULL;
 
-	h ^= h >> 32;
-	h = (h ^ (key->high + seed[1])) * 0xd6e8feb86659fd93ULL;
-	h ^= h >> 29;
-	h = (h ^ key->port) * 0x94d049bb133111ebULL;
-	return h ^ h >> 31;
+	h = (h ^ h >> 32 ^ other) * 0xd6e8feb86659fd93ULL;
+	return h ^ h >> 32;
 }
 
 #endif /* TFO_VIP_HASH_H */
