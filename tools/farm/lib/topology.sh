@@ -271,19 +271,20 @@ farm_down() {
   farm_remove "$1"
 }
 
-# Removes whatever there is of a farm, half-made ones too. Never fails.
-farm_remove() {
-  local path left
+# Removes whatever there is of a farm, half-made ones too, and goes on whatever fails: a subshell, so
+# that set +e is its own.
+farm_remove() (
+  set +e
   farm_stop_processes "$1"
   for path in "/run/netns/tfo-$1-"*; do
     [[ ${path#"/run/netns/tfo-$1-"} =~ ^(net|lb|[cs][0-9]+)$ ]] || continue
-    left=$(ip netns pids "${path##*/}" 2>/dev/null | tr '\n' ' ') || true
+    left=$(ip netns pids "${path##*/}" 2>/dev/null | tr '\n' ' ')
     [[ -z $left ]] || farm_say "still running in ${path##*/}, left alone: pid $left"
     # A namespace lives on while a process is in it; its links need not.
     nsenter --net="$path" ip -o link show type veth 2>/dev/null | while IFS=': @' read -r _ dev _; do
-      nsenter --net="$path" ip link del "$dev" 2>/dev/null || true
+      nsenter --net="$path" ip link del "$dev" 2>/dev/null
     done
-    ip netns del "${path##*/}" || true
+    ip netns del "${path##*/}"
   done
   rm -rf -- "$(farm_state "$1")"
-}
+)
