@@ -25,7 +25,7 @@ constexpr const char* kPoolNames = "pool_names";
 
 struct Declared {
   const char* pin;
-  bpf_map* decltype(tfo_xdp::maps)::*member;
+  bpf_map* decltype(tfo_xdp::maps)::* member;
 };
 
 /// Pins have no dots: bpffs reserves them (bpf_lookup() in kernel/bpf/inode.c).
@@ -74,9 +74,7 @@ Result<> set_sizes(tfo_xdp& skeleton, const MapSizes& sizes) {
   }
   if (error != 0) return fail_errno("cannot size the maps", error);
   bpf_program* program = nullptr;
-  bpf_object__for_each_program(program, skeleton.obj) {
-    bpf_program__set_autoload(program, false);
-  }
+  bpf_object__for_each_program(program, skeleton.obj) { bpf_program__set_autoload(program, false); }
   return {};
 }
 
@@ -219,15 +217,14 @@ Result<> MapSet::pin(const fs::path& directory) const {
 }
 
 Result<> MapSet::share_with(tfo_xdp& skeleton) const {
-  const std::pair<bpf_map*, const Map*> shared[] = {
-      {skeleton.maps.vips, &vips.raw()},
-      {skeleton.maps.rings, &rings.raw()},
-      {skeleton.maps.stats, &stats},
-      {skeleton.maps.stats_base, &stats_base.raw()},
-      {skeleton.maps.slot_names, &slot_names.raw()},
-      {skeleton.maps.meta, &meta.raw()},
-      {skeleton.maps.clock, &clock},
-      {skeleton.maps.data_ctl, &control.raw()}};
+  const std::pair<bpf_map*, const Map*> shared[] = {{skeleton.maps.vips, &vips.raw()},
+                                                    {skeleton.maps.rings, &rings.raw()},
+                                                    {skeleton.maps.stats, &stats},
+                                                    {skeleton.maps.stats_base, &stats_base.raw()},
+                                                    {skeleton.maps.slot_names, &slot_names.raw()},
+                                                    {skeleton.maps.meta, &meta.raw()},
+                                                    {skeleton.maps.clock, &clock},
+                                                    {skeleton.maps.data_ctl, &control.raw()}};
   for (const auto& [to, from] : shared) {
     const int error = bpf_map__reuse_fd(to, from->fd());
     if (error != 0) return fail_errno("cannot share map " + from->name(), error);

@@ -45,7 +45,7 @@ bool is_there(const fs::path& path) {
 Result<> check_bpffs(const fs::path& path) {
   fs::path present = path;
   while (!is_there(present) && present.has_relative_path()) present = present.parent_path();
-  struct statfs info {};
+  struct statfs info{};
   if (statfs(present.c_str(), &info) != 0) return fail_errno("cannot look at " + present.string());
   if (info.f_type == BPF_FS_MAGIC) return {};
   const std::string root = path.parent_path().parent_path().string();
@@ -66,8 +66,8 @@ Result<Fd> lock_directory(const fs::path& path) {
     return held(path);
   }
   // Whoever held it may just have removed it.
-  struct stat locked {};
-  struct stat named {};
+  struct stat locked{};
+  struct stat named{};
   if (fstat(fd.get(), &locked) != 0 || stat(path.c_str(), &named) != 0 ||
       locked.st_ino != named.st_ino) {
     return held(path);
@@ -121,6 +121,10 @@ fs::path PinDirectory::link(const std::string& interface) const {
   return path_ / "links" / escape(interface);
 }
 
+bool PinDirectory::has_maps() const { return is_there(maps()); }
+
+bool PinDirectory::has_maps_new() const { return is_there(maps_new()); }
+
 std::vector<std::string> PinDirectory::links() const {
   std::vector<std::string> names;
   std::error_code error;
@@ -132,12 +136,12 @@ std::vector<std::string> PinDirectory::links() const {
 }
 
 Result<> PinDirectory::recover() const {
-  if (is_there(maps())) {
+  if (has_maps()) {
     // Its totals were carried, or it could not have been renamed.
     return is_there(maps_old()) ? remove_tree(maps_old()) : Result<>{};
   }
   // A first start that died before its rename: nothing can be attached to that set.
-  if (!is_there(maps_old())) return is_there(maps_new()) ? remove_tree(maps_new()) : Result<>{};
+  if (!is_there(maps_old())) return has_maps_new() ? remove_tree(maps_new()) : Result<>{};
   return finish_commit();
 }
 
@@ -156,7 +160,7 @@ Result<> PinDirectory::set_aside() const {
 Result<> PinDirectory::abandon() const { return remove_tree(maps_new()); }
 
 Result<> PinDirectory::commit() const {
-  if (is_there(maps())) {
+  if (has_maps()) {
     auto done = rename_pin(maps(), maps_old());
     if (!done) return done;
     step("old_renamed");

@@ -23,8 +23,8 @@ using Checkpoint = std::function<void(const char* step)>;
 ///     maps_old/   a set whose totals have been carried: to be removed
 ///     links/IF    the bpf_link of each interface
 ///
-/// Every change of state is one rename, so that the next start finds its way from any instant. Names
-/// have no dots: bpffs reserves them (bpf_lookup() in kernel/bpf/inode.c).
+/// Every change of state is one rename, so that the next start finds its way from any instant.
+/// Names have no dots: bpffs reserves them (bpf_lookup() in kernel/bpf/inode.c).
 class PinDirectory {
  public:
   /// Creates what is missing, 0700, and takes the lock. Fails if no bpffs is mounted there, or if
@@ -33,6 +33,8 @@ class PinDirectory {
 
   std::filesystem::path maps() const { return path_ / "maps"; }
   std::filesystem::path maps_new() const { return path_ / "maps_new"; }
+  bool has_maps() const;
+  bool has_maps_new() const;
   /// The pin of an interface's link; dots of its name are written as %2e.
   std::filesystem::path link(const std::string& interface) const;
   /// Interfaces whose link is pinned.

@@ -14,8 +14,8 @@ namespace tfo {
 /// the program holds them.
 Result<XdpSkeleton> load_program(const MapSet& maps, const tfo_load_config& config);
 
-/// Starts the clock of the maps (bpf/clock.h), or moves a running one to this load. It ticks as long
-/// as the maps are pinned or open.
+/// Starts the clock of the maps (bpf/clock.h), or moves a running one to this load. It ticks as
+/// long as the maps are pinned or open.
 Result<> start_clock(const XdpSkeleton& program);
 
 /// What one BPF_PROG_TEST_RUN did.

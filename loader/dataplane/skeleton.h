@@ -30,7 +30,8 @@ class Skeleton {
     }
     if (error != 0) {
       return fail_errno(
-          "the kernel does not load the BPF programs (log_level \"debug\" shows the verifier's log)",
+          "the kernel does not load the BPF programs (log_level \"debug\" shows the verifier's "
+          "log)",
           error);
     }
     return {};

@@ -40,7 +40,8 @@ bool is_occupied(int error) { return error == EBUSY || error == EEXIST; }
 tl::unexpected<Error> occupied(const Device& device) {
   return fail("interface " + device.name + " already carries " + program_on(device.ifindex) +
               ": remove it (another tfod: `tfoctl detach`; otherwise `ip link set dev " +
-              device.name + " xdp off` or `bpftool link`), or take the interface out of the "
+              device.name +
+              " xdp off` or `bpftool link`), or take the interface out of the "
               "configuration");
 }
 

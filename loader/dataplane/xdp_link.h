@@ -11,8 +11,8 @@
 
 namespace tfo {
 
-/// An XDP program on an interface, held by a bpf_link: as long as the link is pinned or open, nobody
-/// else can take the hook, and its program is exchanged between two packets.
+/// An XDP program on an interface, held by a bpf_link: as long as the link is pinned or open,
+/// nobody else can take the hook, and its program is exchanged between two packets.
 class XdpLink {
  public:
   /// Native first; kAuto falls back to generic if the driver refuses native, and `note` then says

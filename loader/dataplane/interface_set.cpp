@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/dataplane/interface_set.h"
+
+#include <arpa/inet.h>
+#include <bpf/libbpf.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace tfo {
+namespace {
+
+tfo_load_config load_config_of(const InterfaceConfig& config, const Device& device) {
+  tfo_load_config load{};
+  load.ifindex = device.ifindex;
+  load.l3_device = device.l3 ? 1 : 0;
+  load.decap = config.decap;
+  load.gue_port = htons(config.gue_port);
+  return load;
+}
+
+Result<XdpSkeleton> load_for(const MapSet& maps, const InterfaceConfig& config,
+                             const Device& device) {
+  auto program = load_program(maps, load_config_of(config, device));
+  if (!program) return program;
+  auto started = start_clock(*program);
+  if (!started) return tl::unexpected(started.error());
+  return program;
+}
+
+int xdp_fd(const XdpSkeleton& program) { return bpf_program__fd(program->progs.tfo_xdp); }
+
+}  // namespace
+
+void remove_link(const PinDirectory& pins, const std::string& interface) {
+  const auto path = pins.link(interface);
+  if (auto link = XdpLink::open_pin(path)) link->detach();
+  unlink(path.c_str());
+}
+
+Result<std::vector<InterfaceSet::Entry>> InterfaceSet::load_all(
+    const MapSet& maps, const std::vector<InterfaceConfig>& interfaces) const {
+  std::vector<Entry> entries;
+  for (const auto& config : interfaces) {
+    Entry entry{.config = config, .device = {}, .program = {}, .link = {}, .detail = {}};
+    const bool known = std::any_of(entries_.begin(), entries_.end(),
+                                   [&](const Entry& e) { return e.config.name == config.name; });
+    auto device = find_device(config.name);
+    if (!device && known) {
+      entry.detail = device.error().message;
+      entries.push_back(std::move(entry));
+      continue;
+    }
+    if (!device) return tl::unexpected(std::move(device).error());
+    entry.device = *device;
+    auto program = load_for(maps, config, *device);
+    if (!program) return tl::unexpected(std::move(program).error().in("interface " + config.name));
+    entry.program = std::move(*program);
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+/// Takes over a pinned link that sits on the device as it is now; another one is stale.
+Result<> InterfaceSet::adopt_link(const PinDirectory& pins, Entry& entry) {
+  if (!entry.program || access(pins.link(entry.config.name).c_str(), F_OK) != 0) return {};
+  auto link = XdpLink::open_pin(pins.link(entry.config.name));
+  if (!link) return tl::unexpected(std::move(link).error());
+  if (link->ifindex() != entry.device.ifindex) return {};
+  const bool generic = is_generic(entry.device.ifindex);
+  entry.change_mode = generic ? entry.config.mode == AttachMode::kNative
+                              : entry.config.mode == AttachMode::kGeneric;
+  if (generic) {
+    entry.detail =
+        entry.config.mode == AttachMode::kGeneric
+            ? "generic XDP, as configured"
+            : "generic XDP, slower: taken over from an earlier start; `tfoctl detach` and "
+              "a new start try native again";
+  }
+  entry.link = std::move(*link);
+  return {};
+}
+
+Result<> InterfaceSet::attach(const PinDirectory& pins, Entry& entry) {
+  std::string note;
+  auto link = XdpLink::attach(xdp_fd(*entry.program), entry.device, entry.config.mode, note);
+  if (!link) return tl::unexpected(std::move(link).error());
+  pins.step("link_attached");
+  const auto path = pins.link(entry.config.name);
+  unlink(path.c_str());
+  auto pinned = link->pin(path);
+  if (!pinned) return pinned;
+  pins.step("link_pinned");
+  entry.link = std::move(*link);
+  entry.detail = note;
+  entry.attached_now = true;
+  return {};
+}
+
+/// Native and generic cannot overlap on one interface: a short gap is unavoidable.
+Result<> InterfaceSet::change_mode(const PinDirectory& pins, Entry& entry) {
+  const AttachMode wanted = entry.config.mode;
+  entry.link->detach();
+  entry.link.reset();
+  auto attached = attach(pins, entry);
+  if (attached) return {};
+  entry.config.mode = AttachMode::kAuto;
+  auto restored = attach(pins, entry);
+  entry.config.mode = wanted;
+  return attached;
+}
+
+void InterfaceSet::drop(const PinDirectory& pins, Entry& entry) {
+  remove_link(pins, entry.config.name);
+  entry.link.reset();
+  entry.program.reset();
+  entry.device.ifindex = 0;
+}
+
+void InterfaceSet::update(const PinDirectory& pins, Entry& entry) {
+  auto updated = entry.link->update(xdp_fd(*entry.program));
+  pins.step("link_updated");
+  if (updated && *updated) return;
+  entry.state = updated ? InterfaceState::kGone : InterfaceState::kFailed;
+  entry.detail = updated ? "the interface has just gone" : updated.error().message;
+  drop(pins, entry);
+}
+
+Result<> InterfaceSet::assign(const PinDirectory& pins, const MapSet& maps,
+                              const std::vector<InterfaceConfig>& interfaces) {
+  auto fresh = load_all(maps, interfaces);
+  if (!fresh) return tl::unexpected(std::move(fresh).error());
+  Result<> done;
+  for (auto& entry : *fresh) {
+    if (done) done = adopt_link(pins, entry);
+    if (done && entry.program && !entry.link) done = attach(pins, entry);
+  }
+  for (auto& entry : *fresh) {
+    if (done && entry.change_mode) done = change_mode(pins, entry);
+  }
+  if (!done) {
+    for (auto& entry : *fresh) {
+      if (entry.attached_now && !entry.change_mode) drop(pins, entry);
+    }
+    return done;
+  }
+  for (auto& entry : *fresh) {
+    if (entry.link && !entry.attached_now) update(pins, entry);
+  }
+  for (const auto& name : pins.links()) {
+    const bool kept = std::any_of(fresh->begin(), fresh->end(),
+                                  [&](const Entry& e) { return e.config.name == name && e.link; });
+    if (!kept) remove_link(pins, name);
+  }
+  entries_ = std::move(*fresh);
+  pins.step("links_switched");
+  publish();
+  return {};
+}
+
+Result<> InterfaceSet::move_to(const PinDirectory& pins, const MapSet& maps) {
+  std::vector<InterfaceConfig> same;
+  for (const auto& entry : entries_) same.push_back(entry.config);
+  return assign(pins, maps, same);
+}
+
+bool InterfaceSet::check(const PinDirectory& pins, const MapSet& maps, Entry& entry) {
+  const unsigned ifindex = device_index(entry.config.name);
+  if (entry.link && ifindex != 0 && entry.link->ifindex() == ifindex) return false;
+  const bool had_link = entry.link.has_value();
+  const std::string before = entry.detail;
+  if (had_link) drop(pins, entry);
+  if (ifindex == 0) {
+    entry.state = InterfaceState::kGone;
+    entry.detail = "the interface has gone; it is attached again when it returns";
+    return had_link || entry.detail != before;
+  }
+  auto device = find_device(entry.config.name);
+  Result<> done = device ? Result<>{} : tl::unexpected(device.error());
+  if (done) {
+    entry.device = *device;
+    auto program = load_for(maps, entry.config, *device);
+    if (program) {
+      entry.program = std::move(*program);
+      done = attach(pins, entry);
+    } else {
+      done = tl::unexpected(program.error());
+    }
+  }
+  if (!done) {
+    drop(pins, entry);
+    entry.state = InterfaceState::kFailed;
+    entry.detail = done.error().message;
+  }
+  return had_link || done.has_value() || entry.detail != before;
+}
+
+bool InterfaceSet::reconcile(const PinDirectory& pins, const MapSet& maps) {
+  bool changed = false;
+  for (auto& entry : entries_) changed |= check(pins, maps, entry);
+  if (changed) publish();
+  return changed;
+}
+
+std::vector<std::string> InterfaceSet::detach_all(const PinDirectory& pins) {
+  auto names = pins.links();
+  for (const auto& name : names) remove_link(pins, name);
+  entries_.clear();
+  status_.clear();
+  return names;
+}
+
+void InterfaceSet::publish() {
+  status_.clear();
+  for (auto& entry : entries_) {
+    if (entry.link) {
+      entry.state =
+          is_generic(entry.device.ifindex) ? InterfaceState::kGeneric : InterfaceState::kNative;
+    }
+    status_.push_back({.name = entry.config.name,
+                       .ifindex = entry.device.ifindex,
+                       .state = entry.state,
+                       .l3_device = entry.device.l3,
+                       .detail = entry.detail});
+  }
+}
+
+}  // namespace tfo

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <memory>
+
+#include "loader/dataplane/live_set.h"
+#include "loader/dataplane/pins.h"
+
+namespace tfo {
+
+/// The set of maps to work with, and whether the totals of older ones are still to be carried.
+struct OpenedSet {
+  std::unique_ptr<LiveSet> set;
+  bool created = false;    // nothing was pinned
+  bool migrating = false;  // set is in maps_new; finish_migration() is due once all programs use it
+};
+
+/// Adopts the pinned set if it fits this version and these numbers, goes on with a migration that
+/// an earlier process began, or begins one, or creates the first set.
+Result<OpenedSet> open_set(const PinDirectory& pins, GracePeriod& grace, size_t vips, size_t rows);
+
+/// A ready set in maps_new that knows `names`.
+Result<std::unique_ptr<LiveSet>> make_set(const PinDirectory& pins, GracePeriod& grace,
+                                          const MapSizes& sizes,
+                                          const std::vector<std::string>& names);
+
+/// Every program counts in `set` by now: waits until no packet is in an old one, carries the old
+/// totals into stats_base (set, not added: may be repeated after a crash), renames.
+Result<> finish_migration(const PinDirectory& pins, GracePeriod& grace, const LiveSet& set);
+
+}  // namespace tfo
