@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/network_namespace.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/stat.h>
+
+#include <charconv>
+#include <thread>
+
+#include "loader/keys/sysctl_sink.h"
+
+namespace tfo {
+namespace {
+
+constexpr std::string_view kRunNetns = "/run/netns/";
+
+Result<Fd> open_file(const char* path, int flags) {
+  Fd fd(::open(path, flags | O_CLOEXEC));
+  if (fd) return fd;
+  const int error = errno;
+  std::string hint;
+  if (error == EROFS)
+    hint = " (/proc/sys is read-only here: see ProtectKernelTunables= of the unit)";
+  if (error == ENOENT) hint = " (no TCP Fast Open in this kernel, or /proc is not mounted)";
+  return fail_errno(fmt::format("cannot open {}{}", path, hint), error);
+}
+
+Result<Fd> duplicate(const Fd& fd) {
+  Fd copy(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+  if (!copy) return fail_errno("cannot duplicate a descriptor");
+  return copy;
+}
+
+}  // namespace
+
+Result<> NetworkNamespace::open_files(bool manage) {
+  // thread-self: /proc/net would show the namespace of the process, not of this thread.
+  auto netstat = open_file("/proc/thread-self/net/netstat", O_RDONLY);
+  if (!netstat) return tl::unexpected(netstat.error());
+  netstat_ = std::move(*netstat);
+  const int flags = manage ? O_RDWR : O_RDONLY;
+  auto fastopen = open_file("/proc/sys/net/ipv4/tcp_fastopen", flags);
+  if (!fastopen) return tl::unexpected(fastopen.error());
+  fastopen_ = std::move(*fastopen);
+  if (!manage) return {};
+  auto key = open_file("/proc/sys/net/ipv4/tcp_fastopen_key", flags);
+  if (!key) return tl::unexpected(key.error());
+  key_ = std::move(*key);
+  return {};
+}
+
+Result<std::shared_ptr<NetworkNamespace>> NetworkNamespace::open(const std::string& netns,
+                                                                 bool manage) {
+  std::shared_ptr<NetworkNamespace> made(new NetworkNamespace());
+  made->path_ = netns;
+  made->label_ = netns.empty() ? "self" : netns;
+  if (netns.starts_with(kRunNetns)) made->label_ = netns.substr(kRunNetns.size());
+  if (netns.empty()) {
+    if (auto opened = made->open_files(manage); !opened) return tl::unexpected(opened.error());
+    return made;
+  }
+  const Fd file(::open(netns.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat status{};
+  if (!file || fstat(file.get(), &status) != 0) {
+    return fail_errno(
+        fmt::format("server.namespaces: cannot open {} (create the namespace, or "
+                    "correct \"netns\")",
+                    netns));
+  }
+  made->device_ = status.st_dev;
+  made->inode_ = status.st_ino;
+  Result<> result;
+  // A thread of its own goes there and ends; ours never leaves home.
+  std::thread visitor([&] {
+    if (setns(file.get(), CLONE_NEWNET) == 0) {
+      result = made->open_files(manage);
+      return;
+    }
+    const char* why = errno == EPERM ? " (CAP_SYS_ADMIN is needed, which tfod only has at start: "
+                                       "restart it)"
+                                     : " (is it a network namespace?)";
+    result = fail_errno("cannot enter it" + std::string(why));
+  });
+  visitor.join();
+  if (!result) return tl::unexpected(std::move(result.error()).in("server.namespaces: " + netns));
+  return made;
+}
+
+Result<std::unique_ptr<KeySink>> NetworkNamespace::key_sink() const {
+  auto fd = duplicate(key_);
+  if (!fd) return tl::unexpected(fd.error());
+  const std::string name = path_.empty() ? "own netns" : "netns " + label_;
+  return std::make_unique<SysctlSink>(name, std::move(*fd));
+}
+
+Result<KernelMib> NetworkNamespace::kernel_counters() const { return read_netstat(netstat_.get()); }
+
+Result<unsigned> NetworkNamespace::fastopen_bits() const {
+  char text[32];
+  const ssize_t n = pread(fastopen_.get(), text, sizeof(text), 0);
+  if (n < 0) return fail_errno("cannot read tcp_fastopen of " + label_);
+  unsigned bits = 0;
+  if (std::from_chars(text, text + n, bits).ec != std::errc{}) {
+    return fail("tcp_fastopen of " + label_ + " is no number");
+  }
+  return bits;
+}
+
+Result<> NetworkNamespace::set_fastopen_bits(unsigned bits) const {
+  const std::string text = std::to_string(bits);
+  if (pwrite(fastopen_.get(), text.data(), text.size(), 0) < 0) {
+    return fail_errno("cannot write tcp_fastopen of " + label_);
+  }
+  return {};
+}
+
+bool NetworkNamespace::gone() {
+  if (path_.empty() || gone_) return gone_;
+  struct stat status{};
+  if (stat(path_.c_str(), &status) == 0) {
+    gone_ = status.st_dev != device_ || status.st_ino != inode_;
+  } else {
+    gone_ = errno == ENOENT;
+  }
+  if (gone_) {
+    netstat_.reset();
+    fastopen_.reset();
+    key_.reset();
+  }
+  return gone_;
+}
+
+}  // namespace tfo

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "loader/config.h"
+#include "loader/dataplane/dataplane.h"
+#include "loader/keys/clock.h"
+#include "loader/keys/pool.h"
+#include "loader/keys/store.h"
+#include "loader/network_namespace.h"
+#include "loader/observe/view.h"
+#include "loader/result.h"
+
+namespace tfo {
+
+using NamespaceFiles = std::map<std::string, std::shared_ptr<NetworkNamespace>>;  // by path
+
+/// The key pools of one tfod and their changes. A change has two halves: prepare() does what can
+/// fail and touches neither servers nor the data plane, commit() puts it in force.
+class PoolSet {
+ public:
+  /// A pool with the servers that follow it.
+  struct Spec {
+    PoolConfig config;
+    std::vector<std::shared_ptr<NetworkNamespace>> servers;
+    bool operator==(const Spec&) const = default;
+  };
+
+  struct Plan {
+    std::map<std::string, Spec> specs;
+    /// Open stores of pools that are new or got another file.
+    std::map<std::string, std::unique_ptr<KeyStore>> stores;
+  };
+
+  PoolSet(const Clock& clock, ConditionCallback callback);
+
+  /// Opens the stores that are not open yet; makes key files that do not exist.
+  Result<Plan> prepare(const Config& config, const NamespaceFiles& namespaces) const;
+
+  /// The ring that a pool will have after commit(), or null.
+  const KeyRing* ring(const Plan& plan, const std::string& pool) const;
+  const KeyRing* ring(const std::string& pool) const;
+
+  /// `dataplane` may be null (a server without XDP) and must outlive the set. Servers get their
+  /// keys here. A pool that cannot be opened again raises key_store_failed and is tried again by
+  /// tick().
+  void commit(Plan plan, Dataplane* dataplane);
+
+  /// Does what is due; seconds until it wants to be called again.
+  int64_t tick();
+
+  KeyPool* find(const std::string& pool);
+  std::vector<std::string> names() const;
+  std::vector<PoolView> view() const;
+
+ private:
+  struct Entry {
+    Spec spec;
+    std::unique_ptr<KeyPool> pool;  // null: its store could not be opened
+  };
+  void start(Entry& entry, std::unique_ptr<KeyStore> store);
+  void reopen(Entry& entry);
+  void check_keys(const KeyPool& pool) const;
+
+  const Clock& clock_;
+  ConditionCallback callback_;
+  Dataplane* dataplane_ = nullptr;
+  std::map<std::string, Entry> entries_;
+};
+
+}  // namespace tfo
