@@ -36,12 +36,12 @@ struct InterfaceConfig {
 /// A pool of keys: one ring, shared by any number of VIPs and namespaces.
 struct PoolConfig {
   std::string name;
-  std::string file;  // absolute path of the keyring (store "file")
-  std::chrono::seconds interval {
-    86400 bool operator==(const PoolConfig&) const = default;
-  };  // between rotations; 0 = by command only
-  unsigned accept_generations = 4;    // retired keys accepted besides current, previous, staged
-  std::chrono::seconds not_after{0};  // life of a key outside the servers' slots; 0 = no end
+  std::string file;                      // absolute path of the keyring (store "file")
+  std::chrono::seconds interval{86400};  // between rotations; 0 = by command only
+  unsigned accept_generations = 4;       // retired keys accepted besides current, previous, staged
+  std::chrono::seconds not_after{0};     // life of a key outside the servers' slots; 0 = no end
+
+  bool operator==(const PoolConfig&) const = default;
 };
 
 /// An IPv6 address, or IPv4 in its mapped form ::ffff:a.b.c.d; network order.
