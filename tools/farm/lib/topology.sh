@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-2-Clause
 # The namespaces, their links, addresses, routes and neighbours. Everything is static: permanent
-# neighbours and no duplicate address detection, so that no packet but the farm's own is on the
-# wire and nothing has to be waited for but the bridge.
+# neighbours, no router and no duplicate address detection, so that the kernels themselves send
+# nothing but a few multicast reports (RFC 3810), and only the bridge has to be waited for.
 # shellcheck disable=SC2154 # farm_root: state.sh
 # shellcheck disable=SC2153 # FARM_*: the info file, farm_*: constants here
 
