@@ -366,33 +366,52 @@ tfo_inline int tfo_parse_plain_tcp(const struct tfo_frame *frame, const __u8 *he
 	return tfo_judge_flags(header[13]);
 }
 
+/* Where the IP header of a plain frame is, and its ethertype in network order. */
+tfo_inline __u32 tfo_plain_ip(const struct tfo_frame *frame, int l3_device, __u16 *ethertype)
+{
+	if (l3_device) {
+		*ethertype = tfo_be16(tfo_version_ethertype(frame->data[0]));
+		return 0;
+	}
+	*ethertype = tfo_load16(frame->data + 12);
+	if (*ethertype != tfo_be16(TFO_ETH_8021Q))
+		return TFO_ETH_LEN;
+	*ethertype = tfo_load16(frame->data + 16);
+	return TFO_ETH_LEN + TFO_VLAN_LEN;
+}
+
 /*
- * Nearly all frames are alike: untagged, IPv4 without options or IPv6 without extension headers,
- * no fragment, all in one piece. Those are told by a few compares with the same result as
- * tfo_parse; anything else answers TFO_NOT_PLAIN.
+ * Nearly all frames are alike: at most one tag, IPv4 without options or IPv6 without extension
+ * headers, no fragment, all in one piece. Those are told by a few compares with the same result
+ * as tfo_parse; anything else answers TFO_NOT_PLAIN.
  */
 tfo_inline int tfo_parse_plain(const struct tfo_frame *frame,
 			       const volatile struct tfo_load_config *config, struct tfo_packet *p)
 {
-	__u32 ip = config->l3_device ? 0 : TFO_ETH_LEN;
-	const __u8 *header = frame->data + ip;
+	__u16 ethertype;
+	const __u8 *header;
 
-	p->ip = ip;
+	if (frame->data + 18 > frame->end)
+		return TFO_NOT_PLAIN;
+	p->ip = tfo_plain_ip(frame, config->l3_device, &ethertype);
+	header = frame->data + p->ip;
 	if (header + 40 > frame->end)
 		return TFO_NOT_PLAIN;
-	if (header[0] == 0x45 && (!ip || tfo_load16(header - 2) == tfo_be16(TFO_ETH_IPV4))) {
+	if (header[0] == 0x45 && ethertype == tfo_be16(TFO_ETH_IPV4)) {
 		p->family = 4;
-		p->tcp = ip + 20;
-		p->ip_end = ip + tfo_be16(tfo_load16(header + 2));
-		if (header[9] != TFO_IPPROTO_TCP || tfo_load16(header + 6) & tfo_be16(0x3fff))
+		p->tcp = p->ip + 20;
+		p->ip_end = p->ip + tfo_be16(tfo_load16(header + 2));
+		if (header[9] != TFO_IPPROTO_TCP)
+			return config->decap ? TFO_NOT_PLAIN : TFO_NOT_TCP;
+		if (tfo_load16(header + 6) & tfo_be16(0x3fff))
 			return TFO_NOT_PLAIN;
 		return tfo_parse_plain_tcp(frame, header + 20, p->ip_end - p->tcp, p);
 	}
 	if (header + 60 > frame->end || header[0] >> 4 != 6 || header[6] != TFO_IPPROTO_TCP ||
-	    (ip && tfo_load16(header - 2) != tfo_be16(TFO_ETH_IPV6)))
+	    ethertype != tfo_be16(TFO_ETH_IPV6))
 		return TFO_NOT_PLAIN;
 	p->family = 6;
-	p->tcp = ip + 40;
+	p->tcp = p->ip + 40;
 	p->ip_end = p->tcp + tfo_be16(tfo_load16(header + 4));
 	return tfo_parse_plain_tcp(frame, header + 40, p->ip_end - p->tcp, p);
 }
