@@ -10,6 +10,7 @@
 #include "judge.h"
 #include "maps.h"
 #include "parse.h"
+#include "plain.h"
 #include "stats.h"
 #include "vip.h"
 
