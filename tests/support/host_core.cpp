@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "bpf/judge.h"
-#include "bpf/parse.h"
+#include "bpf/plain.h"
 #include "bpf/vip_hash.h"
 
 namespace tfo::test {
