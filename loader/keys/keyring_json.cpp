@@ -78,11 +78,15 @@ class Fields {
     return id;
   }
 
-  void wrong(const char* name, const std::string& what) {
+  void take(const Error& error) {
     if (!error_) {
-      const char* dot = *name != '\0' && !where_.empty() ? "." : "";
-      error_ = Error{fmt::format("{}{}{} {}", where_, dot, name, what)};
+      error_ = error;
     }
+  }
+
+  void wrong(const char* name, const std::string& what) {
+    const char* dot = *name != '\0' && !where_.empty() ? "." : "";
+    take(Error{fmt::format("{}{}{} {}", where_, dot, name, what)});
   }
 
  private:
@@ -162,7 +166,7 @@ TimeAnchor decode_anchor(Fields& top) {
   anchor.boot_s = fields.number("boot");
   anchor.boot_id = fields.text("boot_id");
   if (fields.error()) {
-    top.wrong("", fields.error()->message);
+    top.take(*fields.error());
   }
   return anchor;
 }
@@ -229,6 +233,9 @@ Result<RotationState> decode_keyring(std::string_view text) {
     top.wrong("phase", "is none of steady, staged, minting");
   }
   state.ring.phase = phase.value_or(Phase::steady);
+  if (top.error()) {
+    return tl::unexpected(*top.error());
+  }
   if (auto keys = decode_generations(top, state); !keys) {
     return tl::unexpected(std::move(keys.error()));
   }
