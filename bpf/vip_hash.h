@@ -34,13 +34,22 @@ tfo_inline void tfo_vip_key_of(struct tfo_vip_key *key, const struct tfo_flow *f
 #endif
 }
 
-/* First row = result & mask, second row = result >> 32 & mask. */
+/*
+ * First row = result & mask, second row = result >> 32 & mask. Neighbouring addresses differ in the
+ * highest bytes of a little-endian load, where a multiplication alone spreads nothing: each word is
+ * folded before it is multiplied, and the sum of both again, or half a network would share its
+ * rows.
+ */
 tfo_inline __u64 tfo_vip_hash(const struct tfo_vip_key *key, const __u64 seed[2])
 {
-	__u64 other = key->high + seed[1] + key->port * 0x94d049bb133111ebULL;
-	__u64 h = (key->low ^ seed[0]) * 0x9e3779b97f4a7c15ULL;
+	__u64 low = key->low ^ seed[0];
+	__u64 high = (key->high ^ seed[1]) + ((__u64)key->port << 20);
+	__u64 h;
 
-	h = (h ^ h >> 32 ^ other) * 0xd6e8feb86659fd93ULL;
+	low = (low ^ low >> 32) * 0x9e3779b97f4a7c15ULL;
+	high = (high ^ high >> 32) * 0xd6e8feb86659fd93ULL;
+	h = low ^ (high << 32 | high >> 32);
+	h = (h ^ h >> 32) * 0x94d049bb133111ebULL;
 	return h ^ h >> 32;
 }
 
