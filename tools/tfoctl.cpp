@@ -1,2 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
-int main() { return 2; }
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <exception>
+#include <iostream>
+
+#include "tools/grammar.h"
+
+int main(int argc, char** argv) {
+  prctl(PR_SET_DUMPABLE, 0);  // keys pass through: no core dumps
+  std::ios::sync_with_stdio(false);
+  tfo::set_up_log();
+  tfo::Context context{std::cin, std::cout, std::cerr};
+  if (isatty(STDOUT_FILENO)) context.terminal = &std::cout;
+  try {
+    const int code = tfo::run_tfoctl(context, {argv + 1, argv + argc});
+    std::cout.flush();
+    return std::cout ? code : tfo::kExitFailed;
+  } catch (const std::exception& error) {
+    return tfo::report(context, tfo::Error{error.what()});
+  }
+}

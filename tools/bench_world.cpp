@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tools/bench_world.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include <cstring>
+#include <optional>
+
+#include "bpf/cookie.h"
+#include "loader/dataplane/libbpf_log.h"
+#include "loader/dataplane/map.h"
+#include "loader/dataplane/vip_table.h"
+#include "loader/keys/key.h"
+
+namespace tfo {
+
+namespace {
+
+constexpr uint32_t kRows = 32768;     // of one side of the VIP table: a quarter of them is used
+constexpr uint32_t kAnyPortEach = 4;  // every so manieth VIP has no port of its own
+constexpr uint16_t kPort = 443;
+
+uint64_t mix(uint64_t x) {
+  x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
+  x = (x ^ x >> 27) * 0x94d049bb133111ebULL;
+  return x ^ x >> 31;
+}
+
+void put32(uint8_t* at, uint32_t value) {
+  value = htonl(value);
+  std::memcpy(at, &value, sizeof(value));
+}
+
+std::array<uint8_t, 16> mapped(uint32_t address) {
+  std::array<uint8_t, 16> bytes{};
+  bytes[10] = bytes[11] = 0xff;
+  put32(&bytes[12], address);
+  return bytes;
+}
+
+/// The networks set aside for measuring: 198.18.0.0/15 (RFC 2544) and 2001:2::/48 (RFC 5180).
+std::array<uint8_t, 16> vip_address(int family, uint32_t vip) {
+  if (family == 4) return mapped(0xc6120000U + vip);
+  std::array<uint8_t, 16> bytes = {0x20, 0x01, 0x00, 0x02};
+  put32(&bytes[12], vip);
+  return bytes;
+}
+
+std::array<uint8_t, 16> client_address(int family, uint32_t index) {
+  const uint32_t host = index * 0x9e3779b1U & 0xffffff;  // odd factor: no two alike
+  if (family == 4) return mapped(0x0a000000U + host);
+  std::array<uint8_t, 16> bytes = {0x20, 0x01, 0x00, 0x02, 0x00, 0x00, 0x00, 0x01};
+  put32(&bytes[8], static_cast<uint32_t>(mix(index)));
+  put32(&bytes[12], host);
+  return bytes;
+}
+
+tfo_flow flow_of(const BenchSegment& segment) {
+  tfo_flow flow{};
+  flow.family = static_cast<__u8>(segment.family);
+  const size_t length = segment.family == 4 ? 4 : 16;
+  auto* bytes = reinterpret_cast<uint8_t*>(flow.word);
+  std::memcpy(bytes, segment.source.data() + 16 - length, length);
+  std::memcpy(bytes + length, segment.destination.data() + 16 - length, length);
+  return flow;
+}
+
+}  // namespace
+
+BenchWorld::BenchWorld(BenchWorld&& other) noexcept
+    : tfo_(std::move(other.tfo_)),
+      bench_(std::move(other.bench_)),
+      packets_(other.packets_),
+      table_(std::exchange(other.table_, nullptr)),
+      rings_(std::move(other.rings_)) {}
+
+BenchWorld::~BenchWorld() {
+  if (table_ != nullptr) munmap(table_, size_t{packets_} * sizeof(*table_));
+}
+
+Result<BenchWorld> BenchWorld::load(uint32_t packets) {
+  route_libbpf_log();
+  auto tfo = XdpSkeleton::open();
+  if (!tfo) return tl::unexpected<Error>(tfo.error());
+  auto bench = Skeleton<tfo_bench>::open();
+  if (!bench) return tl::unexpected<Error>(bench.error());
+  BenchWorld world(std::move(*tfo), std::move(*bench), packets);
+  for (auto step : {&BenchWorld::load_tfo, &BenchWorld::fill_vips, &BenchWorld::fill_rings,
+                    &BenchWorld::load_bench}) {
+    if (auto done = (world.*step)(); !done) return tl::unexpected<Error>(done.error());
+  }
+  return world;
+}
+
+Result<> BenchWorld::load_tfo() {
+  bpf_map__set_max_entries(tfo_->maps.vips, 2 * kRows);
+  bpf_map__set_max_entries(tfo_->maps.stats, kVips + 1);
+  if (auto loaded = tfo_.load(); !loaded) return loaded;
+  tfo_control& control = tfo_->data_ctl->tfo_ctl;
+  control.vip_mask = kRows - 1;
+  control.hash_seed[0] = mix(1);
+  control.hash_seed[1] = mix(2);
+  control.now_ns = 1;
+  return {};
+}
+
+/// A program array takes programs of one kind only: the same expected attach type and the same
+/// view on fragments (bpf_prog_map_compatible() in kernel/bpf/core.c).
+Result<> BenchWorld::load_bench() {
+  const auto type = bpf_program__expected_attach_type(tfo_->progs.tfo_xdp);
+  for (bpf_program* program :
+       {bench_->progs.bench_empty, bench_->progs.bench_cold_empty, bench_->progs.bench_cold_tfo}) {
+    bpf_program__set_expected_attach_type(program, type);
+  }
+  bpf_map__set_max_entries(bench_->maps.bench_packets, packets_);
+  bench_->rodata->bench_mask = packets_ - 1;
+  if (auto loaded = bench_.load(); !loaded) return loaded;
+
+  for (const auto& [index, fd] : {std::pair{TFO_BENCH_EMPTY, empty()}, {TFO_BENCH_TFO, tfo()}}) {
+    const uint32_t at = index;
+    if (bpf_map_update_elem(bpf_map__fd(bench_->maps.bench_targets), &at, &fd, BPF_ANY) != 0) {
+      return fail_errno("the kernel does not put the programs to measure into one program array");
+    }
+  }
+  void* mapping = mmap(nullptr, size_t{packets_} * sizeof(*table_), PROT_READ | PROT_WRITE,
+                       MAP_SHARED, bpf_map__fd(bench_->maps.bench_packets), 0);
+  if (mapping == MAP_FAILED) return fail_errno("cannot map the table of prepared packets");
+  table_ = static_cast<tfo_bench_packet*>(mapping);
+  return {};
+}
+
+Result<> BenchWorld::fill_vips() {
+  std::vector<tfo_vip> entries;
+  for (uint32_t vip = 0; vip < kVips; vip++) {
+    for (const int family : {4, 6}) {
+      tfo_vip entry{};
+      std::memcpy(entry.address, vip_address(family, vip).data(), sizeof(entry.address));
+      entry.port = vip % kAnyPortEach == 0 ? 0 : htons(kPort);
+      entry.slot = static_cast<__u16>(vip + 1);
+      entry.pool = static_cast<__u16>(vip % kPools);
+      entry.flags = TFO_VIP_USED;
+      entries.push_back(entry);
+    }
+  }
+  const auto rows = place_vips(entries, tfo_->data_ctl->tfo_ctl.hash_seed, kRows - 1);
+  if (!rows) return fail("the VIPs to measure with do not fit into their table");
+  for (uint32_t row = 0; row < kRows; row++) {
+    if (bpf_map_update_elem(bpf_map__fd(tfo_->maps.vips), &row, &(*rows)[row], BPF_ANY) != 0) {
+      return fail_errno("filling the VIP table");
+    }
+  }
+  return {};
+}
+
+Result<> BenchWorld::fill_rings() {
+  constexpr tfo_place kPlaces[kKeys] = {TFO_PLACE_CURRENT, TFO_PLACE_PREVIOUS, TFO_PLACE_RETIRED,
+                                        TFO_PLACE_RETIRED};
+  for (uint32_t pool = 0; pool < kPools; pool++) {
+    tfo_ring ring{};
+    ring.count = kKeys;
+    for (uint32_t i = 0; i < kKeys; i++) {
+      const Key key = Key::random();
+      ring.generation[i] = {key.k0(), key.k1(), UINT64_MAX, static_cast<__u32>(kPlaces[i]), 0};
+    }
+    const uint32_t index = pool * 2;
+    if (bpf_map_update_elem(bpf_map__fd(tfo_->maps.rings), &index, &ring, BPF_ANY) != 0) {
+      return fail_errno("filling the rings");
+    }
+    rings_.push_back(ring);
+  }
+  return {};
+}
+
+std::vector<uint8_t> BenchWorld::frame(const BenchCase& what, int family, uint32_t index) const {
+  const uint64_t random = mix(index + 1);
+  const uint32_t vip = static_cast<uint32_t>(random) % kVips;
+  BenchSegment segment;
+  segment.family = family;
+  segment.source = client_address(family, index);
+  segment.destination = vip_address(family, what.to_vip ? vip : vip + kVips);
+  segment.source_port = static_cast<uint16_t>(1024 + (random >> 32) % 60000);
+  segment.destination_port = kPort;
+  segment.sequence = static_cast<uint32_t>(random >> 16);
+  segment.syn = what.syn;
+  segment.options = what.options;
+  segment.data = what.data;
+  segment.cookie = random;
+  if (what.key > 0) {
+    const tfo_generation& key = rings_[vip % kPools].generation[what.key - 1];
+    const tfo_flow flow = flow_of(segment);
+    segment.cookie = tfo_make_cookie(key.k0, key.k1, &flow);
+  }
+  return build_frame(segment);
+}
+
+void BenchWorld::prepare(const BenchCase& what, int family) {
+  for (uint32_t i = 0; i < packets_; i++) {
+    const std::vector<uint8_t> bytes = frame(what, family, i);
+    std::memcpy(table_[i].bytes, bytes.data(), std::min(bytes.size(), sizeof(table_[i].bytes)));
+  }
+}
+
+Result<std::vector<uint64_t>> BenchWorld::counted() const {
+  std::vector<uint64_t> totals(TFO_REASON_COUNT);
+  std::vector<tfo_counters> values(possible_cpus());
+  for (uint32_t slot = 0; slot <= kVips; slot++) {
+    if (bpf_map_lookup_elem(bpf_map__fd(tfo_->maps.stats), &slot, values.data()) != 0) {
+      return fail_errno("reading the counters");
+    }
+    for (const tfo_counters& counters : values) {
+      for (unsigned reason = 0; reason < TFO_REASON_COUNT; reason++) {
+        for (const auto& option : counters.cell[reason]) totals[reason] += option[0] + option[1];
+      }
+    }
+  }
+  return totals;
+}
+
+}  // namespace tfo

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "bpf/tfo_abi.h"
+#include "bpf/tfo_bench.h"
+#include "loader/dataplane/xdp_skeleton.h"
+#include "loader/result.h"
+#include "tools/bench_packet.h"
+
+// After the types that it uses.
+#include <tfo_bench.skel.h>
+
+namespace tfo {
+
+/// What one kind of measured packet is.
+struct BenchCase {
+  const char* name;
+  double goal_hot;   // ns net, IPv4; 0: no goal
+  double goal_cold;  // likewise; 0: not measured cold
+  int hashes;        // SipHash evaluations, which cost more over IPv6
+  bool syn;
+  BenchOptions options;
+  bool to_vip;        // or to an address that is none
+  int key;            // place of the key that made the cookie, from 1; 0: none did
+  size_t data;        // bytes of payload
+  tfo_reason reason;  // what the program must count for every one of them
+};
+
+/// The configured tables to measure in: 4,096 VIPs over IPv4 and IPv6 in 64 pools of four keys,
+/// and the programs, loaded privately: nothing is pinned or attached.
+class BenchWorld {
+ public:
+  static constexpr uint32_t kVips = 4096;
+  static constexpr uint32_t kPools = 64;
+  static constexpr uint32_t kKeys = 4;
+
+  /// `packets`: entries of the table of prepared packets, a power of two.
+  static Result<BenchWorld> load(uint32_t packets);
+
+  BenchWorld(BenchWorld&& other) noexcept;
+  BenchWorld& operator=(BenchWorld&&) = delete;
+  ~BenchWorld();
+
+  /// Packet `index` of a case: each has its own client, and a VIP taken from all of them.
+  std::vector<uint8_t> frame(const BenchCase& what, int family, uint32_t index) const;
+
+  /// Fills the table of prepared packets.
+  void prepare(const BenchCase& what, int family);
+
+  /// The next cold run begins with packet 0.
+  void rewind() { bench_->bss->bench_next = 0; }
+
+  /// Packets counted, by reason, over all slots and processors.
+  Result<std::vector<uint64_t>> counted() const;
+
+  int tfo() const { return bpf_program__fd(tfo_->progs.tfo_xdp); }
+  int empty() const { return bpf_program__fd(bench_->progs.bench_empty); }
+  int cold_tfo() const { return bpf_program__fd(bench_->progs.bench_cold_tfo); }
+  int cold_empty() const { return bpf_program__fd(bench_->progs.bench_cold_empty); }
+  uint32_t packets() const { return packets_; }
+
+ private:
+  BenchWorld(XdpSkeleton tfo, Skeleton<tfo_bench> bench, uint32_t packets)
+      : tfo_(std::move(tfo)), bench_(std::move(bench)), packets_(packets) {}
+  Result<> load_tfo();
+  Result<> load_bench();
+  Result<> fill_vips();
+  Result<> fill_rings();
+
+  XdpSkeleton tfo_;
+  Skeleton<tfo_bench> bench_;
+  uint32_t packets_;
+  tfo_bench_packet* table_ = nullptr;  // mapped
+  std::vector<tfo_ring> rings_;        // by pool
+};
+
+}  // namespace tfo

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tools/context.h"
+
+/// The commands of tfoctl, one source file per object. Each returns its exit code (context.h).
+namespace tfo {
+
+int status_show(Context& context);
+
+struct StatsArgs {
+  std::string vip;  // only this one, with every reason; empty: all, in short
+  unsigned count;   // watch: tables until it ends; 0: until Ctrl-C
+  double interval;  // watch: seconds between two tables
+};
+int stats_show(Context& context, const StatsArgs& args);
+int stats_watch(Context& context, const StatsArgs& args);
+
+int vip_list(Context& context);
+
+/// Keys as the user gave them: text on the command line, or a file ("-": standard input).
+struct KeySource {
+  std::string text;  // KEYTEXT[,KEYTEXT...]
+  std::string file;
+};
+
+struct KeyArgs {
+  std::string pool;  // empty: the only one there is
+  std::string file;  // import
+};
+int key_show(Context& context, const KeyArgs& args);
+int key_rotate(Context& context, const KeyArgs& args);
+int key_import(Context& context, const KeyArgs& args);
+int key_export(Context& context, const KeyArgs& args);
+
+struct CookieArgs {
+  KeySource keys;
+  std::string source;
+  std::string destination;
+  std::string cookie;  // check
+};
+int cookie_make(Context& context, const CookieArgs& args);
+int cookie_check(Context& context, const CookieArgs& args);
+
+struct DetachArgs {
+  std::string bpffs = kDefaultBpffs;
+  bool force = false;  // do not ask a daemon
+};
+int detach_run(Context& context, const DetachArgs& args);
+
+struct BenchArgs {
+  unsigned runs = 11;              // the median of so many is shown
+  uint32_t repeat = 2'000'000;     // packets of a hot run
+  uint32_t packets = 1U << 20;     // distinct packets of a cold run; a power of two
+  std::vector<std::string> cases;  // empty: all
+  int family = 0;                  // 4, 6, 0: both
+  int cpu = -1;                    // -1: the highest one allowed
+  bool check = false;              // exit 1 if a row is above 1.5 times its goal
+};
+int bench_run(Context& context, const BenchArgs& args);
+
+}  // namespace tfo

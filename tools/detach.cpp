@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <fmt/format.h>
+
+#include "loader/dataplane/dataplane.h"
+#include "tools/client.h"
+#include "tools/commands.h"
+#include "tools/text_table.h"
+
+namespace tfo {
+
+using nlohmann::json;
+
+namespace {
+
+struct Detached {
+  std::vector<std::string> interfaces;
+  bool by_daemon = false;
+};
+
+/// Asks the daemon. Nothing if there is none.
+Result<std::optional<Detached>> detach_by_daemon(const Context& context) {
+  const auto status = try_call(context, "status");
+  if (!status && status.error().absent) return std::optional<Detached>{};
+  if (!status) return tl::unexpected<Error>(status.error().error);
+  if (auto same = check_instance(context, *status); !same) {
+    return tl::unexpected<Error>(same.error());
+  }
+  const auto reply = try_call(context, "detach");
+  if (!reply) return tl::unexpected<Error>(reply.error().error);
+  Detached done{{}, true};
+  const json from = reply->contains("interfaces") ? *reply : *status;
+  for (const json& one : array_of(from, "interfaces")) {
+    done.interfaces.push_back(one.is_string() ? one.get<std::string>() : text_of(one, "name"));
+  }
+  return std::optional<Detached>(std::move(done));
+}
+
+Result<Detached> detach(const Context& context, const DetachArgs& args) {
+  if (!args.force) {
+    auto done = detach_by_daemon(context);
+    if (!done) {
+      return fail(done.error().message + "; `tfoctl detach --force` does not ask it");
+    }
+    if (*done) return std::move(**done);
+  }
+  auto names = Dataplane::detach(fmt::format("{}/tfoguard/{}", args.bpffs, context.instance));
+  if (!names) return tl::unexpected<Error>(names.error());
+  return Detached{std::move(*names), false};
+}
+
+}  // namespace
+
+int detach_run(Context& context, const DetachArgs& args) {
+  const auto done = detach(context, args);
+  if (!done) return report(context, done.error());
+  if (context.json) {
+    print_json(context, {{"interfaces", done->interfaces},
+                         {"by", done->by_daemon ? "tfod" : "tfoctl"},
+                         {"instance", context.instance}});
+    return kExitOk;
+  }
+  for (const std::string& name : done->interfaces) {
+    context.out << printable(fmt::format("detached from {}", name)) << '\n';
+  }
+  if (done->interfaces.empty()) {
+    context.out << printable(
+                       fmt::format("nothing of instance '{}' was on the wire", context.instance))
+                << '\n';
+  }
+  return kExitOk;
+}
+
+}  // namespace tfo

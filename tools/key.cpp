@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <fmt/format.h>
+
+#include "tools/client.h"
+#include "tools/commands.h"
+#include "tools/keytext.h"
+#include "tools/text_table.h"
+
+namespace tfo {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr size_t kMaxImport = 16;  // TFO_MAX_GENERATIONS: what one ring can hold
+
+/// The pool meant: the one named, or the only one there is.
+Result<std::string> choose_pool(const Context& context, const std::string& name) {
+  if (!name.empty()) return name;
+  auto keys = call(context, "keys");
+  if (!keys) return tl::unexpected<Error>(keys.error());
+  const json pools = array_of(*keys, "pools");
+  if (pools.size() == 1) return text_of(pools[0], "name");
+  std::string names;
+  for (const json& pool : pools) names += " " + text_of(pool, "name");
+  return fail(pools.empty() ? "this tfod has no key pool"
+                            : fmt::format("which pool? Name one of:{}", names));
+}
+
+void print_pool(Context& context, const json& pool) {
+  context.out << printable(fmt::format("pool {}", text_of(pool, "name"))) << '\n';
+  TextTable table({"id", "<fingerprint", "<place", "<created", "<not after"});
+  for (const json& one : array_of(pool, "generations")) {
+    const int64_t end = number_of(one, "not_after");
+    table.add({text_of(one, "id"), text_of(one, "fingerprint"), text_of(one, "place"),
+               time_words(number_of(one, "created_at")), end == 0 ? "never" : time_words(end)});
+  }
+  table.print(context.out);
+}
+
+/// What a command that changes keys answers: the reply with -j, else one line.
+int print_done(Context& context, const json& reply, const std::string& text) {
+  if (context.json) {
+    print_json(context, reply);
+  } else {
+    const std::string state = text_of(reply, "state");
+    context.out << printable(text + (state == "-" ? "" : ", now " + state)) << '\n';
+  }
+  return kExitOk;
+}
+
+}  // namespace
+
+int key_show(Context& context, const KeyArgs& args) {
+  auto reply = call(context, "keys");
+  if (!reply) return report(context, reply.error());
+  json shown = json::array();
+  for (const json& pool : array_of(*reply, "pools")) {
+    if (args.pool.empty() || text_of(pool, "name") == args.pool) shown.push_back(pool);
+  }
+  if (!args.pool.empty() && shown.empty()) {
+    return report(context, Error{fmt::format("no pool is named '{}'", args.pool)});
+  }
+  if (context.json) {
+    (*reply)["pools"] = shown;
+    print_json(context, *reply);
+    return kExitOk;
+  }
+  for (size_t i = 0; i < shown.size(); i++) {
+    if (i > 0) context.out << '\n';
+    print_pool(context, shown[i]);
+  }
+  return kExitOk;
+}
+
+int key_rotate(Context& context, const KeyArgs& args) {
+  const auto pool = choose_pool(context, args.pool);
+  if (!pool) return report(context, pool.error());
+  const auto reply = call(context, "key-rotate", {{"pool", *pool}});
+  if (!reply) return report(context, reply.error());
+  return print_done(context, *reply, fmt::format("pool {}: rotation started", *pool));
+}
+
+int key_import(Context& context, const KeyArgs& args) {
+  const auto keys = read_keys(context, KeySource{"", args.file}, kMaxImport);
+  if (!keys) return report(context, keys.error());
+  const auto pool = choose_pool(context, args.pool);
+  if (!pool) return report(context, pool.error());
+  json request = {{"pool", *pool}, {"keys", json::array()}};
+  for (const Key& key : *keys) request["keys"].push_back(key.text().str());
+  const auto reply = call(context, "key-import", std::move(request));
+  if (!reply) return report(context, reply.error());
+  return print_done(context, *reply, fmt::format("pool {}: {} keys imported", *pool, keys->size()));
+}
+
+int key_export(Context& context, const KeyArgs& args) {
+  const auto pool = choose_pool(context, args.pool);
+  if (!pool) return report(context, pool.error());
+  const auto reply = call(context, "key-export", {{"pool", *pool}});
+  if (!reply) return report(context, reply.error());
+  if (context.json) {
+    print_json(context, *reply);
+    return kExitOk;
+  }
+  for (const json& key : array_of(*reply, "keys")) {
+    context.out << (key.is_string() ? key.get<std::string>() : text_of(key, "key")) << '\n';
+  }
+  return kExitOk;
+}
+
+}  // namespace tfo
