@@ -264,30 +264,6 @@ tfo_inline int tfo_parse_gue(const struct tfo_frame *frame, __be16 port, struct 
 	return TFO_GO_ON;
 }
 
-/* One level of encapsulation, if the interface looks into this one. */
-tfo_inline int tfo_decapsulate(const struct tfo_frame *frame,
-			       const volatile struct tfo_load_config *config, struct tfo_packet *p,
-			       struct tfo_layer *layer)
-{
-	int reason;
-
-	if (!tfo_is_decapsulated(config->decap, layer->next))
-		return TFO_GO_ON;
-	if (layer->next == TFO_IPPROTO_UDP) {
-		reason = tfo_parse_gue(frame, config->gue_port, p, layer);
-		if (reason >= 0)
-			return reason;
-	}
-	if (layer->next == TFO_IPPROTO_IPIP)
-		layer->next = TFO_ETH_IPV4;
-	else if (layer->next == TFO_IPPROTO_IPV6)
-		layer->next = TFO_ETH_IPV6;
-	layer->limit = p->ip_end;
-	if (layer->offset + 20 > layer->limit)
-		return TFO_NOT_TCP;
-	return tfo_parse_ip(frame, 0, p, layer);
-}
-
 /*
  * What a whole TCP header is; a SYN goes on. PSH, URG, ECE and CWR change nothing
  * (tcp_rcv_state_process).
@@ -325,6 +301,59 @@ tfo_inline int tfo_parse_tcp(const struct tfo_frame *frame, struct tfo_packet *p
 	return tfo_judge_flags(header[13]);
 }
 
+/* The IP packet at `layer` and the TCP header in it; nothing is encapsulated there. */
+tfo_inline int tfo_parse_inner_ip(const struct tfo_frame *frame, struct tfo_packet *p,
+				  struct tfo_layer *layer)
+{
+	int reason = tfo_parse_ip(frame, 0, p, layer);
+
+	if (reason >= 0)
+		return reason;
+	return layer->next == TFO_IPPROTO_TCP ? tfo_parse_tcp(frame, p, layer->offset)
+					      : TFO_NOT_TCP;
+}
+
+#ifdef __bpf__
+/*
+ * tfo_parse_inner_ip() of what the outer packet carries up to p->ip_end. In tfo_xdp.bpf.c, as a
+ * global function: inline, the verifier would walk it once for every way through the outer headers.
+ */
+int tfo_parse_inner(struct xdp_md *ctx, struct tfo_packet *p, __u32 offset, __u32 next);
+#else
+tfo_inline int tfo_parse_inner(const struct tfo_frame *frame, struct tfo_packet *p, __u32 offset,
+			       __u32 next)
+{
+	struct tfo_layer layer = {.offset = offset, .limit = p->ip_end, .next = (__u16)next};
+
+	return tfo_parse_inner_ip(frame, p, &layer);
+}
+#endif
+
+/* One level of encapsulation that the interface looks into, and what is inside. */
+tfo_inline int tfo_decapsulate(const struct tfo_frame *frame,
+			       const volatile struct tfo_load_config *config, struct tfo_packet *p,
+			       struct tfo_layer *layer)
+{
+	int reason;
+
+	if (layer->next == TFO_IPPROTO_UDP) {
+		reason = tfo_parse_gue(frame, config->gue_port, p, layer);
+		if (reason >= 0)
+			return reason;
+	}
+	if (layer->next == TFO_IPPROTO_IPIP)
+		layer->next = TFO_ETH_IPV4;
+	else if (layer->next == TFO_IPPROTO_IPV6)
+		layer->next = TFO_ETH_IPV6;
+	if (layer->offset + 20 > p->ip_end)
+		return TFO_NOT_TCP;
+#ifdef __bpf__
+	return tfo_parse_inner(frame->context, p, layer->offset, layer->next);
+#else
+	return tfo_parse_inner(frame, p, layer->offset, layer->next);
+#endif
+}
+
 /*
  * The whole way. Returns TFO_GO_ON for a SYN whose header is whole, else its reason;
  * TFO_INTERNAL_ERROR if a header that the frame does have is not in [data, end). *p starts zeroed.
@@ -341,14 +370,11 @@ tfo_inline int tfo_parse(const struct tfo_frame *frame,
 	reason = tfo_parse_ip(frame, config->decap, p, &layer);
 	if (reason >= 0)
 		return reason;
-	if (config->decap) {
-		reason = tfo_decapsulate(frame, config, p, &layer);
-		if (reason >= 0)
-			return reason;
-	}
-	if (layer.next != TFO_IPPROTO_TCP)
-		return TFO_NOT_TCP;
-	return tfo_parse_tcp(frame, p, layer.offset);
+	if (layer.next == TFO_IPPROTO_TCP)
+		return tfo_parse_tcp(frame, p, layer.offset);
+	if (tfo_is_decapsulated(config->decap, layer.next))
+		return tfo_decapsulate(frame, config, p, &layer);
+	return TFO_NOT_TCP;
 }
 
 #endif /* TFO_PARSE_H */

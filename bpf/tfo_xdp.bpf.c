@@ -114,6 +114,19 @@ static __always_inline int tfo_classify_syn(struct xdp_md *ctx, const struct tfo
 	return reason == TFO_GO_ON ? tfo_check_cookie(frame, p, &flow, vip) : reason;
 }
 
+/* What an outer packet carries; see parse.h. */
+__attribute__((noinline)) int tfo_parse_inner(struct xdp_md *ctx, struct tfo_packet *p,
+					      __u32 offset, __u32 next)
+{
+	struct tfo_frame frame = tfo_frame_of(ctx);
+	struct tfo_layer layer = {.offset = offset & TFO_HEADERS, .next = next};
+
+	if (!p)
+		return TFO_INTERNAL_ERROR;
+	layer.limit = p->ip_end;
+	return tfo_parse_inner_ip(&frame, p, &layer);
+}
+
 /* Everything but the plain frames that the entry knows. *p starts zeroed. */
 __attribute__((noinline)) int tfo_classify_any(struct xdp_md *ctx, struct tfo_packet *p)
 {
