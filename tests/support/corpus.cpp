@@ -20,7 +20,8 @@ const char* random_destination(Random& random, const Side& side) {
 }
 
 void random_ports(Random& random, Packet& packet) {
-  static constexpr std::array<uint16_t, 8> kPorts = {443, 443, 443, 443, 443, 80, 8443, 81};
+  static constexpr std::array<uint16_t, 16> kPorts = {443, 443, 443, 443, 443, 443, 443,  443,
+                                                      443, 443, 443, 443, 443, 80,  8443, 81};
   packet.ports(static_cast<uint16_t>(1 + random.below(65535)), random.pick(kPorts));
 }
 

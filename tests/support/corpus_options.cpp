@@ -21,12 +21,14 @@ Bytes fast_open_of(Random& random, View cookie) {
 }
 
 Bytes random_option(Random& random, const Packet& packet) {
-  switch (random.below(16)) {
+  switch (random.below(18)) {
     case 0:
     case 1:
     case 2:
     case 3:
     case 4:
+    case 15:
+    case 16:
       return fast_open_of(random, random_cookie(random, packet));
     case 5:
     case 6:

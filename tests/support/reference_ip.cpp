@@ -89,9 +89,9 @@ Found ipv4(View bytes, const Depth& depth) {
   const size_t total = be16(bytes, 2);
   Content content;
   const auto packet = bounded(bytes, total, depth, &content.cut);
-  if (header < 20 || total < header || !packet || packet->size() < header) return no();
+  if (header < 20 || total < header || !packet) return no();
   content.protocol = bytes[9];
-  content.bytes = packet->subspan(header);
+  content.bytes = packet->subspan(std::min(header, packet->size()));
   content.source = bytes.subspan(12, 4);
   content.destination = bytes.subspan(16, 4);
   content.later_fragment = (be16(bytes, 6) & 0x1fff) != 0;

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -18,6 +19,7 @@ namespace {
 
 constexpr uint32_t kSlots = 64;
 constexpr uint32_t kRows = 16384;
+constexpr uint32_t kCells = sizeof(tfo_counters::cell) / sizeof(uint64_t);
 
 size_t control_size() {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -38,7 +40,7 @@ Result<std::optional<Verdict>> moved(const std::vector<tfo_counters>& before,
   std::optional<Verdict> found;
   for (uint32_t slot = 0; slot < after.size(); slot++) {
     if (std::memcmp(&before[slot], &after[slot], sizeof(tfo_counters)) == 0) continue;
-    for (uint32_t cell = 0; cell < TFO_REASON_COUNT * TFO_OPTION_KINDS * 2; cell++) {
+    for (uint32_t cell = 0; cell < kCells; cell++) {
       const uint32_t reason = cell / (TFO_OPTION_KINDS * 2);
       const uint32_t option = cell / 2 % TFO_OPTION_KINDS;
       const uint64_t delta =
@@ -115,6 +117,7 @@ Result<> XdpUnderTest::set_vips(const std::vector<VipRow>& rows) {
     std::memcpy(vip.address, row.address.data(), sizeof(vip.address));
     vip.port = htons(row.port);
     vip.slot = row.slot;
+    slots_ = std::max(slots_, row.slot + 1U);
     vip.pool = row.pool;
     vip.flags = TFO_VIP_USED;
   }
@@ -136,12 +139,13 @@ Result<> XdpUnderTest::set_ring(uint16_t pool, const tfo_ring& ring) {
 
 void XdpUnderTest::set_now(uint64_t now_ns) { control_->now_ns = now_ns; }
 
-Result<std::vector<tfo_counters>> XdpUnderTest::counters() const {
+Result<std::vector<tfo_counters>> XdpUnderTest::counters(uint32_t count) const {
+  count = std::min(count, kSlots);
   const int cpus = libbpf_num_possible_cpus();
-  std::vector<tfo_counters> sums(kSlots);
+  std::vector<tfo_counters> sums(count);
   std::vector<tfo_counters> values(static_cast<size_t>(cpus));
   const int fd = map_fd("stats");
-  for (uint32_t slot = 0; slot < kSlots; slot++) {
+  for (uint32_t slot = 0; slot < count; slot++) {
     if (bpf_map_lookup_elem(fd, &slot, values.data()) != 0) return fail_errno("stats");
     auto* sum = reinterpret_cast<uint64_t*>(&sums[slot]);
     for (const tfo_counters& value : values) {
@@ -153,14 +157,14 @@ Result<std::vector<tfo_counters>> XdpUnderTest::counters() const {
 }
 
 Result<Verdict> XdpUnderTest::run(std::span<const uint8_t> frame) {
-  const auto before = counters();
+  const auto before = counters(slots_);
   if (!before) return tl::unexpected(before.error());
   LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data(),
               .data_size_in = static_cast<uint32_t>(frame.size()), .repeat = 1);
   if (const int err = bpf_prog_test_run_opts(program_fd(), &opts); err != 0)
     return fail_errno(fmt::format("BPF_PROG_TEST_RUN of {} bytes", frame.size()), err);
   if (opts.retval != XDP_PASS) return fail(fmt::format("action {} is not XDP_PASS", opts.retval));
-  const auto after = counters();
+  const auto after = counters(slots_);
   if (!after) return tl::unexpected(after.error());
   auto verdict = moved(*before, *after);
   if (!verdict) return tl::unexpected(verdict.error());

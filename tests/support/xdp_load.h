@@ -41,8 +41,8 @@ class XdpUnderTest {
   /// Nanoseconds per run, as the kernel measured them.
   Result<double> time(std::span<const uint8_t> frame, uint32_t repeat);
 
-  /// All counters, summed over CPUs, by slot.
-  Result<std::vector<tfo_counters>> counters() const;
+  /// Counters summed over CPUs, of slots 0..count-1; all slots if no count is given.
+  Result<std::vector<tfo_counters>> counters(uint32_t count = UINT32_MAX) const;
   int program_fd() const;
   int map_fd(const char* name) const;
   tfo_control& control() { return *control_; }
@@ -57,6 +57,7 @@ class XdpUnderTest {
   std::unique_ptr<bpf_object, Close> object_;
   std::shared_ptr<tfo_control> control_;  // mapped, unmapped with the last copy
   bool count_other_ = false;
+  uint32_t slots_ = 1;  // the node's and those of set_vips(): no other counts
 };
 
 }  // namespace tfo::test

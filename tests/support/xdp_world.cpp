@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tests/support/xdp_world.h"
+
+#include "tests/support/host_core.h"
+
+namespace tfo::test {
+
+Result<XdpUnderTest> load_world(const World& world) {
+  auto xdp = XdpUnderTest::load(load_config_of(world));
+  if (!xdp) return xdp;
+  std::vector<VipRow> rows;
+  for (const WorldVip& vip : world.vips) {
+    rows.push_back({mapped(vip.address), vip.port, vip.slot, vip.pool});
+  }
+  if (auto done = xdp->set_vips(rows); !done) return tl::unexpected(done.error());
+  for (const auto& [pool, keys] : world.pools) {
+    if (auto done = xdp->set_ring(pool, ring_of(keys)); !done) return tl::unexpected(done.error());
+  }
+  xdp->set_now(world.now_ns);
+  return xdp;
+}
+
+Result<XdpUnderTest*> XdpWorlds::with(bool l3, uint8_t decap) {
+  if (const auto it = loads_.find({l3, decap}); it != loads_.end()) return &it->second;
+  World world = world_;
+  world.l3 = l3;
+  world.decap = decap;
+  auto xdp = load_world(world);
+  if (!xdp) return tl::unexpected(xdp.error());
+  return &loads_.emplace(std::pair{l3, decap}, std::move(*xdp)).first->second;
+}
+
+}  // namespace tfo::test
