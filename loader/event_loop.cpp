@@ -108,9 +108,17 @@ Result<EventLoop::Source> EventLoop::signal(int number, Callback callback) {
 void EventLoop::post(Callback callback) {
   {
     const std::lock_guard lock(mutex_);
+    if (closed_) return;
     posted_.push_back(std::move(callback));
   }
   eventfd_write(wakeup_.get(), 1);
+}
+
+void EventLoop::close() {
+  std::vector<Callback> dropped;
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+  dropped.swap(posted_);
 }
 
 void EventLoop::deliver() {

@@ -50,8 +50,10 @@ class EventLoop {
   /// The signal must be blocked in every thread.
   Result<Source> signal(int number, Callback callback);
 
-  /// Runs `callback` in the loop's thread soon. May be called from any thread.
+  /// Runs `callback` in the loop's thread soon. May be called from any thread. Never run after
+  /// close(), only destroyed.
   void post(Callback callback);
+  void close();
 
   /// Answers systemd's watchdog if the unit has one.
   void enable_watchdog();
@@ -72,6 +74,7 @@ class EventLoop {
   Source wakeup_source_;
   std::mutex mutex_;
   std::vector<Callback> posted_;
+  bool closed_ = false;
 };
 
 }  // namespace tfo

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/daemon.h"
+
+#include <signal.h>
+#include <systemd/sd-daemon.h>
+
+#include <chrono>
+#include <ctime>
+#include <future>
+
+#include "loader/log.h"
+#include "loader/observe/metrics.h"
+#include "loader/privileges.h"
+
+namespace tfo {
+namespace {
+
+uint64_t boot_usec() {
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
+}
+
+size_t vip_rows(const Config& config) {
+  size_t rows = 0;
+  for (const VipConfig& vip : config.vips) {
+    rows += vip.addresses.size() * std::max<size_t>(1, vip.ports.size());
+  }
+  return rows;
+}
+
+}  // namespace
+
+Daemon::Daemon(Config config, std::string config_file)
+    : config_(std::move(config)),
+      config_file_(std::move(config_file)),
+      started_at_(clock_.now().unix_s),
+      started_usec_(boot_usec()),
+      conditions_([this] { return clock_.now().unix_s; }, condition_changed),
+      namespaces_(conditions_),
+      pools_(clock_, [this](const KeyCondition& condition) { key_condition(condition); }) {}
+
+Daemon::~Daemon() {
+  // Its threads post into the loop, so they end first; then the pools, whose sinks use the data
+  // plane.
+  http_.reset();
+}
+
+Result<std::unique_ptr<Daemon>> Daemon::start(Config config, std::string config_file) {
+  if (auto able = check_capabilities(config); !able) return tl::unexpected(able.error());
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(config), std::move(config_file)));
+  if (auto opened = daemon->open_doors(); !opened) return tl::unexpected(opened.error());
+  auto files = daemon->namespaces_.open(daemon->config_);
+  if (!files) return tl::unexpected(files.error());
+  auto plan = daemon->pools_.prepare(daemon->config_, *files);
+  if (!plan) return tl::unexpected(plan.error());
+  daemon->namespaces_.use(daemon->config_, std::move(*files));
+  if (auto opened = daemon->open_dataplane(*plan); !opened) return tl::unexpected(opened.error());
+  if (auto opened = daemon->open_events(); !opened) return tl::unexpected(opened.error());
+  if (auto dropped = drop_privileges(); !dropped) return tl::unexpected(dropped.error());
+  daemon->open_for_business(std::move(*plan));
+  return daemon;
+}
+
+Result<> Daemon::open_doors() {
+  auto loop = EventLoop::create();
+  if (!loop) return tl::unexpected(loop.error());
+  loop_ = std::move(*loop);
+  auto control = ControlServer::open(
+      *loop_, config_.socket,
+      [this](const std::string& name, nlohmann::json& request) { return command(name, request); });
+  if (!control) return tl::unexpected(control.error());
+  control_ = std::move(*control);
+  if (!config_.http) return {};
+  auto http = HttpServer::open(*config_.http);
+  if (!http) return tl::unexpected(http.error());
+  http_ = std::move(*http);
+  return {};
+}
+
+Result<> Daemon::open_dataplane(const PoolSet::Plan& plan) {
+  if (config_.interfaces.empty()) return {};
+  auto opened = Dataplane::open({.pin_directory = config_.pin_directory(),
+                                 .vips = config_.vips.size(),
+                                 .vip_rows = vip_rows(config_),
+                                 .boot_offset_ns = {},
+                                 .checkpoint = {}});
+  if (!opened) return tl::unexpected(opened.error());
+  dataplane_.emplace(std::move(*opened));
+  if (auto set = set_vips(config_, &plan); !set) return set;
+  return dataplane_->set_interfaces(config_.interfaces);
+}
+
+Result<> Daemon::open_events() {
+  auto hangup = loop_->signal(SIGHUP, [this] { reload(); });
+  auto terminate = loop_->signal(SIGTERM, [this] { stop("SIGTERM"); });
+  auto interrupt = loop_->signal(SIGINT, [this] { stop("SIGINT"); });
+  auto timer = loop_->timer([this] { housekeeping(); });
+  auto farewell = loop_->timer([this] { loop_->quit(0); });
+  for (auto* source : {&hangup, &terminate, &interrupt, &timer, &farewell}) {
+    if (!*source) return tl::unexpected(source->error());
+  }
+  hangup_ = std::move(*hangup);
+  terminate_ = std::move(*terminate);
+  interrupt_ = std::move(*interrupt);
+  timer_ = std::move(*timer);
+  farewell_ = std::move(*farewell);
+  auto steps = ClockWatch::open(*loop_, [this] { clock_stepped(); });
+  if (!steps) return tl::unexpected(steps.error());
+  steps_ = std::move(*steps);
+  auto links = LinkWatch::open(*loop_, [this] { links_changed(); });
+  if (!links) return tl::unexpected(links.error());
+  links_ = std::move(*links);
+  return {};
+}
+
+/// Nothing fails from here on: what can go wrong now is a condition.
+void Daemon::open_for_business(PoolSet::Plan plan) {
+  if (dataplane_) dataplane_->keep();
+  pools_.commit(std::move(plan), dataplane_ ? &*dataplane_ : nullptr);
+  if (dataplane_) {
+    log_info("{} the data plane in {}", dataplane_->adopted() ? "took over" : "created",
+             config_.pin_directory());
+  }
+  show_interfaces();
+  start_http();
+  loop_->enable_watchdog();
+  housekeeping();
+}
+
+void Daemon::start_http() {
+  if (!http_) return;
+  const auto ask = [this](bool with_counters) -> std::optional<View> {
+    constexpr std::chrono::seconds kPatience{5};
+    auto answer = std::make_shared<std::promise<View>>();
+    auto future = answer->get_future();
+    loop_->post([this, answer = std::move(answer), with_counters] {
+      answer->set_value(view(with_counters));
+    });
+    if (future.wait_for(kPatience) != std::future_status::ready) return std::nullopt;
+    try {
+      return future.get();
+    } catch (const std::future_error&) {
+      return std::nullopt;  // the daemon is ending
+    }
+  };
+  const auto metrics = [ask]() -> std::optional<std::string> {
+    const auto now = ask(true);
+    return now ? std::optional(metrics_text(*now)) : std::nullopt;
+  };
+  const auto health = [ask]() -> std::optional<std::string> {
+    return ask(false) ? std::optional<std::string>("ok\n") : std::nullopt;
+  };
+  http_->start(metrics, health);
+  log_info("metrics at http://{}/metrics", http_->address());
+}
+
+int Daemon::run() {
+  sd_notifyf(0, "READY=1\nSTATUS=%zu interfaces, %zu VIPs, %zu key pools",
+             config_.interfaces.size(), config_.vips.size(), config_.pools.size());
+  log_info("tfod {} ready", TFO_VERSION);
+  return loop_->run();
+}
+
+}  // namespace tfo

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "loader/config.h"
+#include "loader/control.h"
+#include "loader/dataplane/dataplane.h"
+#include "loader/event_loop.h"
+#include "loader/keys/clock.h"
+#include "loader/namespace_watch.h"
+#include "loader/observe/conditions.h"
+#include "loader/observe/http.h"
+#include "loader/observe/view.h"
+#include "loader/pool_set.h"
+#include "loader/result.h"
+#include "loader/watch.h"
+
+namespace tfo {
+
+/// A running tfod: one event loop in one thread owns everything; only HTTP has threads of its own,
+/// which ask the loop for a View.
+class Daemon {
+ public:
+  /// Everything up to a working data plane and keys in force. After an error nothing of a first
+  /// start is left attached or pinned, and no server's key was touched. Call harden_process()
+  /// before.
+  static Result<std::unique_ptr<Daemon>> start(Config config, std::string config_file);
+  ~Daemon();
+
+  /// Until SIGTERM, SIGINT or a detach command. What is pinned stays on the wire (but for detach).
+  /// Returns the exit code.
+  int run();
+
+ private:
+  Daemon(Config config, std::string config_file);
+
+  // daemon.cpp: start-up
+  Result<> open_doors();
+  Result<> open_dataplane(const PoolSet::Plan& plan);
+  Result<> open_events();
+  void open_for_business(PoolSet::Plan plan);
+  void start_http();
+
+  // daemon_run.cpp: what happens while it runs
+  void housekeeping();
+  void schedule(int64_t seconds);
+  void links_changed();
+  void clock_stepped();
+  void show_interfaces();
+  void key_condition(const KeyCondition& condition);
+  static void condition_changed(const Condition& condition, bool raised);
+  void stop(const char* why);
+
+  // daemon_reload.cpp
+  void reload();
+  Result<> try_reload();
+  Result<> switch_dataplane(const Config& next, const PoolSet::Plan& plan);
+  Result<> set_vips(const Config& config, const PoolSet::Plan* plan);
+  void clear_pool_conditions(const PoolSet::Plan& plan);
+
+  // daemon_control.cpp: commands
+  Result<nlohmann::json> command(const std::string& name, nlohmann::json& request);
+  Result<nlohmann::json> stats() const;
+  Result<nlohmann::json> pool_command(const std::string& name, nlohmann::json& request);
+  Result<nlohmann::json> import_keys(KeyPool& pool, nlohmann::json& request);
+  Result<nlohmann::json> detach();
+  View view(bool with_counters);
+
+  Config config_;
+  std::string config_file_;
+  SystemClock clock_;
+  int64_t started_at_;     // unix seconds
+  uint64_t started_usec_;  // CLOCK_BOOTTIME
+  Conditions conditions_;
+  std::unique_ptr<EventLoop> loop_;
+  NamespaceWatch namespaces_;
+  std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<ControlServer> control_;
+  std::optional<Dataplane> dataplane_;  // none: a server without XDP
+  PoolSet pools_;                       // its sinks point into dataplane_
+  std::unique_ptr<LinkWatch> links_;
+  std::unique_ptr<ClockWatch> steps_;
+  EventLoop::Source hangup_, terminate_, interrupt_, timer_, farewell_;
+};
+
+}  // namespace tfo

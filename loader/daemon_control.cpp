@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <sodium.h>
+#include <unistd.h>
+
+#include "loader/daemon.h"
+#include "loader/keys/key.h"
+#include "loader/log.h"
+#include "loader/observe/report.h"
+
+namespace tfo {
+
+using nlohmann::json;
+
+Result<json> Daemon::command(const std::string& name, json& request) {
+  if (name == "status") return status_json(view(false));
+  if (name == "stats") return stats();
+  if (name == "vips") return vips_json(config_.vips);
+  if (name == "keys") return keys_json(view(false));
+  if (name == "detach") return detach();
+  if (name.starts_with("key-")) return pool_command(name, request);
+  return fail(
+      "unknown command \"" + name +
+      "\"; known are status, stats, vips, keys, key-rotate, key-import, key-export, detach");
+}
+
+Result<json> Daemon::stats() const {
+  if (!dataplane_) return fail("no XDP here: the configuration has no \"interfaces\"");
+  const auto counters = dataplane_->counters();
+  if (!counters) return tl::unexpected(counters.error());
+  return stats_json(*counters);
+}
+
+Result<json> Daemon::pool_command(const std::string& name, json& request) {
+  const auto field = request.find("pool");
+  std::string pool_name;
+  if (field != request.end() && field->is_string()) pool_name = field->get<std::string>();
+  if (pool_name.empty() && pools_.names().size() == 1) pool_name = pools_.names().front();
+  if (pool_name.empty()) return fail("say which pool; `tfoctl key show` lists them");
+  KeyPool* pool = pools_.find(pool_name);
+  if (pool == nullptr) return fail("there is no pool \"" + pool_name + "\" that could be used");
+  if (name == "key-export") {
+    log_info("the keys of pool {} were exported through the control socket", pool_name);
+    return json{{"pool", pool_name}, {"keys", pool->export_text().view()}};
+  }
+  Result<> done = fail("unknown command \"" + name + "\"");
+  if (name == "key-rotate") done = pool->rotate();
+  if (name == "key-import") return import_keys(*pool, request);
+  schedule(1);
+  if (!done) return tl::unexpected(done.error());
+  log_info("pool {}: rotated by command", pool_name);
+  return json{{"pool", pool_name}};
+}
+
+Result<json> Daemon::import_keys(KeyPool& pool, json& request) {
+  const auto field = request.find("keys");
+  if (field == request.end() || !field->is_array() || field->empty()) {
+    return fail("give \"keys\", an array of key texts");
+  }
+  std::vector<Key> keys;
+  for (const json& text : *field) {
+    if (!text.is_string()) return fail("\"keys\" holds something that is no text");
+    auto key = Key::parse(text.get_ref<const std::string&>());
+    if (!key) return tl::unexpected(key.error());
+    keys.push_back(*key);
+  }
+  const auto done = pool.import(keys);
+  schedule(1);
+  if (!done) return tl::unexpected(done.error());
+  log_info("pool {}: keys imported, current {}", pool.name(), keys.front().fingerprint());
+  return json{{"pool", pool.name()}};
+}
+
+Result<json> Daemon::detach() {
+  json names = json::array();
+  if (dataplane_) {
+    for (const InterfaceStatus& status : dataplane_->interfaces()) names.push_back(status.name);
+    if (auto done = dataplane_->detach_all(); !done) return tl::unexpected(done.error());
+  }
+  log_info("detached by command; ending");
+  // The pools' sinks point into the data plane.
+  pools_.commit({}, nullptr);
+  dataplane_.reset();
+  timer_.stop();
+  links_.reset();
+  steps_.reset();
+  // The moment is for the reply to leave.
+  farewell_.start(std::chrono::milliseconds(100));
+  return json{{"interfaces", names}};
+}
+
+View Daemon::view(bool with_counters) {
+  View view;
+  const Moment now = clock_.now();
+  view.version = TFO_VERSION;
+  view.instance = config_.instance;
+  view.pid = getpid();
+  view.now = now.unix_s;
+  view.started_at = started_at_;
+  view.uptime_s = static_cast<double>(now.boot_s) - static_cast<double>(started_usec_) / 1e6;
+  if (view.uptime_s < 0) view.uptime_s = 0;
+  if (http_) view.http = http_->address();
+  view.pools = pools_.view();
+  view.namespaces = namespaces_.view();
+  if (dataplane_) {
+    view.adopted = dataplane_->adopted();
+    for (const InterfaceStatus& status : dataplane_->interfaces()) {
+      view.interfaces.push_back(
+          {status.name, status.ifindex, interface_state_name(status.state), status.detail});
+    }
+    if (with_counters) {
+      auto counters = dataplane_->counters();
+      conditions_.set("dataplane_failed", "counters", !counters,
+                      counters ? "" : counters.error().message);
+      if (counters) view.counters = std::move(*counters);
+    }
+  }
+  view.conditions = conditions_.list();
+  return view;
+}
+
+}  // namespace tfo

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <fmt/format.h>
+#include <systemd/sd-daemon.h>
+
+#include <ctime>
+
+#include "loader/daemon.h"
+#include "loader/log.h"
+
+namespace tfo {
+namespace {
+
+/// Fields that are fixed while the process lives: the sockets are bound, the lock is taken, and the
+/// rights to do it again are gone.
+Result<> same_frame(const Config& now, const Config& next) {
+  const auto text = [](const std::optional<HttpConfig>& http) {
+    return http ? fmt::format("{}:{}", http->host, http->port) : "null";
+  };
+  std::string changed;
+  const auto compare = [&](const char* field, const std::string& a, const std::string& b) {
+    if (a != b) changed += (changed.empty() ? "" : ", ") + std::string(field);
+  };
+  compare("instance", now.instance, next.instance);
+  compare("socket", now.socket, next.socket);
+  compare("bpffs", now.bpffs, next.bpffs);
+  compare("http.listen", text(now.http), text(next.http));
+  if (now.interfaces.empty() != next.interfaces.empty()) compare("interfaces", "", "role");
+  if (changed.empty()) return {};
+  return fail(changed + " cannot change while tfod runs: restart it instead");
+}
+
+}  // namespace
+
+void Daemon::reload() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
+             static_cast<unsigned long long>(now.tv_sec) * 1'000'000ULL +
+                 static_cast<unsigned long long>(now.tv_nsec) / 1000ULL);
+  const auto done = try_reload();
+  if (done) {
+    log_info("{} is in force", config_file_);
+  } else {
+    // Raised anew, so that every refusal is said.
+    conditions_.clear("config_refused", "");
+  }
+  conditions_.set("config_refused", "", !done,
+                  done ? "" : "nothing was changed: " + done.error().message);
+  sd_notify(0, "READY=1");
+}
+
+Result<> Daemon::try_reload() {
+  auto next = load_config(config_file_);
+  if (!next) {
+    std::string all;
+    for (const ConfigError& error : next.error()) all += (all.empty() ? "" : "\n") + error.text();
+    return fail(all);
+  }
+  if (auto same = same_frame(config_, *next); !same) return same;
+  auto files = namespaces_.open(*next);
+  if (!files) return tl::unexpected(files.error());
+  auto plan = pools_.prepare(*next, *files);
+  if (!plan) return tl::unexpected(plan.error());
+  if (auto switched = switch_dataplane(*next, *plan); !switched) return switched;
+  config_ = std::move(*next);
+  start_log(config_.log_level);
+  clear_pool_conditions(*plan);
+  namespaces_.use(config_, std::move(*files));
+  pools_.commit(std::move(*plan), dataplane_ ? &*dataplane_ : nullptr);
+  show_interfaces();
+  housekeeping();
+  return {};
+}
+
+/// Interfaces first: they are what may be refused (someone else's program), and they are taken all
+/// or none. A VIP table that is refused puts the old interfaces back.
+Result<> Daemon::switch_dataplane(const Config& next, const PoolSet::Plan& plan) {
+  if (!dataplane_) return {};
+  if (auto set = dataplane_->set_interfaces(next.interfaces); !set) return set;
+  auto set = set_vips(next, &plan);
+  if (set) return {};
+  for (const auto& back :
+       {dataplane_->set_interfaces(config_.interfaces), set_vips(config_, nullptr)}) {
+    if (!back) log_error("putting back the old configuration: {}", back.error().message);
+  }
+  return set;
+}
+
+Result<> Daemon::set_vips(const Config& config, const PoolSet::Plan* plan) {
+  for (const VipConfig& vip : config.vips) {
+    const KeyRing* ring = plan != nullptr ? pools_.ring(*plan, vip.pool) : pools_.ring(vip.pool);
+    if (ring == nullptr) continue;
+    if (auto set = dataplane_->set_ring(vip.pool, *ring); !set) return set;
+  }
+  return dataplane_->set_vips(config.vips);
+}
+
+void Daemon::clear_pool_conditions(const PoolSet::Plan& plan) {
+  for (const Condition& condition : conditions_.list()) {
+    const bool of_keys = condition.id.starts_with("key_") || condition.id == "rotation_held" ||
+                         condition.id == "no_key";
+    const std::string pool = condition.subject.substr(0, condition.subject.find('/'));
+    if (of_keys && !plan.specs.contains(pool)) conditions_.clear(condition.id, condition.subject);
+  }
+}
+
+}  // namespace tfo

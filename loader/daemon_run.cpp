@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <systemd/sd-daemon.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "loader/daemon.h"
+#include "loader/log.h"
+
+namespace tfo {
+namespace {
+
+/// Counters of the kernel, gone namespaces and interfaces that failed are looked at this often.
+constexpr int64_t kHousekeeping = 5;
+
+}  // namespace
+
+void Daemon::housekeeping() {
+  const int64_t next = pools_.tick();
+  namespaces_.tick(clock_.now().boot_s, [this](const std::string& name) {
+    const KeyPool* pool = pools_.find(name);
+    return pool != nullptr && pool->status().missing.empty();
+  });
+  if (dataplane_) {
+    const auto& all = dataplane_->interfaces();
+    const bool failed = std::any_of(all.begin(), all.end(), [](const InterfaceStatus& status) {
+      return status.state == InterfaceState::kFailed;
+    });
+    if (failed) links_changed();
+  }
+  schedule(std::min(next, kHousekeeping));
+}
+
+void Daemon::schedule(int64_t seconds) { timer_.start(std::chrono::seconds(seconds)); }
+
+void Daemon::links_changed() {
+  if (!dataplane_) return;
+  const auto changed = dataplane_->reconcile();
+  conditions_.set("dataplane_failed", "interfaces", !changed,
+                  changed ? "" : changed.error().message);
+  show_interfaces();
+}
+
+void Daemon::clock_stepped() {
+  log_info("the wall clock was set: the keys' end is worked out anew");
+  housekeeping();
+  if (!dataplane_) return;
+  // not_after lives in the maps as boot time, and the wall clock has moved against that.
+  for (const std::string& name : pools_.names()) {
+    const KeyRing* ring = pools_.ring(name);
+    if (ring == nullptr) continue;
+    const auto set = dataplane_->set_ring(name, *ring);
+    conditions_.set("dataplane_failed", "pool " + name, !set, set ? "" : set.error().message);
+  }
+}
+
+void Daemon::show_interfaces() {
+  if (!dataplane_) return;
+  for (const char* id : {"generic_mode", "interface_gone", "interface_failed"}) {
+    for (const Condition& condition : conditions_.list()) {
+      const auto& all = config_.interfaces;
+      const bool known = std::any_of(all.begin(), all.end(), [&](const InterfaceConfig& interface) {
+        return interface.name == condition.subject;
+      });
+      if (condition.id == id && !known) conditions_.clear(id, condition.subject);
+    }
+  }
+  for (const InterfaceStatus& status : dataplane_->interfaces()) {
+    const auto wanted = std::find_if(
+        config_.interfaces.begin(), config_.interfaces.end(),
+        [&](const InterfaceConfig& interface) { return interface.name == status.name; });
+    const bool asked = wanted != config_.interfaces.end() && wanted->mode == AttachMode::kGeneric;
+    conditions_.set("generic_mode", status.name, status.state == InterfaceState::kGeneric && !asked,
+                    status.detail);
+    conditions_.set("interface_gone", status.name, status.state == InterfaceState::kGone,
+                    status.detail);
+    conditions_.set("interface_failed", status.name, status.state == InterfaceState::kFailed,
+                    status.detail);
+  }
+}
+
+void Daemon::key_condition(const KeyCondition& condition) {
+  conditions_.set(condition.id, condition.subject, condition.raised, condition.evidence);
+}
+
+void Daemon::condition_changed(const Condition& condition, bool raised) {
+  if (!raised) {
+    log_info("condition cleared: {} {}", condition.id, condition.subject);
+  } else if (condition.severity == Severity::kCritical) {
+    log_error("condition raised: {} {}: {}", condition.id, condition.subject, condition.evidence);
+  } else {
+    log_warning("condition raised: {} {}: {}", condition.id, condition.subject, condition.evidence);
+  }
+}
+
+void Daemon::stop(const char* why) {
+  log_info("{}: ending; {}", why,
+           dataplane_
+               ? "the pinned data plane goes on validating and counting (tfoctl detach takes "
+                 "it off the wire)"
+               : "the servers keep their keys");
+  sd_notify(0, "STOPPING=1");
+  loop_->quit(0);
+}
+
+}  // namespace tfo
