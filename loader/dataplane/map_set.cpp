@@ -118,7 +118,7 @@ size_t page_rounded(size_t size) {
 MapSizes MapSizes::for_config(size_t vips, size_t rows) {
   MapSizes sizes;
   sizes.slots = std::bit_ceil(static_cast<uint32_t>(std::max<size_t>(64, 2 * vips)));
-  sizes.vip_rows = std::bit_ceil(static_cast<uint32_t>(std::max<size_t>(16384, 2 * rows)));
+  sizes.vip_rows = std::bit_ceil(static_cast<uint32_t>(std::max<size_t>(16384, 3 * rows)));
   return sizes;
 }
 

@@ -18,10 +18,10 @@ struct MapSizes {
   uint32_t vip_rows = 16384;  // rows of one side of the VIP table; a power of two
 
   /// For that many VIPs and (address, port) rows: twice the VIPs, so that a reload can rename them
-  /// all, and a VIP table at most half full, so that two-choice placement succeeds.
+  /// all, and a VIP table at most a third full, so that two-choice placement succeeds.
   static MapSizes for_config(size_t vips, size_t rows);
   /// Do so many VIPs and rows go in, if nothing else is there?
-  bool hold(size_t vips, size_t rows) const { return vips < slots && 2 * rows <= vip_rows; }
+  bool hold(size_t vips, size_t rows) const { return vips < slots && 3 * rows <= vip_rows; }
 };
 
 /// The struct tfo_control that packets read, mapped into this process. Each switch is one aligned
