@@ -14,6 +14,7 @@ namespace {
 
 struct Detached {
   std::vector<std::string> interfaces;
+  std::string instance;
   bool by_daemon = false;
 };
 
@@ -27,7 +28,7 @@ Result<std::optional<Detached>> detach_by_daemon(const Context& context) {
   }
   const auto reply = try_call(context, "detach");
   if (!reply) return tl::unexpected<Error>(reply.error().error);
-  Detached done{{}, true};
+  Detached done{{}, text_of(*status, "instance"), true};
   const json from = reply->contains("interfaces") ? *reply : *status;
   for (const json& one : array_of(from, "interfaces")) {
     done.interfaces.push_back(one.is_string() ? one.get<std::string>() : text_of(one, "name"));
@@ -45,7 +46,7 @@ Result<Detached> detach(const Context& context, const DetachArgs& args) {
   }
   auto names = Dataplane::detach(fmt::format("{}/tfoguard/{}", args.bpffs, context.instance));
   if (!names) return tl::unexpected<Error>(names.error());
-  return Detached{std::move(*names), false};
+  return Detached{std::move(*names), context.instance, false};
 }
 
 }  // namespace
@@ -56,7 +57,7 @@ int detach_run(Context& context, const DetachArgs& args) {
   if (context.json) {
     print_json(context, {{"interfaces", done->interfaces},
                          {"by", done->by_daemon ? "tfod" : "tfoctl"},
-                         {"instance", context.instance}});
+                         {"instance", done->instance}});
     return kExitOk;
   }
   for (const std::string& name : done->interfaces) {
@@ -64,7 +65,7 @@ int detach_run(Context& context, const DetachArgs& args) {
   }
   if (done->interfaces.empty()) {
     context.out << printable(
-                       fmt::format("nothing of instance '{}' was on the wire", context.instance))
+                       fmt::format("nothing of instance '{}' was on the wire", done->instance))
                 << '\n';
   }
   return kExitOk;

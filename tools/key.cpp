@@ -27,6 +27,17 @@ Result<std::string> choose_pool(const Context& context, const std::string& name)
                             : fmt::format("which pool? Name one of:{}", names));
 }
 
+/// "KEYTEXT,KEYTEXT", as the daemon writes a ring, as an array.
+json split_keys(const std::string& text) {
+  json keys = json::array();
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find(',', at), text.size());
+    keys.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return keys;
+}
+
 void print_pool(Context& context, const json& pool) {
   context.out << printable(fmt::format("pool {}", text_of(pool, "name"))) << '\n';
   TextTable table({"id", "<fingerprint", "<place", "<created", "<not after"});
@@ -78,7 +89,9 @@ int key_rotate(Context& context, const KeyArgs& args) {
   if (!pool) return report(context, pool.error());
   const auto reply = call(context, "key-rotate", {{"pool", *pool}});
   if (!reply) return report(context, reply.error());
-  return print_done(context, *reply, fmt::format("pool {}: rotation started", *pool));
+  return print_done(
+      context, *reply,
+      fmt::format("pool {}: rotation begun; `tfoctl key show` tells how it goes", *pool));
 }
 
 int key_import(Context& context, const KeyArgs& args) {
@@ -98,13 +111,12 @@ int key_export(Context& context, const KeyArgs& args) {
   if (!pool) return report(context, pool.error());
   const auto reply = call(context, "key-export", {{"pool", *pool}});
   if (!reply) return report(context, reply.error());
+  const json keys = split_keys(text_of(*reply, "keys"));
   if (context.json) {
-    print_json(context, *reply);
+    print_json(context, {{"pool", *pool}, {"keys", keys}});
     return kExitOk;
   }
-  for (const json& key : array_of(*reply, "keys")) {
-    context.out << (key.is_string() ? key.get<std::string>() : text_of(key, "key")) << '\n';
-  }
+  for (const json& key : keys) context.out << key.get_ref<const std::string&>() << '\n';
   return kExitOk;
 }
 

@@ -11,15 +11,14 @@ using nlohmann::json;
 
 namespace {
 
-/// "current 1a2b3c4d, previous 5e6f7a8b", or whatever else the daemon says about a ring.
-std::string ring_words(const json& ring) {
-  if (ring.is_string()) return ring.get<std::string>();
+/// "current 1a2b3c4d, previous 5e6f7a8b".
+std::string ring_words(const json& pool) {
   std::string words;
-  if (!ring.is_object()) return "-";
-  for (const auto& [place, value] : ring.items()) {
-    words += fmt::format("{}{} {}", words.empty() ? "" : ", ", place, text_of(ring, place));
+  for (const json& key : array_of(pool, "ring")) {
+    words += words.empty() ? "" : ", ";
+    words += text_of(key, "place") + " " + text_of(key, "fingerprint");
   }
-  return words;
+  return words.empty() ? "-" : words;
 }
 
 /// A time the daemon gives as unix seconds or as text.
@@ -46,7 +45,7 @@ void print_pools(Context& context, const json& status) {
   TextTable table({"pool", "<store", "<state", "<next rotation", "<ring"});
   for (const json& one : array_of(status, "pools")) {
     table.add({text_of(one, "name"), text_of(one, "store"), text_of(one, "state"),
-               when(one, "next_rotation"), ring_words(one.value("ring", json()))});
+               when(one, "next_rotation"), ring_words(one)});
   }
   if (!table.empty()) {
     context.out << '\n';
@@ -55,10 +54,10 @@ void print_pools(Context& context, const json& status) {
 }
 
 void print_conditions(Context& context, const json& status) {
-  TextTable table({"condition", "<severity", "<since", "<evidence"});
+  TextTable table({"condition", "<of", "<severity", "<since", "<evidence"});
   for (const json& one : array_of(status, "conditions")) {
-    table.add({text_of(one, "id"), text_of(one, "severity"), when(one, "since"),
-               text_of(one, "evidence")});
+    table.add({text_of(one, "id"), text_of(one, "subject"), text_of(one, "severity"),
+               when(one, "since"), text_of(one, "evidence")});
   }
   context.out << '\n';
   if (table.empty()) {
