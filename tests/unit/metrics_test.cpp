@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/observe/metrics.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <sstream>
+
+#include "loader/dataplane/fd.h"
+#include "loader/observe/reason_table.h"
+#include "loader/observe/report.h"
+
+namespace tfo {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+View example() {
+  View view;
+  view.version = "1.2.3";
+  view.instance = "default";
+  view.now = 2000;
+  view.interfaces = {{"eth0", 2, "generic", "why"}};
+  view.pools = {{"web",
+                 "file",
+                 "staged",
+                 3000,
+                 {},
+                 {{"1", "aaaaaaaa", "current", 1500, 0}, {"2", "bbbbbbbb", "staged", 1990, 9000}}}};
+  view.namespaces = {{"self", "web", KernelMib{}}};
+  (*view.namespaces[0].mib)[0] = 17;
+  view.conditions = {{"generic_mode", "eth0", Severity::kWarning, 1, "why"}};
+  view.counters.vips = {{"web", {}}};
+  view.counters.vips[0].counters.cell[TFO_COOKIE_CURRENT][TFO_OPTION_34][1] = 41;
+  view.counters.vips[0].counters.action[TFO_PASS] = 41;
+  view.counters.node.cell[TFO_NOT_VIP][0][0] = 5;
+  return view;
+}
+
+TEST(Metrics, SayWhatTheViewHolds) {
+  const std::string text = metrics_text(example());
+  for (const char* line : {
+           "tfo_build_info{version=\"1.2.3\",instance_name=\"default\"} 1\n",
+           "tfo_program_info{ifname=\"eth0\",xdp_mode=\"generic\"} 1\n",
+           "tfo_packets_total{vip=\"web\",reason=\"cookie_current\",option=\"34\",data=\"1\"} 41\n",
+           "tfo_packets_total{vip=\"web\",reason=\"cookie_current\",option=\"34\",data=\"0\"} 0\n",
+           "tfo_packets_total{vip=\"\",reason=\"not_vip\",option=\"none\",data=\"0\"} 5\n",
+           "tfo_actions_total{vip=\"web\",action=\"pass\"} 41\n",
+           "tfo_would_actions_total{vip=\"web\",action=\"demote\"} 0\n",
+           "tfo_condition_active{condition=\"generic_mode\"} 1\n",
+           "tfo_condition_active{condition=\"key_drift\"} 0\n",
+           "tfo_key_generations{pool=\"web\",place=\"revoked\"} 0\n",
+           "tfo_key_age_seconds{pool=\"web\",place=\"current\"} 500\n",
+           "tfo_key_not_after_timestamp_seconds{pool=\"web\",place=\"staged\"} 9000\n",
+           "tfo_rotation_state{pool=\"web\",state=\"staged\"} 1\n",
+           "tfo_kernel_passive_total{netns=\"self\"} 17\n",
+       }) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+}
+
+TEST(Metrics, ShowNoFingerprintAndNoUnknownKernelCounter) {
+  const std::string text = metrics_text(example());
+  EXPECT_THAT(text, Not(HasSubstr("aaaaaaaa")));
+  EXPECT_THAT(text, Not(HasSubstr("tfo_kernel_active_total")));
+}
+
+TEST(Metrics, EverySeriesIsThereOnceAndEveryFamilyHasHelpAndType) {
+  std::istringstream lines(metrics_text(example()));
+  std::set<std::string> series;
+  std::set<std::string> typed;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("# TYPE ")) typed.insert(line.substr(7, line.find(' ', 7) - 7));
+    if (line.empty() || line[0] == '#') continue;
+    EXPECT_TRUE(series.insert(line.substr(0, line.rfind(' '))).second) << line;
+    EXPECT_TRUE(typed.contains(line.substr(0, line.find_first_of("{ ")))) << line;
+  }
+  EXPECT_GT(series.size(), vip_cells().size());
+}
+
+TEST(Metrics, ACellThatCannotOccurIsNotHidden) {
+  View view = example();
+  view.counters.vips[0].counters.cell[TFO_PLAIN][TFO_OPTION_254][1] = 3;
+  EXPECT_THAT(
+      metrics_text(view),
+      HasSubstr("tfo_packets_total{vip=\"web\",reason=\"plain\",option=\"254\",data=\"1\"} 3\n"));
+}
+
+TEST(ReasonTable, EveryReasonIsTheNodesOrAVips) {
+  std::set<unsigned> all;
+  for (const Cell& cell : node_cells()) all.insert(cell.reason);
+  for (const Cell& cell : vip_cells()) all.insert(cell.reason);
+  all.insert(TFO_OTHER);  // replay only
+  EXPECT_EQ(all.size(), static_cast<size_t>(TFO_REASON_COUNT));
+}
+
+TEST(Report, StatsSumUp) {
+  const nlohmann::json stats = stats_json(example().counters);
+  EXPECT_EQ(stats["node"]["not_vip"], 5);
+  EXPECT_EQ(stats["vips"][0]["reasons"]["cookie_current"], 41);
+  EXPECT_EQ(stats["vips"][0]["reasons"]["plain"], 0);
+  const nlohmann::json cell = {
+      {"reason", "cookie_current"}, {"option", "34"}, {"data", 1}, {"count", 41}};
+  EXPECT_EQ(stats["vips"][0]["cells"], nlohmann::json::array({cell}));
+}
+
+TEST(Report, StatusHasConditionsAndRing) {
+  const nlohmann::json status = status_json(example());
+  EXPECT_EQ(status["conditions"][0]["id"], "generic_mode");
+  EXPECT_EQ(status["pools"][0]["ring"][1]["fingerprint"], "bbbbbbbb");
+  EXPECT_EQ(status["interfaces"][0]["mode"], "generic");
+}
+
+TEST(KernelMib, IsReadByNameWhateverTheColumn) {
+  const auto mib = parse_netstat(
+      "TcpExt: Foo TCPFastOpenCookieReqd TCPFastOpenPassive\nTcpExt: 1 22 333\n"
+      "IpExt: TCPFastOpenPassive\nIpExt: 9\n");
+  ASSERT_TRUE(mib);
+  EXPECT_EQ((*mib)[0], 333u);
+  EXPECT_EQ((*mib)[3], 22u);
+  EXPECT_EQ((*mib)[1], std::nullopt);
+}
+
+TEST(KernelMib, OtherTextIsAnError) {
+  EXPECT_FALSE(parse_netstat(""));
+  EXPECT_FALSE(parse_netstat("TcpExt: A\n"));
+  EXPECT_FALSE(parse_netstat("IpExt: A\nIpExt: 1\n"));
+}
+
+TEST(KernelMib, ThisKernelHasTheFastOpenCounters) {
+  const Fd fd(::open("/proc/self/net/netstat", O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(fd);
+  const auto mib = read_netstat(fd.get());
+  ASSERT_TRUE(mib) << mib.error().message;
+  for (size_t i = 0; i < kKernelCounters; ++i) {
+    EXPECT_TRUE((*mib)[i]) << kKernelCounterTable[i].name;
+  }
+}
+
+}  // namespace
+}  // namespace tfo
