@@ -162,7 +162,8 @@ tfo_inline int tfo_parse_fragment(const __u8 *header, __u8 decap, struct tfo_pac
 	__u16 fragment = tfo_be16(tfo_load16(header + 2));
 
 	if (fragment >> 3)
-		return header[0] == TFO_IPPROTO_TCP || tfo_is_extension(header[0]) ||
+		return header[0] == TFO_IPPROTO_TCP || header[0] == TFO_IPPROTO_DSTOPTS ||
+				       header[0] == TFO_IPPROTO_ROUTING ||
 				       tfo_is_decapsulated(decap, header[0])
 			       ? TFO_FRAGMENT
 			       : TFO_NOT_TCP;
@@ -205,8 +206,8 @@ tfo_inline int tfo_parse_ipv6(const struct tfo_frame *frame, __u8 decap, struct 
 			      struct tfo_layer *layer)
 {
 	const __u8 *header = tfo_at(frame, layer->offset, 40);
+	int i, reason, fragments = 0;
 	__u32 payload;
-	int i, reason;
 
 	if (!header)
 		return tfo_too_short(frame, layer->offset + 40);
@@ -223,6 +224,9 @@ tfo_inline int tfo_parse_ipv6(const struct tfo_frame *frame, __u8 decap, struct 
 		/* Hop-by-hop options are legal in the first place only (RFC 8200 section 4.1). */
 		if (!tfo_is_extension(layer->next) && (i || layer->next != TFO_IPPROTO_HOPOPTS))
 			break;
+		/* The kernel refuses a fragment within a fragment (ipv6_frag_rcv). */
+		if (layer->next == TFO_IPPROTO_FRAGMENT && fragments++)
+			return TFO_NOT_TCP;
 		reason = tfo_parse_extension(frame, decap, p, layer);
 		if (reason >= 0)
 			return reason;

@@ -157,7 +157,8 @@ void add_chains(Cases& cases) {
   add({kH, kD, kR, kD}, kGoodData);
   add({kD, kD, kD}, kGoodData);
   add({kF, kD}, kGoodData);
-  add({kF, kF}, kGoodData);
+  add({kF, kF}, node(TFO_NOT_TCP));
+  add({kF, kD, kF}, node(TFO_NOT_TCP));
   add({kR, kR}, kGoodData);
   add({kD, kH}, node(TFO_NOT_TCP));
   add({kH, kH}, node(TFO_NOT_TCP));
@@ -183,7 +184,7 @@ void add_ipv6_lies(Cases& cases) {
   add("payload length 65535", Packet(syn).ip_length(65535), node(TFO_NOT_TCP));
   for (uint8_t left = 0; left < 3; left++) {
     add(fmt::format("routing header, {} segments left", left),
-        Packet(syn).extension(kRouting, Bytes{0, 4, left, 0, 0, 0, 0}),
+        Packet(syn).extension(kRouting, Bytes{0, 2, left, 0, 0, 0, 0}),
         left == 0 ? kGoodData : node(TFO_NOT_TCP));
   }
   for (uint8_t kind : {kHopByHop, kRouting, kDestinationOptions}) {
@@ -208,8 +209,7 @@ void add_ipv6_lies(Cases& cases) {
 void add_later_fragments(Cases& cases) {
   const Packet syn = cookie_syn(kV6, 20);
   for (int next = 0; next < 256; next++) {
-    const bool leads_on =
-        next == 6 || next == kRouting || next == kFragmentHeader || next == kDestinationOptions;
+    const bool leads_on = next == 6 || next == kRouting || next == kDestinationOptions;
     cases.push_back({fmt::format("later fragment, next header {}", next),
                      Packet(syn).ip_protocol(static_cast<uint8_t>(next)).fragment(16),
                      node(leads_on ? TFO_FRAGMENT : TFO_NOT_TCP)});

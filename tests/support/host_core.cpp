@@ -58,7 +58,7 @@ tfo_load_config load_config_of(const World& world) {
   tfo_load_config config{};
   config.l3_device = world.l3 ? 1 : 0;
   config.decap = world.decap;
-  config.count_other = 1;
+  config.count_other = world.count_other ? 1 : 0;
   config.gue_port = htons(world.gue_port);
   return config;
 }

@@ -40,6 +40,7 @@ struct World {
   bool l3 = false;
   uint8_t decap = 0;  ///< TFO_DECAP_*
   uint16_t gue_port = 6080;
+  bool count_other = true;  ///< TFO_OTHER is counted; the verdict is the same
   uint64_t now_ns = 1'000'000'000;
   std::vector<WorldVip> vips;
   std::map<uint16_t, std::vector<WorldKey>> pools;  ///< keys in the order they are tried

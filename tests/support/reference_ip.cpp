@@ -33,7 +33,8 @@ struct Content {
   View destination;
   bool first_of_more = false;  ///< a first fragment
   bool later_fragment = false;
-  bool cut = false;  ///< ended by an outer fragment's end, before its own
+  bool fragmented = false;  ///< a fragment header came by
+  bool cut = false;         ///< ended by an outer fragment's end, before its own
 };
 
 Found any_ip(View bytes, Depth depth);
@@ -111,14 +112,15 @@ Found skip(const Content& content, size_t length, const Depth& depth, int header
 }
 
 Found fragment_header(const Content& content, const Depth& depth, int headers) {
-  static const std::set<uint8_t> kLeadsOn = {kRoute, kFrag, kDest};
+  static const std::set<uint8_t> kLeadsOn = {kRoute, kDest};
   const uint16_t field = be16(content.bytes, 2);
   if (field >> 3 != 0) {
     const uint8_t next = content.bytes[0];
     return no(of_interest(next, depth) || kLeadsOn.contains(next) ? TFO_FRAGMENT : TFO_NOT_TCP);
   }
   Content rest = content;
-  rest.first_of_more = content.first_of_more || (field & 1) != 0;
+  rest.fragmented = true;
+  rest.first_of_more = (field & 1) != 0;
   return skip(rest, 8, depth, headers);
 }
 
@@ -129,6 +131,8 @@ Found chain(Content content, const Depth& depth, int headers) {
   if (headers == kMaxExtensions || bytes.size() < 8) return no();
   if (content.protocol == kHop && headers != 0) return no();
   if (content.protocol == kRoute && bytes[3] != 0) return no();
+  // ipv6_frag_rcv() refuses a fragment within a fragment.
+  if (content.protocol == kFrag && content.fragmented) return no();
   if (content.protocol == kFrag) return fragment_header(content, depth, headers);
   return skip(content, (static_cast<size_t>(bytes[1]) + 1) * 8, depth, headers);
 }
