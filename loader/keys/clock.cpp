@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/keys/clock.h"
 
-#include <time.h>
-
+#include <ctime>
 #include <fstream>
 
 namespace tfo {

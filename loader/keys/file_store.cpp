@@ -19,8 +19,8 @@ Result<> FileStore::open(const Moment& now, const std::vector<Key>& host) {
   if (!loaded) {
     return tl::unexpected(std::move(loaded.error()));
   }
-  if (*loaded) {
-    state_ = rotation_.reopened(std::move(**loaded), now);
+  if (std::optional<RotationState>& saved = *loaded) {
+    state_ = rotation_.reopened(std::move(*saved), now);
     // Only times can have changed: worth keeping, but a disk that is full or read-only is no reason
     // to start without keys.
     unsaved_ = true;

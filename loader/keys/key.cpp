@@ -120,7 +120,7 @@ Secret Key::text() const {
 
 std::string Key::fingerprint() const {
   require_sodium();
-  std::array<uint8_t, crypto_generichash_BYTES_MIN> hash;
+  std::array<uint8_t, crypto_generichash_BYTES_MIN> hash{};
   crypto_generichash(hash.data(), hash.size(), bytes_.data(), bytes_.size(),
                      reinterpret_cast<const uint8_t*>(kFingerprintContext),
                      sizeof(kFingerprintContext) - 1);

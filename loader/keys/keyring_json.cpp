@@ -122,8 +122,8 @@ Result<Generation> decode_generation(const Json& json, const std::string& where)
   } else if (key->fingerprint() != fields.text("fingerprint")) {
     fields.wrong("key", "does not match its fingerprint: the file is damaged");
   }
-  if (fields.error()) {
-    return tl::unexpected(*fields.error());
+  if (const auto& error = fields.error()) {
+    return tl::unexpected(*error);
   }
   generation.place = *place;
   generation.key = *key;
@@ -165,8 +165,8 @@ TimeAnchor decode_anchor(Fields& top) {
   anchor.unix_s = fields.number("unix");
   anchor.boot_s = fields.number("boot");
   anchor.boot_id = fields.text("boot_id");
-  if (fields.error()) {
-    top.take(*fields.error());
+  if (const auto& error = fields.error()) {
+    top.take(*error);
   }
   return anchor;
 }
@@ -233,15 +233,15 @@ Result<RotationState> decode_keyring(std::string_view text) {
     top.wrong("phase", "is none of steady, staged, minting");
   }
   state.ring.phase = phase.value_or(Phase::steady);
-  if (top.error()) {
-    return tl::unexpected(*top.error());
+  if (const auto& error = top.error()) {
+    return tl::unexpected(*error);
   }
   if (auto keys = decode_generations(top, state); !keys) {
     return tl::unexpected(std::move(keys.error()));
   }
   decode_import(top, state);
-  if (top.error()) {
-    return tl::unexpected(*top.error());
+  if (const auto& error = top.error()) {
+    return tl::unexpected(*error);
   }
   if (auto fits = check_phase(state.ring); !fits) {
     return tl::unexpected(std::move(fits.error()));

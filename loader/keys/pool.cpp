@@ -28,6 +28,7 @@ void KeyPool::add_sink(std::unique_ptr<KeySink> sink) {
 
 std::vector<std::unique_ptr<KeySink>> KeyPool::take_sinks() {
   std::vector<std::unique_ptr<KeySink>> sinks;
+  sinks.reserve(places_.size());
   for (Place& place : places_) {
     sinks.push_back(std::move(place.sink));
   }
@@ -42,6 +43,7 @@ Result<> KeyPool::start() {
   }
   verified_at_ = now.boot_s;
   run(now);
+  report_all();
   return {};
 }
 
@@ -256,6 +258,23 @@ std::string KeyPool::hold_evidence() const {
     return evidence;
   }
   return "the keys are in phase " + std::string(to_string(ring().phase)) + " and wait" + evidence;
+}
+
+/// A pool of this name may have been here before and have left something raised.
+void KeyPool::report_all() const {
+  const auto say = [&](const char* id, const std::string& subject, const std::string& evidence) {
+    if (evidence.empty()) {
+      callback_({.id = id, .subject = subject, .raised = false, .evidence = {}});
+    }
+  };
+  say("key_store_failed", name_, store_error_);
+  say("rotation_held", name_, held_);
+  for (const Place& place : places_) {
+    const std::string subject = name_ + "/" + place.sink->name();
+    say("key_sink_failed", subject, place.error);
+    say("key_sink_gone", subject, place.gone);
+    say("key_drift", subject, place.drift);
+  }
 }
 
 void KeyPool::report(const std::string& id, const std::string& subject, std::string& last,

@@ -15,8 +15,8 @@
 
 namespace tfo {
 
-/// Something that is wrong, or no longer wrong. Reported at every change of it, never repeated
-/// while it stays the same; (id, subject) names it.
+/// Something that is wrong, or no longer wrong. Reported at start() and at every change of it,
+/// never repeated while it stays the same; (id, subject) names it.
 struct KeyCondition {
   /// key_store_failed  the store cannot be read or written; the keys stay as they are
   /// key_sink_failed   subject did not take the ring; tried again every few seconds
@@ -106,6 +106,7 @@ class KeyPool {
   bool has_ring(const Place& place) const;
   std::vector<std::string> missing() const;
   std::string hold_evidence() const;
+  void report_all() const;
   /// Reports (id, subject) if `evidence` differs from what was reported last, and remembers it.
   void report(const std::string& id, const std::string& subject, std::string& last,
               const std::string& evidence);

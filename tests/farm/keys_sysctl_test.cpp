@@ -9,13 +9,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 
 #include "loader/keys/file_store.h"
 #include "loader/keys/pool.h"
 #include "loader/keys/sysctl_sink.h"
+#include "tests/support/sandbox.h"
 
 namespace tfo {
 namespace {
@@ -25,13 +25,11 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-bool run(const std::string& command) { return std::system(command.c_str()) == 0; }
-
 /// A named network namespace that goes with this object.
 class NamedNetns {
  public:
   explicit NamedNetns(const std::string& tag) : name_(fmt::format("tfo-{}-{}", tag, getpid())) {
-    made_ = run("ip netns add " + name_);
+    made_ = test::shell("ip netns add " + name_);
   }
   NamedNetns(const NamedNetns&) = delete;
   NamedNetns& operator=(const NamedNetns&) = delete;
@@ -41,11 +39,11 @@ class NamedNetns {
   const std::string& name() const { return name_; }
   void remove() {
     if (made_) {
-      made_ = !run("ip netns delete " + name_);
+      made_ = !test::shell("ip netns delete " + name_);
     }
   }
   bool set_key(const std::string& text) const {
-    return run("ip netns exec " + name_ + " sysctl -qw net.ipv4.tcp_fastopen_key=" + text);
+    return test::shell("ip netns exec " + name_ + " sysctl -qw net.ipv4.tcp_fastopen_key=" + text);
   }
 
  private:
@@ -119,14 +117,9 @@ TEST_F(KeysSysctl, SaysWhenItsNamespaceWasDeleted) {
   ASSERT_TRUE((*sink)->apply(two_keys()));
   EXPECT_FALSE((*sink)->gone());
   netns.remove();
-  // The kernel tears a namespace down in the background.
   const KeyRing ring = two_keys();
-  for (int i = 0; i < 1000 && !(*sink)->gone(); ++i) {
-    if (!(*sink)->apply(ring)) {
-      break;
-    }
-    usleep(10'000);
-  }
+  // The kernel tears a namespace down in the background.
+  EXPECT_TRUE(test::wait_until([&] { return !(*sink)->apply(ring); }));
   EXPECT_TRUE((*sink)->gone());
 }
 

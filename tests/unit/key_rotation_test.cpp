@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ Moment at(int64_t seconds, const std::string& boot = "boot") {
 
 std::vector<std::string> places(const KeyRing& ring) {
   std::vector<std::string> names;
+  names.reserve(ring.generations.size());
   for (const Generation& generation : ring.generations) {
     names.emplace_back(to_string(generation.place));
   }
@@ -33,6 +35,7 @@ std::vector<std::string> places(const KeyRing& ring) {
 
 std::vector<uint64_t> ids(const KeyRing& ring) {
   std::vector<uint64_t> all;
+  all.reserve(ring.generations.size());
   for (const Generation& generation : ring.generations) {
     all.push_back(generation.id);
   }
@@ -332,10 +335,8 @@ TEST(RotationImport, TheLargestImportFits) {
   const Rotation rotation({.interval = 0, .accept_generations = 13, .not_after = 0});
   RotationState state = *rotation.first(at(0), {});
   for (int round = 0; round < 3; ++round) {
-    std::vector<Key> keys;
-    for (int i = 0; i < 15; ++i) {
-      keys.push_back(Key::random());
-    }
+    std::vector<Key> keys(15);
+    std::generate(keys.begin(), keys.end(), Key::random);
     const auto next = rotation.import(state, at(1), keys);
     ASSERT_TRUE(next);
     ASSERT_TRUE(next->ring.check());
