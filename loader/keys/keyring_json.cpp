@@ -125,7 +125,7 @@ Result<Generation> decode_generation(const Json& json, const std::string& where)
   if (const auto& error = fields.error()) {
     return tl::unexpected(*error);
   }
-  generation.place = *place;
+  generation.place = place.value_or(TFO_PLACE_CURRENT);
   generation.key = *key;
   return generation;
 }
