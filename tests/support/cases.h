@@ -83,6 +83,8 @@ struct CaseTable {
 };
 extern const std::vector<CaseTable> kCaseTables;
 
+void PrintTo(const CaseTable& table, std::ostream* out);
+
 /// For failure logs: name, layers in words, hex dump.
 std::string case_text(const Case& c);
 

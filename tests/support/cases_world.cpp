@@ -101,4 +101,6 @@ std::string case_text(const Case& c) {
 
 void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
+void PrintTo(const CaseTable& table, std::ostream* out) { *out << table.name; }
+
 }  // namespace tfo::test
