@@ -17,7 +17,8 @@ tfo_inline int tfo_parse_plain_tcp(const struct tfo_frame *frame, const __u8 *he
 {
 	int header_len = (header[12] >> 4) * 4;
 
-	if (header_len < TFO_TCP_LEN || header_len > len || header + len > frame->end)
+	/* Not "header + len > end": verifiers up to 6.12 lose the range of a swapped number. */
+	if (header_len < TFO_TCP_LEN || header_len > len || frame->end - header < len)
 		return TFO_NOT_PLAIN;
 	p->header_len = header_len;
 	p->data = len > header_len;
