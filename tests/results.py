@@ -30,7 +30,9 @@ def skip_reason(output):
 
 def from_junit(tier, path):
     for case in ElementTree.parse(path).getroot().iter("testcase"):
-        name, status = case.get("name"), case.get("status")
+        # A parameter without a name of its own is printed as bytes, addresses among them.
+        name = case.get("name").split("  # GetParam() = ")[0]
+        status = case.get("status")
         output = case.findtext("system-out") or ""
         skipped = case.find("skipped")
         if case.find("failure") is not None or status == "fail":
