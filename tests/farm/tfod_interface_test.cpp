@@ -39,7 +39,8 @@ class RunningTfod : public ::testing::Test {
   }
 
   json interface(const std::string& name) const {
-    for (const json& one : site_.status()["interfaces"]) {
+    const json now = site_.status();
+    for (const json& one : now["interfaces"]) {
       if (one["name"] == name) return one;
     }
     return {};

@@ -102,7 +102,8 @@ json TfodSite::ask(const json& request) const {
 }
 
 bool TfodSite::raised(const std::string& id) const {
-  for (const json& condition : status()["conditions"]) {
+  const json now = status();
+  for (const json& condition : now["conditions"]) {
     if (condition["id"] == id) return true;
   }
   return false;
