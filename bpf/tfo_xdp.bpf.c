@@ -144,14 +144,6 @@ static __always_inline int tfo_exit(const struct tfo_packet *p, int reason)
 	return XDP_PASS;
 }
 
-/* Everything but the plain frames that the entry knows. */
-__attribute__((noinline)) int tfo_parse_any(struct xdp_md *ctx, struct tfo_packet *p)
-{
-	struct tfo_frame frame = tfo_frame_of(ctx);
-
-	return p ? tfo_parse(&frame, &tfo_cfg, p) : TFO_INTERNAL_ERROR;
-}
-
 SEC("xdp.frags")
 int tfo_xdp(struct xdp_md *ctx)
 {
@@ -162,8 +154,7 @@ int tfo_xdp(struct xdp_md *ctx)
 	if (reason == TFO_GO_ON) {
 		reason = tfo_classify_syn(ctx, &frame, &packet);
 	} else if (reason == TFO_NOT_PLAIN) {
-		/* A description of its own, so that the plain one is never memory, only registers.
-		 */
+		/* A description of its own: the plain one is never memory, only registers. */
 		other = (struct tfo_packet){};
 		reason = tfo_classify_any(ctx, &other);
 		packet = other;

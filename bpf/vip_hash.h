@@ -9,8 +9,7 @@
 
 #include "cookie.h"
 
-/* An address as two words, as loaded from struct tfo_vip.address; port in network order, 0 = any.
- */
+/* An address as loaded from struct tfo_vip.address; port in network order, 0 = any. */
 struct tfo_vip_key {
 	__u64 high;
 	__u64 low;
