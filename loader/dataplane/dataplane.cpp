@@ -88,7 +88,7 @@ class Dataplane::Impl {
 
 Result<> Dataplane::Impl::open() {
   // A first start that fails here leaves nothing behind either.
-  created_ = !pins_.has_maps();
+  created_ = !pins_.has_maps() && !pins_.has_maps_new() && pins_.links().empty();
   auto opened = open_set(pins_, grace_, options_.vips, options_.vip_rows);
   if (!opened) return tl::unexpected(std::move(opened).error());
   set_ = std::move(opened->set);
@@ -208,10 +208,10 @@ Dataplane::~Dataplane() = default;
 
 Result<Dataplane> Dataplane::open(DataplaneOptions options) {
   route_libbpf_log();
+  auto grace = GracePeriod::create();  // first: it fails where BPF is not allowed at all
+  if (!grace) return tl::unexpected(std::move(grace).error());
   auto pins = PinDirectory::open(options.pin_directory, options.checkpoint);
   if (!pins) return tl::unexpected(std::move(pins).error());
-  auto grace = GracePeriod::create();
-  if (!grace) return tl::unexpected(std::move(grace).error());
   auto impl = std::make_unique<Impl>(std::move(options), std::move(*pins), std::move(*grace));
   auto opened = impl->open();
   if (!opened) return tl::unexpected(opened.error());

@@ -160,6 +160,7 @@ Result<> PinDirectory::set_aside() const {
 Result<> PinDirectory::abandon() const { return remove_tree(maps_new()); }
 
 Result<> PinDirectory::commit() const {
+  if (!has_maps_new()) return fail("no set of maps is ready in " + maps_new().string());
   if (has_maps()) {
     auto done = rename_pin(maps(), maps_old());
     if (!done) return done;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/dataplane/dataplane.h"
 
-#include <bpf/bpf.h>
+#include <cap-ng.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "loader/dataplane/map_set.h"
 #include "loader/keys/sink.h"
@@ -242,6 +243,46 @@ TEST_F(DataplaneTest, AttachesAgainWhenAnInterfaceReturns) {
   EXPECT_NE(dataplane->interfaces()[0].ifindex, before);
   FrameSender("one_peer").send({syn_to(1)}, 3);
   EXPECT_EQ(packet_total(after(*dataplane, 3).vips[0].counters), 3U);
+}
+
+/// What a running tfod does once it has given up its other capabilities.
+Result<> live_with_three_capabilities(Dataplane& dataplane, const PrivateNetns& netns) {
+  capng_clear(CAPNG_SELECT_CAPS);
+  capng_updatev(CAPNG_ADD, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED), CAP_BPF,
+                CAP_NET_ADMIN, CAP_PERFMON, -1);
+  if (capng_apply(CAPNG_SELECT_CAPS) != 0) return fail("cannot drop capabilities");
+  std::vector<VipConfig> vips;
+  for (int i = 0; i < 100; ++i) {
+    vips.push_back(vip("v" + std::to_string(i), static_cast<uint8_t>(i)));
+  }
+  auto done = dataplane.set_ring("web", ring_of(Key::random()));
+  if (done) done = dataplane.set_vips(vips);
+  if (done) done = dataplane.set_interfaces({{.name = "one"}, {.name = "two"}});
+  if (!done) return done;
+  if (!shell("ip link del one") || !*dataplane.reconcile()) return fail("not gone");
+  if (!netns.add_veth("one") || !*dataplane.reconcile()) return fail("not back");
+  if (dataplane.interfaces()[0].state != InterfaceState::kNative) {
+    return fail(dataplane.interfaces()[0].detail);
+  }
+  if (auto counted = dataplane.counters(); !counted) return tl::unexpected(counted.error());
+  return dataplane.detach_all();
+}
+
+TEST_F(DataplaneTest, LivesWithThreeCapabilities) {
+  ASSERT_TRUE(netns_.add_veth("one"));
+  ASSERT_TRUE(netns_.add_veth("two"));
+  const pid_t child = fork();
+  if (child == 0) {
+    auto dataplane = open();
+    auto done = dataplane ? dataplane->set_interfaces({{.name = "one"}})
+                          : Result<>(tl::unexpected(dataplane.error()));
+    if (done) done = live_with_three_capabilities(*dataplane, netns_);
+    if (!done) std::fprintf(stderr, "%s\n", done.error().message.c_str());
+    _exit(done ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(DataplaneTest, AnInterfaceThatReturnedWhileNobodyLookedIsAttached) {
