@@ -11,6 +11,7 @@
 #include <fstream>
 #include <regex>
 
+#include "loader/keys/key.h"
 #include "tests/support/tfod_process.h"
 
 namespace tfo::test {
@@ -104,9 +105,13 @@ TEST_F(BadInput, AnEmptyKeyFile) {
 }
 
 TEST_F(BadInput, AnAllZeroKey) {
-  refused_key_file([](const std::string& text) {
-    return with_key(text, "00000000-00000000-00000000-00000000");
+  const std::string log = refused_key_file([](const std::string& text) {
+    static const std::regex kFingerprint("(\"fingerprint\": *)\"[0-9a-f]{8}\"");
+    const std::string made = with_key(text, "00000000-00000000-00000000-00000000");
+    return std::regex_replace(made, kFingerprint, "$1\"" + Key().fingerprint() + "\"",
+                              std::regex_constants::format_first_only);
   });
+  EXPECT_THAT(log, HasSubstr("zero"));
 }
 
 TEST_F(BadInput, AShortKeyTextIsNotRepeated) {

@@ -23,8 +23,8 @@ class RunningTfod : public ::testing::Test {
     site_.config["interfaces"].push_back({{"name", "t1"}});
   }
 
-  void start() {
-    tfod_ = std::make_unique<TfodProcess>(site_.write(), site_.path("log"));
+  void start(const std::vector<std::string>& wrapper = {}) {
+    tfod_ = std::make_unique<TfodProcess>(site_.write(), site_.path("log"), wrapper);
     ASSERT_TRUE(tfod_->ready()) << tfod_->log();
   }
 
@@ -171,6 +171,19 @@ TEST_F(RunningTfod, HasOnlyTheCapabilitiesThatItNeeds) {
   EXPECT_THAT(status, HasSubstr("NoNewPrivs:\t1\n"));
   EXPECT_THAT(slurp("/proc/" + std::to_string(tfod_->pid()) + "/limits"),
               ::testing::ContainsRegex("Max core file size +0 +0"));
+}
+
+TEST_F(RunningTfod, NeedsNoMoreThanItsUnitGrants) {
+  site_.config["server"] = {{"namespaces", {{{"pool", "web"}}}}};
+  start({"setpriv", "--bounding-set=-all,+bpf,+net_admin,+perfmon", "--"});
+  ASSERT_TRUE(shell("ip link del t0"));
+  ASSERT_TRUE(wait_until([&] { return site_.raised("interface_gone"); }));
+  ASSERT_TRUE(site_.netns().add_veth("t0"));
+  ASSERT_TRUE(wait_until([&] { return !site_.raised("interface_gone"); }));
+  EXPECT_EQ(site_.ask({{"command", "key-rotate"}, {"pool", "web"}})["ok"], true);
+  EXPECT_TRUE(site_.status()["conditions"].empty()) << tfod_->log();
+  EXPECT_EQ(site_.ask({{"command", "detach"}})["ok"], true);
+  EXPECT_EQ(tfod_->wait(), 0);
 }
 
 TEST_F(RunningTfod, ServesMetricsOnAFreePort) {
