@@ -155,7 +155,7 @@ Result<Report> run(Context& context, const BenchArgs& args) {
   Report result;
   auto rows = plan(args);
   if (!rows) return tl::unexpected<Error>(rows.error());
-  const auto cpu = pin_to_cpu(args.cpu);
+  const auto cpu = claim_cpu(args.cpu);
   if (!cpu) return tl::unexpected<Error>(cpu.error());
   result.cpu = *cpu;
   auto world = BenchWorld::load(args.packets);
@@ -226,20 +226,27 @@ void print_as_text(Context& context, const BenchArgs& args, const Report& result
   table.print(context.out);
 }
 
-/// With kernel.bpf_stats_enabled every run of every program pays for two clock reads.
-void warn_of_statistics(Context& context) {
+/// Says what makes the figures larger than they are: kernel.bpf_stats_enabled, with which every run
+/// of every program pays for two clock reads, and company, which takes the caches.
+void warn_of_disturbance(Context& context) {
   std::ifstream file("/proc/sys/kernel/bpf_stats_enabled");
   int enabled = 0;
   if (file >> enabled && enabled != 0) {
     context.err << "tfoctl: kernel.bpf_stats_enabled is on and adds to every figure; "
                    "`sysctl kernel.bpf_stats_enabled=0` turns it off\n";
   }
+  double load = 0;
+  const double processors = static_cast<double>(sysconf(_SC_NPROCESSORS_ONLN));
+  if (getloadavg(&load, 1) == 1 && load > processors / 2) {
+    context.err << fmt::format(
+        "tfoctl: this machine is busy (load {:.1f}): cold figures come out too large\n", load);
+  }
 }
 
 }  // namespace
 
 int bench_run(Context& context, const BenchArgs& args) {
-  warn_of_statistics(context);
+  warn_of_disturbance(context);
   const auto result = run(context, args);
   if (!result) return report(context, result.error());
   if (context.json) {

@@ -29,7 +29,8 @@ struct Comparison {
 Result<Comparison> compare(const std::function<Result<double>()>& empty,
                            const std::function<Result<double>()>& program, unsigned runs);
 
-/// Keeps this thread on one processor; -1: the last one that it may use. Returns which.
-Result<int> pin_to_cpu(int cpu);
+/// Keeps this thread on one processor (-1: the last one that it may use), ahead of everything else
+/// that runs there, since each change of task costs it its caches. Returns which processor.
+Result<int> claim_cpu(int cpu);
 
 }  // namespace tfo
