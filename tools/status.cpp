@@ -44,8 +44,9 @@ void print_interfaces(Context& context, const json& status) {
 void print_pools(Context& context, const json& status) {
   TextTable table({"pool", "<store", "<state", "<next rotation", "<ring"});
   for (const json& one : array_of(status, "pools")) {
+    const std::string next = when(one, "next_rotation");
     table.add({text_of(one, "name"), text_of(one, "store"), text_of(one, "state"),
-               when(one, "next_rotation"), ring_words(one)});
+               next == "-" ? "by command" : next, ring_words(one)});
   }
   if (!table.empty()) {
     context.out << '\n';
