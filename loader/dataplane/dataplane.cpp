@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/dataplane/dataplane.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <bit>
+#include <ctime>
 
 #include "loader/dataplane/interface_set.h"
 #include "loader/dataplane/libbpf_log.h"

@@ -55,7 +55,7 @@ Result<std::vector<InterfaceSet::Entry>> InterfaceSet::load_all(
     entry.device = *device;
     auto program = load_for(maps, config, *device);
     if (!program) return tl::unexpected(std::move(program).error().in("interface " + config.name));
-    entry.program = std::move(*program);
+    entry.program = std::make_unique<XdpSkeleton>(std::move(*program));
     entries.push_back(std::move(entry));
   }
   return entries;
@@ -77,7 +77,7 @@ Result<> InterfaceSet::adopt_link(const PinDirectory& pins, Entry& entry) {
             : "generic XDP, slower: taken over from an earlier start; `tfoctl detach` and "
               "a new start try native again";
   }
-  entry.link = std::move(*link);
+  entry.link = std::make_unique<XdpLink>(std::move(*link));
   return {};
 }
 
@@ -91,7 +91,7 @@ Result<> InterfaceSet::attach(const PinDirectory& pins, Entry& entry) {
   auto pinned = link->pin(path);
   if (!pinned) return pinned;
   pins.step("link_pinned");
-  entry.link = std::move(*link);
+  entry.link = std::make_unique<XdpLink>(std::move(*link));
   entry.detail = note;
   entry.attached_now = true;
   return {};
@@ -160,6 +160,7 @@ Result<> InterfaceSet::assign(const PinDirectory& pins, const MapSet& maps,
 
 Result<> InterfaceSet::move_to(const PinDirectory& pins, const MapSet& maps) {
   std::vector<InterfaceConfig> same;
+  same.reserve(entries_.size());
   for (const auto& entry : entries_) same.push_back(entry.config);
   return assign(pins, maps, same);
 }
@@ -167,7 +168,7 @@ Result<> InterfaceSet::move_to(const PinDirectory& pins, const MapSet& maps) {
 bool InterfaceSet::check(const PinDirectory& pins, const MapSet& maps, Entry& entry) {
   const unsigned ifindex = device_index(entry.config.name);
   if (entry.link && ifindex != 0 && entry.link->ifindex() == ifindex) return false;
-  const bool had_link = entry.link.has_value();
+  const bool had_link = entry.link != nullptr;
   const std::string before = entry.detail;
   if (had_link) drop(pins, entry);
   if (ifindex == 0) {
@@ -181,7 +182,7 @@ bool InterfaceSet::check(const PinDirectory& pins, const MapSet& maps, Entry& en
     entry.device = *device;
     auto program = load_for(maps, entry.config, *device);
     if (program) {
-      entry.program = std::move(*program);
+      entry.program = std::make_unique<XdpSkeleton>(std::move(*program));
       done = attach(pins, entry);
     } else {
       done = tl::unexpected(program.error());

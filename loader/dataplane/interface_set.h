@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -36,9 +36,9 @@ class InterfaceSet {
  private:
   struct Entry {
     InterfaceConfig config;
-    Device device;                       // ifindex 0: not there
-    std::optional<XdpSkeleton> program;  // empty while not there
-    std::optional<XdpLink> link;
+    Device device;                         // ifindex 0: not there
+    std::unique_ptr<XdpSkeleton> program;  // null while not there
+    std::unique_ptr<XdpLink> link;
     InterfaceState state = InterfaceState::kGone;
     std::string detail;
     bool attached_now = false;

@@ -2,10 +2,10 @@
 #include "loader/dataplane/live_set.h"
 
 #include <arpa/inet.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cstring>
+#include <ctime>
 #include <map>
 
 #include "loader/dataplane/vip_table.h"
@@ -37,7 +37,7 @@ void append_rows(std::vector<tfo_vip>& rows, const VipConfig& vip, uint32_t slot
 }
 
 std::array<uint8_t, 18> row_key(const tfo_vip& row) {
-  std::array<uint8_t, 18> key;
+  std::array<uint8_t, 18> key{};
   std::memcpy(key.data(), row.address, sizeof(row.address));
   std::memcpy(key.data() + sizeof(row.address), &row.port, sizeof(row.port));
   return key;
@@ -54,7 +54,7 @@ Result<> check_unique(const std::vector<tfo_vip>& rows, const NameTable& slots,
       const auto found = planned.find(slot);
       return found == planned.end() ? slots.name(slot) : found->second;
     };
-    ConfigAddress address;
+    ConfigAddress address{};
     std::memcpy(address.data(), row.address, address.size());
     return fail("VIPs \"" + name(other->second) + "\" and \"" + name(row.slot) +
                 "\" both claim address " + address_text(address) + " port " +
@@ -268,7 +268,7 @@ Result<Snapshot> LiveSet::counters() const {
                     .node = (*totals)[TFO_NODE_SLOT],
                     .vips = {}};
   for (const auto& name : order_) {
-    snapshot.vips.push_back({name, (*totals)[*slots_.find(name)]});
+    snapshot.vips.push_back({name, (*totals)[slots_.find(name).value_or(TFO_NODE_SLOT)]});
   }
   return snapshot;
 }

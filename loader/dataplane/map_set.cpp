@@ -6,12 +6,12 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstring>
+#include <ctime>
 #include <functional>
 #include <map>
 

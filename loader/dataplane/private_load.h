@@ -11,8 +11,8 @@
 
 namespace tfo {
 
-/// The very program that runs on the wire, on maps of its own: nothing pinned, nothing attached, gone
-/// with the object. For measuring, replay and tests.
+/// The very program that runs on the wire, on maps of its own: nothing pinned, nothing attached,
+/// gone with the object. For measuring, replay and tests.
 class PrivateLoad {
  public:
   /// `sizes`: MapSizes::for_config(vips, rows). The clock stands still at the time of the load.

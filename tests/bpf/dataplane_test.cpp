@@ -252,6 +252,7 @@ Result<> live_with_three_capabilities(Dataplane& dataplane, const PrivateNetns& 
                 CAP_NET_ADMIN, CAP_PERFMON, -1);
   if (capng_apply(CAPNG_SELECT_CAPS) != 0) return fail("cannot drop capabilities");
   std::vector<VipConfig> vips;
+  vips.reserve(100);
   for (int i = 0; i < 100; ++i) {
     vips.push_back(vip("v" + std::to_string(i), static_cast<uint8_t>(i)));
   }
@@ -309,6 +310,7 @@ TEST_F(DataplaneTest, SlotsStayWithTheNameAndAreZeroedForTheNextOwner) {
   auto dataplane = open(60);
   ASSERT_OK(dataplane);
   std::vector<VipConfig> vips;
+  vips.reserve(60);
   for (uint8_t i = 0; i < 60; ++i) vips.push_back(vip("v" + std::to_string(i), i));
   ASSERT_OK(dataplane->set_vips(vips));
   ASSERT_OK(dataplane->set_interfaces({{.name = "one"}}));

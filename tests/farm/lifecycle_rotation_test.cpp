@@ -128,7 +128,7 @@ class AtomicRotation : public testing::Test {
     });
     run_on(1);
     uint64_t done = 0;
-    while (done < replacements && !(until_wrong && judged_wrong() > 0)) {
+    while (done < replacements && (!until_wrong || judged_wrong() == 0)) {
       std::vector<tfo_ring> block(std::min<uint64_t>(kBlock, replacements - done));
       for (auto& ring : block) ring = next_ring();
       for (const auto& ring : block) {

@@ -2,13 +2,13 @@
 #include "tests/support/daemon_process.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -21,6 +21,7 @@ namespace {
 
 bool answers(const std::filesystem::path& path) {
   Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd) return false;
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, path.c_str(), sizeof(address.sun_path) - 1);
@@ -41,6 +42,7 @@ void DaemonProcess::start() {
   if (pid_ != 0) return;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   const int fd = open(log_.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  if (fd < 0) _exit(127);
   dup2(fd, STDOUT_FILENO);
   dup2(fd, STDERR_FILENO);
   execl(program_.c_str(), program_.c_str(), "--config", config_.c_str(), nullptr);
