@@ -27,14 +27,14 @@ constexpr double kSlowSeconds = 2;   // from then on progress is shown
 /// The goals are ns net for IPv4, hot and cold. The last three have none: they show what SYNs cost
 /// that Linux clients send more rarely, or not at all.
 constexpr BenchCase kCases[] = {
-    {"not_syn", 2, 2, 0, false, BenchOptions::kTimestamps, true, 0, 0, TFO_OTHER},
-    {"syn_plain", 12, 25, 0, true, BenchOptions::kPlain, true, 0, 0, TFO_PLAIN},
-    {"cookie_valid", 30, 45, 1, true, BenchOptions::kCookie, true, 1, 16, TFO_COOKIE_CURRENT},
-    {"cookie_invalid_4", 75, 90, 4, true, BenchOptions::kCookie, true, 0, 16, TFO_COOKIE_INVALID},
-    {"cookie_request", 0, 0, 0, true, BenchOptions::kRequest, true, 0, 0, TFO_REQUEST},
-    {"cookie_valid_other_order", 0, 0, 1, true, BenchOptions::kOtherOrder, true, 1, 16,
-     TFO_COOKIE_CURRENT},
-    {"syn_not_vip", 0, 0, 0, true, BenchOptions::kPlain, false, 0, 0, TFO_NOT_VIP},
+    {"not_syn", 2, 2, 0, 0, BenchOptions::kTimestamps, 0, TFO_OTHER, false, true},
+    {"syn_plain", 12, 25, 0, 0, BenchOptions::kPlain, 0, TFO_PLAIN, true, true},
+    {"cookie_valid", 30, 45, 16, 1, BenchOptions::kCookie, 1, TFO_COOKIE_CURRENT, true, true},
+    {"cookie_invalid_4", 75, 90, 16, 4, BenchOptions::kCookie, 0, TFO_COOKIE_INVALID, true, true},
+    {"cookie_request", 0, 0, 0, 0, BenchOptions::kRequest, 0, TFO_REQUEST, true, true},
+    {"cookie_valid_other_order", 0, 0, 16, 1, BenchOptions::kOtherOrder, 1, TFO_COOKIE_CURRENT,
+     true, true},
+    {"syn_not_vip", 0, 0, 0, 0, BenchOptions::kPlain, 0, TFO_NOT_VIP, true, false},
 };
 
 struct Row {
@@ -66,7 +66,7 @@ class Progress {
   explicit Progress(std::ostream& err) : err_(err) {}
   void step(const std::string& what) {
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start_;
-    if (passed.count() > kSlowSeconds) err_ << "tfoctl bench: " << what << std::endl;
+    if (passed.count() > kSlowSeconds) err_ << "tfoctl bench: " << what << '\n' << std::flush;
   }
 
  private:

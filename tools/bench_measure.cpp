@@ -24,7 +24,7 @@ double thread_ns() {
 }  // namespace
 
 Result<double> time_run(int program, const std::vector<uint8_t>& frame, uint32_t repeat) {
-  std::array<uint8_t, 4096> out;
+  std::array<uint8_t, 4096> out{};
   LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data(), .data_out = out.data(),
               .data_size_in = static_cast<__u32>(frame.size()), .data_size_out = out.size(),
               .repeat = static_cast<int>(repeat));

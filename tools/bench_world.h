@@ -19,15 +19,15 @@ namespace tfo {
 /// What one kind of measured packet is.
 struct BenchCase {
   const char* name;
-  double goal_hot;   // ns net, IPv4; 0: no goal
-  double goal_cold;  // likewise; 0: not measured cold
-  int hashes;        // SipHash evaluations, which cost more over IPv6
+  double goal_hot;       // ns net, IPv4; 0: no goal
+  double goal_cold;      // likewise; 0: not measured cold
+  size_t data;           // bytes of payload
+  int hashes;            // SipHash evaluations, which cost more over IPv6
+  BenchOptions options;  // as they lie in the segment
+  int key;               // place of the key that made the cookie, from 1; 0: none did
+  tfo_reason reason;     // what the program must count for every one of them
   bool syn;
-  BenchOptions options;
-  bool to_vip;        // or to an address that is none
-  int key;            // place of the key that made the cookie, from 1; 0: none did
-  size_t data;        // bytes of payload
-  tfo_reason reason;  // what the program must count for every one of them
+  bool to_vip;  // or to an address that is none
 };
 
 /// The configured tables to measure in: 4,096 VIPs over IPv4 and IPv6 in 64 pools of four keys,
@@ -43,6 +43,8 @@ class BenchWorld {
 
   BenchWorld(BenchWorld&& other) noexcept;
   BenchWorld& operator=(BenchWorld&&) = delete;
+  BenchWorld(const BenchWorld&) = delete;
+  BenchWorld& operator=(const BenchWorld&) = delete;
   ~BenchWorld();
 
   /// Packet `index` of a case: each has its own client, and a VIP taken from all of them.

@@ -12,7 +12,7 @@ namespace tfo {
 /// Why a request got no answer.
 struct CallError {
   Error error;
-  bool absent;  // nobody listens on the socket: no daemon runs
+  bool absent = false;  // nobody listens on the socket: no daemon runs
 };
 
 /// One request to the daemon: {"command": command, ...arguments} out, one line of JSON back.

@@ -42,7 +42,7 @@ Result<Detached> detach(const Context& context, const DetachArgs& args) {
     if (!done) {
       return fail(done.error().message + "; `tfoctl detach --force` does not ask it");
     }
-    if (*done) return std::move(**done);
+    if (done->has_value()) return std::move(done->value());
   }
   auto names = Dataplane::detach(fmt::format("{}/tfoguard/{}", args.bpffs, context.instance));
   if (!names) return tl::unexpected<Error>(names.error());
