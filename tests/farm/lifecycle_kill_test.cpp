@@ -30,6 +30,7 @@ constexpr const char* kTfod = TFO_BIN_DIR "/tfod";
 constexpr const char* kOtherBuild = TFO_BIN_DIR "/tests/tfod_other_build";
 constexpr const char* kOtherAbi = TFO_BIN_DIR "/tests/tfod_other_abi";
 constexpr double kMinimumRate = 100'000;  // SYNs a second
+constexpr double kRate = 150'000;  // aimed at; more would starve the daemons on a small machine
 
 /// SYNs of every sort to two VIPs and to nobody.
 std::vector<Bytes> all_sorts_of_syns() {
@@ -64,7 +65,10 @@ class Traffic {
     FrameSender sender(interface_);
     const auto frames = all_sorts_of_syns();
     const auto begun = steady_clock::now();
-    while (!stop_) sent_ += sender.send(frames, 1024);
+    while (!stop_) {
+      sent_ += sender.send(frames, 256);
+      std::this_thread::sleep_until(begun + duration<double>(static_cast<double>(sent_) / kRate));
+    }
     seconds_ = duration<double>(steady_clock::now() - begun).count();
   }
 
