@@ -44,7 +44,7 @@ class ConfigParser {
   void rows(const ConfigNode& node, const VipConfig& vip);
 
   void server(const ConfigNode& node);
-  void server_namespace(const ConfigNode& node);
+  void server_namespace(const ConfigNode& node, ServerConfig& role);
   void http(const ConfigNode& node);
   /// Complains unless `node` names a pool; the pools are read first.
   std::optional<std::string> pool_reference(ConfigObject& object);

@@ -149,23 +149,24 @@ std::optional<std::string> ConfigParser::pool_reference(ConfigObject& object) {
 
 void ConfigParser::server(const ConfigNode& node) {
   ConfigObject object(node, R"(such as {"namespaces": [{"pool": "web"}]})");
-  config_.server.emplace();
+  ServerConfig out;
   const std::string right = R"(the network namespaces to serve, such as [{"pool": "web"}])";
   if (const auto field = object.required("namespaces", right)) {
     const auto items = field->items(kMaxNamespaces, R"(such as [{"pool": "web"}])");
-    for (const ConfigNode& item : items) server_namespace(item);
+    for (const ConfigNode& item : items) server_namespace(item, out);
   }
   if (const auto field = object.optional("manage_sysctl")) {
-    if (const auto value = field->boolean()) config_.server->manage_sysctl = *value;
+    if (const auto value = field->boolean()) out.manage_sysctl = *value;
   }
   if (const auto field = object.optional("enable_delay")) {
     const auto value = field->duration(seconds{1}, kDay, true);
-    if (value) config_.server->enable_delay = *value;
+    if (value) out.enable_delay = *value;
   }
   object.finish();
+  config_.server = std::move(out);
 }
 
-void ConfigParser::server_namespace(const ConfigNode& node) {
+void ConfigParser::server_namespace(const ConfigNode& node, ServerConfig& role) {
   ConfigObject object(node, R"(such as {"pool": "web", "netns": "web1"})");
   NamespaceConfig out;
   if (const auto pool_name = pool_reference(object)) out.pool = *pool_name;
@@ -188,7 +189,7 @@ void ConfigParser::server_namespace(const ConfigNode& node) {
                               out.netns.empty() ? "(our own)" : out.netns, first->second),
                   "a namespace has one pair of keys and so one pool: name it once");
   }
-  config_.server->namespaces.push_back(out);
+  role.namespaces.push_back(out);
 }
 
 void ConfigParser::http(const ConfigNode& node) {

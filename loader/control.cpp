@@ -20,6 +20,8 @@ using nlohmann::json;
 
 struct ControlServer::Client {
   explicit Client(Fd socket, size_t line_bytes) : fd(std::move(socket)), in(line_bytes) {}
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
   ~Client() { sodium_memzero(out.data(), out.size()); }
 
   Fd fd;

@@ -59,6 +59,8 @@ class ControlServer {
   static Result<std::unique_ptr<ControlServer>> open(EventLoop& loop, std::string path,
                                                      Handler handler, ControlLimits limits = {});
   ~ControlServer();
+  ControlServer(const ControlServer&) = delete;
+  ControlServer& operator=(const ControlServer&) = delete;
 
  private:
   struct Client;

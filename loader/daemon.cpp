@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/daemon.h"
 
-#include <signal.h>
 #include <systemd/sd-daemon.h>
 
 #include <chrono>
+#include <csignal>
 #include <ctime>
 #include <future>
 
@@ -87,7 +87,7 @@ Result<> Daemon::open_dataplane(const PoolSet::Plan& plan) {
                                  .checkpoint = {}});
   if (!opened) return tl::unexpected(opened.error());
   dataplane_.emplace(std::move(*opened));
-  if (auto set = set_vips(config_, &plan); !set) return set;
+  if (auto set = set_vips(*dataplane_, config_, &plan); !set) return set;
   return dataplane_->set_interfaces(config_.interfaces);
 }
 

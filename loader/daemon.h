@@ -30,6 +30,8 @@ class Daemon {
   /// before.
   static Result<std::unique_ptr<Daemon>> start(Config config, std::string config_file);
   ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
 
   /// Until SIGTERM, SIGINT or a detach command. What is pinned stays on the wire (but for detach).
   /// Returns the exit code.
@@ -59,7 +61,7 @@ class Daemon {
   void reload();
   Result<> try_reload();
   Result<> switch_dataplane(const Config& next, const PoolSet::Plan& plan);
-  Result<> set_vips(const Config& config, const PoolSet::Plan* plan);
+  Result<> set_vips(Dataplane& dataplane, const Config& config, const PoolSet::Plan* plan);
   void clear_pool_conditions(const PoolSet::Plan& plan);
 
   // daemon_control.cpp: commands

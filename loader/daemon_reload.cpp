@@ -77,22 +77,22 @@ Result<> Daemon::try_reload() {
 Result<> Daemon::switch_dataplane(const Config& next, const PoolSet::Plan& plan) {
   if (!dataplane_) return {};
   if (auto set = dataplane_->set_interfaces(next.interfaces); !set) return set;
-  auto set = set_vips(next, &plan);
+  auto set = set_vips(*dataplane_, next, &plan);
   if (set) return {};
   for (const auto& back :
-       {dataplane_->set_interfaces(config_.interfaces), set_vips(config_, nullptr)}) {
+       {dataplane_->set_interfaces(config_.interfaces), set_vips(*dataplane_, config_, nullptr)}) {
     if (!back) log_error("putting back the old configuration: {}", back.error().message);
   }
   return set;
 }
 
-Result<> Daemon::set_vips(const Config& config, const PoolSet::Plan* plan) {
+Result<> Daemon::set_vips(Dataplane& dataplane, const Config& config, const PoolSet::Plan* plan) {
   for (const VipConfig& vip : config.vips) {
     const KeyRing* ring = plan != nullptr ? pools_.ring(*plan, vip.pool) : pools_.ring(vip.pool);
     if (ring == nullptr) continue;
-    if (auto set = dataplane_->set_ring(vip.pool, *ring); !set) return set;
+    if (auto set = dataplane.set_ring(vip.pool, *ring); !set) return set;
   }
-  return dataplane_->set_vips(config.vips);
+  return dataplane.set_vips(config.vips);
 }
 
 void Daemon::clear_pool_conditions(const PoolSet::Plan& plan) {
@@ -100,7 +100,7 @@ void Daemon::clear_pool_conditions(const PoolSet::Plan& plan) {
     const bool of_keys = condition.id.starts_with("key_") || condition.id == "rotation_held" ||
                          condition.id == "no_key";
     const std::string pool = condition.subject.substr(0, condition.subject.find('/'));
-    if (of_keys && !plan.specs.contains(pool)) conditions_.clear(condition.id, condition.subject);
+    if (of_keys && !pools_.keeps(plan, pool)) conditions_.clear(condition.id, condition.subject);
   }
 }
 

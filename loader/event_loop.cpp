@@ -13,6 +13,9 @@ struct EventLoop::Source::State {
   Callback callback;
   IoCallback io;
 
+  State() = default;
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
   ~State() { sd_event_source_disable_unref(source); }
 
   // A callback may destroy the source that it belongs to, hence the copies.

@@ -26,6 +26,8 @@ class EventLoop {
    public:
     Source();
     ~Source();
+    Source(const Source&) = delete;
+    Source& operator=(const Source&) = delete;
     Source(Source&&) noexcept;
     Source& operator=(Source&&) noexcept;
 
@@ -43,6 +45,8 @@ class EventLoop {
 
   static Result<std::unique_ptr<EventLoop>> create();
   ~EventLoop();
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
 
   Result<Source> io(int fd, uint32_t events, IoCallback callback);
   /// Stopped at first: see Source::start.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <exception>
 
 #include "loader/config.h"
 #include "loader/daemon.h"
@@ -25,9 +26,7 @@ int run(tfo::Config config, const std::string& file) {
   return (*daemon)->run() == 0 ? 0 : kFailure;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int tfod(int argc, char** argv) {
   CLI::App app("Validates TCP Fast Open cookies in XDP and keeps the keys of a farm in step.");
   std::string file = "/etc/tfoguard/tfod.json";
   bool check = false;
@@ -49,4 +48,15 @@ int main(int argc, char** argv) {
   if (!check) return run(std::move(*config), file);
   std::fprintf(stderr, "%s: no errors\n", file.c_str());
   return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return tfod(argc, argv);
+  } catch (const std::exception& error) {
+    std::fputs(error.what(), stderr);
+    return kFailure;
+  }
 }

@@ -83,8 +83,9 @@ void NamespaceWatch::keep_server_bit(const NamespaceConfig&, const NetworkNamesp
 void NamespaceWatch::watch_overflow(const NamespaceConfig& config, const NetworkNamespace& files) {
   const auto mib = files.kernel_counters();
   conditions_.set("kernel_counters_failed", files.label(), !mib, mib ? "" : mib.error().message);
-  if (!mib || !(*mib)[kListenOverflow]) return;
-  const uint64_t now = *(*mib)[kListenOverflow];
+  const std::optional<uint64_t> count = mib ? (*mib)[kListenOverflow] : std::nullopt;
+  if (!count) return;
+  const uint64_t now = *count;
   const auto [last, first] = overflows_.try_emplace(config.netns, now);
   if (!first && now > last->second) {
     log_warning("namespace {}: a listener's Fast Open queue was full for {} SYNs; raise its qlen",

@@ -112,20 +112,23 @@ const KeyRing* PoolSet::ring(const std::string& pool) const {
   return &known->second.pool->ring();
 }
 
+bool PoolSet::keeps(const Plan& plan, const std::string& pool) const {
+  const auto known = entries_.find(pool);
+  const auto wanted = plan.specs.find(pool);
+  return known != entries_.end() && known->second.pool && wanted != plan.specs.end() &&
+         known->second.spec == wanted->second && !plan.stores.contains(pool);
+}
+
 void PoolSet::commit(Plan plan, Dataplane* dataplane) {
   dataplane_ = dataplane;
-  std::map<std::string, Entry> before;
-  before.swap(entries_);
+  std::map<std::string, Entry> kept;
+  for (auto& [name, entry] : entries_) {
+    if (keeps(plan, name)) kept.emplace(name, std::move(entry));
+  }
+  entries_ = std::move(kept);  // the others free their files
   for (auto& [name, spec] : plan.specs) {
-    const auto old = before.find(name);
+    if (entries_.contains(name)) continue;
     const auto store = plan.stores.find(name);
-    const bool same = old != before.end() && old->second.spec == spec && old->second.pool;
-    if (same && store == plan.stores.end()) {
-      entries_.emplace(name, std::move(old->second));
-      before.erase(old);
-      continue;
-    }
-    if (old != before.end()) before.erase(old);  // frees its file
     Entry& entry = entries_[name];
     entry.spec = spec;
     if (store != plan.stores.end()) {
@@ -198,6 +201,7 @@ KeyPool* PoolSet::find(const std::string& pool) {
 
 std::vector<std::string> PoolSet::names() const {
   std::vector<std::string> all;
+  all.reserve(entries_.size());
   for (const auto& [name, entry] : entries_) all.push_back(name);
   return all;
 }

@@ -45,6 +45,9 @@ class PoolSet {
   const KeyRing* ring(const Plan& plan, const std::string& pool) const;
   const KeyRing* ring(const std::string& pool) const;
 
+  /// Does commit() let this pool run on as it is? If not, its conditions are to be forgotten.
+  bool keeps(const Plan& plan, const std::string& pool) const;
+
   /// `dataplane` may be null (a server without XDP) and must outlive the set. Servers get their
   /// keys here. A pool that cannot be opened again raises key_store_failed and is tried again by
   /// tick().

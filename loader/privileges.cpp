@@ -3,12 +3,12 @@
 
 #include <cap-ng.h>
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <csignal>
 
 #include "loader/log.h"
 

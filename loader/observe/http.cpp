@@ -14,13 +14,13 @@ constexpr size_t kThreads = 2;
 constexpr time_t kTimeout = 5;  // seconds, for a client to send and to take
 
 void answer(const HttpServer::Page& page, const char* type, httplib::Response& response) {
-  std::optional<std::string> text = page();
+  const std::optional<std::string> text = page();
   if (!text) {
     response.status = 503;
     response.set_content("not in time\n", "text/plain; charset=utf-8");
     return;
   }
-  response.set_content(std::move(*text), type);
+  response.set_content(*text, type);
 }
 
 }  // namespace
@@ -49,9 +49,8 @@ Result<std::unique_ptr<HttpServer>> HttpServer::open(const HttpConfig& config) {
   made->host_ = config.host;
   errno = 0;
   made->port_ = config.port;
-  const bool bound = config.port == 0
-                         ? (made->port_ = server.bind_to_any_port(config.host.c_str())) > 0
-                         : server.bind_to_port(config.host.c_str(), config.port);
+  const bool bound = config.port == 0 ? (made->port_ = server.bind_to_any_port(config.host)) > 0
+                                      : server.bind_to_port(config.host, config.port);
   if (bound) return made;
   return fail(
       fmt::format("http.listen: cannot listen on {}: {}; choose another port, or \"http\": "
@@ -59,7 +58,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::open(const HttpConfig& config) {
                   made->address(), errno != 0 ? std::strerror(errno) : "refused"));
 }
 
-void HttpServer::start(Page metrics, Page health) {
+void HttpServer::start(const Page& metrics, const Page& health) {
   server_->Get("/metrics", [metrics](const httplib::Request&, httplib::Response& response) {
     answer(metrics, "text/plain; version=0.0.4; charset=utf-8", response);
   });

@@ -28,9 +28,11 @@ class HttpServer {
   /// below 1024). Answers nothing before start().
   static Result<std::unique_ptr<HttpServer>> open(const HttpConfig& config);
   ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
 
   /// Starts the threads; they inherit the capabilities and the signal mask of the caller.
-  void start(Page metrics, Page health);
+  void start(const Page& metrics, const Page& health);
 
   /// "127.0.0.1:9413", with the port really bound.
   std::string address() const;

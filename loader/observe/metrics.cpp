@@ -161,8 +161,8 @@ void add_kernel(const View& view, Families& out) {
                   text(counter.sentence) + " (TcpExt " + text(counter.name) + ")",
                   MetricType::Counter);
     for (const NamespaceView& ns : view.namespaces) {
-      if (!ns.mib || !(*ns.mib)[i]) continue;
-      family.add({{"netns", ns.name}}, static_cast<double>(*(*ns.mib)[i]));
+      const std::optional<uint64_t> count = ns.mib ? (*ns.mib)[i] : std::nullopt;
+      if (count) family.add({{"netns", ns.name}}, static_cast<double>(*count));
     }
     MetricFamily made = family.take();
     if (!made.metric.empty()) out.push_back(std::move(made));

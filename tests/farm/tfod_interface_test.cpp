@@ -2,9 +2,9 @@
 // A running tfod: interfaces that vanish and return, reloads, commands, privileges, the end.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <fstream>
 
 #include "tests/support/tfod_process.h"

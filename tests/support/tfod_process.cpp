@@ -6,11 +6,11 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <net/if.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include <csignal>
 #include <fstream>
 #include <iterator>
 
