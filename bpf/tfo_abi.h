@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
  * The only header that the BPF programs and user space share: limits, keys, VIPs, reasons,
- * counters. Every map's value type stands here. A change of layout raises TFO_ABI_VERSION;
- * reason ids are append-only, so that counters survive an upgrade.
+ * counters. Every map's value type stands here. A change of layout, or of tfo_vip_hash() by which
+ * user space places what a running program looks up, raises TFO_ABI_VERSION; reason ids are
+ * append-only, so that counters survive an upgrade.
  */
 #ifndef TFO_ABI_H
 #define TFO_ABI_H

@@ -2,7 +2,7 @@
 /*
  * Pure core: the two rows of the VIP table that an (address, port) may stand in. User space
  * places the entries, the program looks at both rows; the seed is secret and new at every first
- * load, so nobody can choose addresses that collide.
+ * load, so nobody can choose addresses that collide. A change here raises TFO_ABI_VERSION.
  */
 #ifndef TFO_VIP_HASH_H
 #define TFO_VIP_HASH_H
