@@ -73,14 +73,19 @@ void add_to(Cases& cases, const std::string& name, const Side& side, const char*
 
 void add_odd_rings(Cases& cases, const Side& side) {
   const Bytes cookie(8, 0x5a);
-  for (const auto& [address, slot, name] :
-       {std::tuple{side.no_keys, 4, "empty ring"}, std::tuple{side.expired, 5, "expired ring"}}) {
+  struct Ring {
+    const char* name;
+    const char* address;
+    uint16_t slot;
+  };
+  for (const Ring& ring :
+       {Ring{"empty ring", side.no_keys, 4}, {"expired ring", side.expired, 5}}) {
     const auto to = [&](const char* what, const Bytes& option, tfo_reason reason) {
-      add_to(cases, fmt::format("{} {}", what, name), side, address, option,
-             vip(reason, kSeen34, false, static_cast<uint16_t>(slot)));
+      add_to(cases, fmt::format("{} {}", what, ring.name), side, ring.address, option,
+             vip(reason, kSeen34, false, ring.slot));
     };
     to("8 bytes", fast_open(cookie), TFO_NO_KEY);
-    to("expired cookie", fast_open(cookie_of(kCurrentKey, Packet::syn(side.client, address))),
+    to("expired cookie", fast_open(cookie_of(kCurrentKey, Packet::syn(side.client, ring.address))),
        TFO_NO_KEY);
     to("request", fast_open(), TFO_REQUEST);
     to("6 bytes", fast_open(View(cookie).first(6)), TFO_COOKIE_LENGTH);

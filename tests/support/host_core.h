@@ -12,7 +12,7 @@ namespace tfo::test {
 class HostCore {
  public:
   explicit HostCore(const World& world);
-  Verdict classify(View frame) const;
+  Verdict classify(View bytes) const;
 
  private:
   const WorldVip* find(const tfo_vip_key& key) const;

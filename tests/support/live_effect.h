@@ -48,7 +48,7 @@ class LiveSamples {
 
  private:
   void make_unique(Packet& packet);
-  LiveSample single(std::string name, const Packet& packet);
+  LiveSample single(std::string name, const Packet& built);
 
   Random random_;
   const LiveFarm& farm_;

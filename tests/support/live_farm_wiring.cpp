@@ -90,8 +90,8 @@ Result<> LiveFarm::configure_addresses(int family) {
   std::vector<std::string> servers = {side.web, side.no_keys};
   std::vector<std::string> clients = {side.client};
   if (family == 4) {
-    servers.push_back(kMarkerServer);
-    clients.push_back(kMarkerClient);
+    servers.emplace_back(kMarkerServer);
+    clients.emplace_back(kMarkerClient);
   }
   for (const std::string& address : servers) {
     auto done = all({
@@ -148,6 +148,7 @@ Result<> LiveFarm::configure() {
 Result<> LiveFarm::listen() {
   const NetNs::Inside inside(server_);
   listener_ = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (listener_ < 0) return fail_errno("the listener's socket");
   const int off = 0;
   setsockopt(listener_, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
   setsockopt(listener_, SOL_TCP, TCP_FASTOPEN, &kQueue, sizeof(kQueue));

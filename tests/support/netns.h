@@ -17,6 +17,8 @@ class NetNs {
   static Result<NetNs> create(const std::string& name);
   NetNs(NetNs&& other) noexcept;
   NetNs& operator=(NetNs&&) = delete;
+  NetNs(const NetNs&) = delete;
+  NetNs& operator=(const NetNs&) = delete;
   ~NetNs();
 
   const std::string& name() const { return name_; }

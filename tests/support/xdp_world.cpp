@@ -9,6 +9,7 @@ Result<XdpUnderTest> load_world(const World& world) {
   auto xdp = XdpUnderTest::load(load_config_of(world));
   if (!xdp) return xdp;
   std::vector<VipRow> rows;
+  rows.reserve(world.vips.size());
   for (const WorldVip& vip : world.vips) {
     rows.push_back({mapped(vip.address), vip.port, vip.slot, vip.pool});
   }
