@@ -60,7 +60,7 @@ Bytes options_of(const Packet& packet) {
   options.resize((options.size() + 3) / 4 * 4);
   if (!packet.tcp.doff || *packet.tcp.doff < 5) return options;
   const Bytes all = join({options, packet.payload});
-  const size_t length = *packet.tcp.doff * size_t{4} - 20;
+  const size_t length = (*packet.tcp.doff - size_t{5}) * 4;
   return Bytes(all.begin(), all.begin() + static_cast<ptrdiff_t>(std::min(length, all.size())));
 }
 
