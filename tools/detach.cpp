@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "loader/dataplane/dataplane.h"
 #include "tools/client.h"
 #include "tools/commands.h"
@@ -42,7 +44,8 @@ Result<Detached> detach(const Context& context, const DetachArgs& args) {
     if (!done) {
       return fail(done.error().message + "; `tfoctl detach --force` does not ask it");
     }
-    if (done->has_value()) return std::move(done->value());
+    std::optional<Detached>& detached = *done;
+    if (detached) return std::move(*detached);
   }
   auto names = Dataplane::detach(fmt::format("{}/tfoguard/{}", args.bpffs, context.instance));
   if (!names) return tl::unexpected<Error>(names.error());
