@@ -26,7 +26,7 @@ class ServerRole : public ::testing::Test {
 
   void TearDown() override {
     for (const std::string& name : names_) {
-      shell("[ ! -e /run/netns/" + name + " ] || ip netns del " + name);
+      if (std::filesystem::exists("/run/netns/" + name)) shell("ip netns del " + name);
     }
   }
 

@@ -24,20 +24,21 @@ TfodProcess::TfodProcess(const std::filesystem::path& config, const std::filesys
   std::vector<std::string> words = wrapper;
   words.insert(words.end(), {TFO_BIN_DIR "/tfod", "--config", config.string()});
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
-  const int out = open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  const Fd out(open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!out) return;
   pid_ = fork();
   if (pid_ == 0) {
-    dup2(out, STDERR_FILENO);
+    dup2(out.get(), STDERR_FILENO);
     execvp(argv[0], argv.data());
     _exit(127);
   }
-  close(out);
 }
 
 TfodProcess::~TfodProcess() {
-  if (wait(0) >= 0) return;
+  if (pid_ <= 0 || wait(0) >= 0) return;
   kill(pid_, SIGKILL);
   wait();
 }
@@ -87,7 +88,8 @@ json TfodSite::ask(const json& request) const {
   address.sun_family = AF_UNIX;
   const std::string where = config["socket"];
   where.copy(address.sun_path, sizeof(address.sun_path) - 1);
-  if (connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) return {};
+  if (!fd || connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0)
+    return {};
   const timeval patience{10, 0};
   setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
   const std::string line = request.dump() + "\n";
