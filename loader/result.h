@@ -15,9 +15,7 @@ struct Error {
   std::string message;
 
   /// The same error, seen from one level up: "context: message".
-  Error in(const std::string& context) && {
-    return Error{context + ": " + message};
-  }
+  Error in(const std::string& context) && { return Error{context + ": " + message}; }
 };
 
 /// A value, or why there is none. Functions that can fail return it; they do not throw.
@@ -29,7 +27,8 @@ inline tl::unexpected<Error> fail(std::string message) {
   return tl::unexpected<Error>(Error{std::move(message)});
 }
 
-/// fail("what: strerror(error)"). `error` is an errno value, positive or negated as libbpf returns it.
+/// fail("what: strerror(error)"). `error` is an errno value, positive or negated as libbpf returns
+/// it.
 inline tl::unexpected<Error> fail_errno(const std::string& what, int error = errno) {
   return fail(what + ": " + std::strerror(error < 0 ? -error : error));
 }
