@@ -86,12 +86,14 @@ Config ConfigParser::parse(const nlohmann::json& document) {
   plain_fields(root);
   // Pools first: VIPs and namespaces refer to them.
   if (const auto node = root.optional("pools")) pools(*node);
-  if (const auto node = root.optional("interfaces")) interfaces(*node);
+  const auto watched = root.optional("interfaces");
+  if (watched) interfaces(*watched);
   if (const auto node = root.optional("vips")) vips(*node);
   if (const auto node = root.optional("server"); node && !node->is_null()) server(*node);
   if (const auto node = root.optional("http")) http(*node);
   root.finish();
-  if (complaints_.empty() && config_.interfaces.empty() && !config_.server) {
+  const bool none = !watched || watched->is_empty_array();
+  if (root.valid() && none && !config_.server) {
     complaints_.add(
         "interfaces", "is missing or empty, and there is no \"server\"",
         R"(give the interfaces to watch, such as [{"name": "eth0"}], or a server role)");
@@ -100,7 +102,7 @@ Config ConfigParser::parse(const nlohmann::json& document) {
 }
 
 ConfigResult parse_config(std::string_view text, const std::string& file) {
-  Complaints complaints;
+  Complaints complaints(file);
   const auto document = parse_document(text, file, complaints);
   Config config;
   if (document) config = ConfigParser(complaints).parse(*document);

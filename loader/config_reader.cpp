@@ -21,6 +21,7 @@ std::string list(const std::vector<std::string_view>& words) {
 }  // namespace
 
 void Complaints::add(std::string where, std::string wrong, std::string right) {
+  if (where.empty()) where = file_;
   errors_.push_back({std::move(where), std::move(wrong), std::move(right)});
 }
 
@@ -102,9 +103,9 @@ std::vector<ConfigNode> ConfigNode::items(size_t limit, std::string_view right) 
   }
   if (value_->size() > limit) {
     complain(fmt::format("has {} elements", value_->size()), fmt::format("give at most {}", limit));
-    return nodes;
   }
-  for (size_t i = 0; i < value_->size(); ++i) {
+  const size_t count = std::min(value_->size(), limit);
+  for (size_t i = 0; i < count; ++i) {
     nodes.emplace_back((*value_)[i], fmt::format("{}[{}]", path_, i), *complaints_);
   }
   return nodes;

@@ -15,11 +15,16 @@ namespace tfo {
 /// Collects what is wrong, so that one run tells everything.
 class Complaints {
  public:
+  /// `file` is what a complaint about the whole document names.
+  explicit Complaints(std::string file) : file_(std::move(file)) {}
+
+  /// `where` is a JSON path (empty: the whole document) or a place in the file.
   void add(std::string where, std::string wrong, std::string right);
   bool empty() const { return errors_.empty(); }
   std::vector<ConfigError> take() { return std::move(errors_); }
 
  private:
+  std::string file_;
   std::vector<ConfigError> errors_;
 };
 
@@ -44,7 +49,8 @@ class ConfigNode {
   /// One of `choices`; `later` are known words that this version does not offer.
   std::optional<size_t> choice(const std::vector<std::string_view>& choices,
                                const std::vector<std::string_view>& later = {}) const;
-  /// Elements of an array of at most `limit`.
+  /// Elements of an array; complains if there are more than `limit`, and answers with the first of
+  /// them.
   std::vector<ConfigNode> items(size_t limit, std::string_view right) const;
 
   void complain(std::string wrong, std::string right) const {

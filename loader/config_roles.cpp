@@ -78,7 +78,13 @@ void ConfigParser::interface(const ConfigNode& node) {
 void ConfigParser::decap(const ConfigNode& node, InterfaceConfig& out) {
   for (const ConfigNode& item : node.items(8, R"(such as ["ipip", "gue"] or [])")) {
     const auto kind = item.choice({"ipip", "gue"});
-    if (kind) out.decap |= *kind == 0 ? TFO_DECAP_IPIP : TFO_DECAP_GUE;
+    if (!kind) continue;
+    const uint8_t bit = *kind == 0 ? TFO_DECAP_IPIP : TFO_DECAP_GUE;
+    if ((out.decap & bit) != 0) {
+      item.complain(fmt::format("\"{}\" is given twice", *kind == 0 ? "ipip" : "gue"),
+                    "remove one of the two");
+    }
+    out.decap |= bit;
   }
 }
 
@@ -88,7 +94,6 @@ void ConfigParser::pools(const ConfigNode& node) {
   if (members.size() > TFO_MAX_POOLS) {
     node.complain(fmt::format("has {} pools", members.size()),
                   fmt::format("give at most {}", TFO_MAX_POOLS));
-    return;
   }
   for (const auto& [pool_name, member] : members) pool(pool_name, member);
 }
@@ -96,7 +101,7 @@ void ConfigParser::pools(const ConfigNode& node) {
 void ConfigParser::pool(const std::string& pool_name, const ConfigNode& node) {
   pool_names_.emplace(pool_name, node.path());
   const nlohmann::json key = pool_name;
-  if (!name(ConfigNode(key, node.path(), complaints_), 63)) return;
+  name(ConfigNode(key, node.path(), complaints_), 63);
   ConfigObject object(node, R"(such as {"file": "/var/lib/tfoguard/web.keys"})");
   PoolConfig out;
   out.name = pool_name;
@@ -113,8 +118,11 @@ void ConfigParser::pool(const std::string& pool_name, const ConfigNode& node) {
 }
 
 void ConfigParser::pool_lifetimes(ConfigObject& object, PoolConfig& out) {
+  bool known = true;  // is the interval to which not_after is compared what the user means?
   if (const auto field = object.optional("interval")) {
-    if (const auto value = field->duration(seconds{1}, 7 * kDay, true)) out.interval = *value;
+    const auto value = field->duration(seconds{1}, 7 * kDay, true);
+    out.interval = value.value_or(out.interval);
+    known = value.has_value();
   }
   if (const auto field = object.optional("accept_generations")) {
     const auto value = field->integer(0, kMaxAcceptGenerations, "a number of retired keys");
@@ -125,7 +133,8 @@ void ConfigParser::pool_lifetimes(ConfigObject& object, PoolConfig& out) {
   out.not_after = std::min(3 * out.interval, 7 * kDay);
   const auto field = object.optional("not_after");
   if (!field) return;
-  const auto value = field->duration(std::max(out.interval, seconds{1}), 7 * kDay, !rotated);
+  const seconds shortest = known ? std::max(out.interval, seconds{1}) : seconds{1};
+  const auto value = field->duration(shortest, 7 * kDay, !rotated || !known);
   if (value && !rotated && value->count() != 0) {
     field->complain("ends keys that nobody rotates", "give \"0\" or an interval");
   } else if (value) {
@@ -169,20 +178,22 @@ void ConfigParser::server(const ConfigNode& node) {
 void ConfigParser::server_namespace(const ConfigNode& node, ServerConfig& role) {
   ConfigObject object(node, R"(such as {"pool": "web", "netns": "web1"})");
   NamespaceConfig out;
+  bool bad = false;
   if (const auto pool_name = pool_reference(object)) out.pool = *pool_name;
   if (const auto field = object.optional("netns"); field && !field->is_null()) {
     const std::string right =
         "a name under /run/netns (as `ip netns` shows it) or an absolute path of a namespace file";
     const auto text = field->text(right);
-    const bool bad = text && (text->empty() || *text == "." || *text == ".." ||
-                              (text->front() != '/' && text->find('/') != std::string::npos));
-    if (bad) {
+    bad = !text || text->empty() || *text == "." || *text == ".." ||
+          (text->front() != '/' && text->find('/') != std::string::npos);
+    if (text && bad) {
       field->complain(fmt::format("\"{}\" is no namespace", *text), "give " + right);
     } else if (text) {
       out.netns = text->front() == '/' ? *text : "/run/netns/" + *text;
     }
   }
   object.finish();
+  if (bad) return;
   const auto [first, fresh] = namespaces_.emplace(out.netns, node.path());
   if (!fresh) {
     node.complain(fmt::format("namespace {} is already served by {}",

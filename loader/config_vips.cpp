@@ -65,12 +65,14 @@ void ConfigParser::vip(const ConfigNode& node) {
   if (const auto pool_name = pool_reference(object)) out.pool = *pool_name;
   const auto address_list = object.required("addresses", R"(its addresses: ["192.0.2.10"])");
   if (address_list) addresses(*address_list, out);
-  if (const auto field = object.optional("ports")) ports(*field, out);
+  const auto port_list = object.optional("ports");
+  if (port_list) ports(*port_list, out);
   if (const auto field = object.optional("mode")) {
     field->choice({"observe"}, {"canary", "enforce"});
   }
   object.finish();
-  rows(node, out);
+  // Ports that were all refused are not "any port".
+  if (!port_list || port_list->is_empty_array() || !out.ports.empty()) rows(node, out);
   config_.vips.push_back(out);
 }
 
@@ -92,8 +94,9 @@ void ConfigParser::addresses(const ConfigNode& node, VipConfig& out) {
       continue;
     }
     out.addresses.push_back(address);
+    if (out.pool.empty()) continue;
     const auto [first, fresh] = address_pools_.try_emplace(address, out.pool, out.name);
-    if (!fresh && !out.pool.empty() && first->second.first != out.pool) {
+    if (!fresh && first->second.first != out.pool) {
       item.complain(fmt::format("{} belongs to pool \"{}\" (VIP \"{}\") and to pool \"{}\"", *text,
                                 first->second.first, first->second.second, out.pool),
                     "clients keep one cookie per address, whatever the port: use one pool");
