@@ -55,9 +55,14 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Config config, std::string config_
   auto plan = daemon->pools_.prepare(daemon->config_, *files);
   if (!plan) return tl::unexpected(plan.error());
   daemon->namespaces_.use(daemon->config_, std::move(*files));
-  if (auto opened = daemon->open_dataplane(*plan); !opened) return tl::unexpected(opened.error());
-  if (auto opened = daemon->open_events(); !opened) return tl::unexpected(opened.error());
-  if (auto dropped = drop_privileges(); !dropped) return tl::unexpected(dropped.error());
+  auto opened = daemon->open_dataplane(*plan);
+  if (opened) opened = daemon->open_events();
+  if (opened) opened = drop_privileges();
+  if (!opened) {
+    // Maps that were taken over may hold the new keys already, and outlive this start.
+    if (!daemon->dataplane_ || !daemon->dataplane_->adopted()) plan->abandon();
+    return tl::unexpected(opened.error());
+  }
   daemon->open_for_business(std::move(*plan));
   return daemon;
 }

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <string>
 
 #include "loader/config.h"
 #include "loader/daemon.h"
@@ -11,6 +12,14 @@
 namespace {
 
 constexpr int kFailure = 2;
+
+constexpr char kMore[] =
+    "\nExamples:\n"
+    "  tfod --config /etc/tfoguard/tfod.json --check\n"
+    "  tfod --config /etc/tfoguard/tfod.json\n"
+    "  kill -HUP $(pidof tfod)     # take the changed configuration\n"
+    "\nSIGTERM ends it; what it attached goes on validating until `tfoctl detach`.\n"
+    "\nExit codes: 0 success, 2 wrong usage or a failure.\n";
 
 int run(tfo::Config config, const std::string& file) {
   tfo::start_log(config.log_level);
@@ -27,16 +36,23 @@ int run(tfo::Config config, const std::string& file) {
 }
 
 int tfod(int argc, char** argv) {
-  CLI::App app("Validates TCP Fast Open cookies in XDP and keeps the keys of a farm in step.");
+  CLI::App app("tfod: validates TCP Fast Open cookies in XDP and keeps the keys of a farm in step",
+               "tfod");
   std::string file = "/etc/tfoguard/tfod.json";
   bool check = false;
-  app.add_option("--config", file, "Configuration (JSON, comments allowed)")->capture_default_str();
+  app.add_option("--config", file, "Configuration (JSON, comments allowed)")
+      ->type_name("FILE")
+      ->capture_default_str();
   app.add_flag("--check", check, "Only check the configuration and say everything that is wrong");
-  app.set_version_flag("--version", TFO_VERSION);
+  app.set_version_flag("--version", std::string("tfod ") + TFO_VERSION, "Print the version");
+  app.footer(kMore);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success& wanted) {
+    return app.exit(wanted) == 0 ? 0 : kFailure;
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kFailure;
+    std::fprintf(stderr, "tfod: %s; see `tfod --help`\n", error.what());
+    return kFailure;
   }
   tfo::ConfigResult config = tfo::load_config(file);
   if (!config) {
@@ -56,7 +72,7 @@ int main(int argc, char** argv) {
   try {
     return tfod(argc, argv);
   } catch (const std::exception& error) {
-    std::fputs(error.what(), stderr);
+    std::fprintf(stderr, "tfod: %s\n", error.what());
     return kFailure;
   }
 }

@@ -17,6 +17,7 @@ class OpenedStore : public KeyStore {
 
   std::string kind() const override { return store_->kind(); }
   Result<> open(const Moment&, const std::vector<Key>&) override { return {}; }
+  void abandon() override { store_->abandon(); }
   const KeyRing& ring() const override { return store_->ring(); }
   Result<bool> step(const Moment& now, const Confirmation& confirmed) override {
     return store_->step(now, confirmed);
@@ -81,6 +82,10 @@ PoolView view_of(const KeyPool& pool) {
 PoolSet::PoolSet(const Clock& clock, ConditionCallback callback)
     : clock_(clock), callback_(std::move(callback)) {}
 
+void PoolSet::Plan::abandon() const {
+  for (const auto& [name, store] : stores) store->abandon();
+}
+
 Result<PoolSet::Plan> PoolSet::prepare(const Config& config,
                                        const NamespaceFiles& namespaces) const {
   Plan plan;
@@ -95,7 +100,10 @@ Result<PoolSet::Plan> PoolSet::prepare(const Config& config,
     // The same file cannot be opened twice (it is locked): commit() does that.
     if (known != entries_.end() && known->second.spec.config.file == spec.config.file) continue;
     auto store = open_store(spec, clock_);
-    if (!store) return tl::unexpected(store.error());
+    if (!store) {
+      plan.abandon();
+      return tl::unexpected(store.error());
+    }
     plan.stores.emplace(name, std::move(*store));
   }
   return plan;

@@ -34,11 +34,16 @@ class PoolSet {
     std::map<std::string, Spec> specs;
     /// Open stores of pools that are new or got another file.
     std::map<std::string, std::unique_ptr<KeyStore>> stores;
+
+    /// Takes back the key files that prepare() made. Only if none of their keys has been given to
+    /// the data plane or a server.
+    void abandon() const;
   };
 
   PoolSet(const Clock& clock, ConditionCallback callback);
 
-  /// Opens the stores that are not open yet; makes key files that do not exist.
+  /// Opens the stores that are not open yet; makes key files that do not exist (an error takes
+  /// them back).
   Result<Plan> prepare(const Config& config, const NamespaceFiles& namespaces) const;
 
   /// The ring that a pool will have after commit(), or null.

@@ -30,7 +30,14 @@ Result<> FileStore::open(const Moment& now, const std::vector<Key>& host) {
   if (!first) {
     return tl::unexpected(std::move(first.error()).in("keyring " + file_.path()));
   }
-  return commit(std::move(*first), now);
+  auto saved = commit(std::move(*first), now);
+  made_ = saved.has_value();
+  return saved;
+}
+
+void FileStore::abandon() {
+  if (made_) file_.remove();
+  made_ = false;
 }
 
 Result<bool> FileStore::step(const Moment& now, const Confirmation& confirmed) {

@@ -19,6 +19,7 @@ class FileStore : public KeyStore {
 
   std::string kind() const override { return "file"; }
   Result<> open(const Moment& now, const std::vector<Key>& host) override;
+  void abandon() override;
   const KeyRing& ring() const override { return state_.ring; }
   Result<bool> step(const Moment& now, const Confirmation& confirmed) override;
   Result<> rotate(const Moment& now) override;
@@ -32,6 +33,7 @@ class FileStore : public KeyStore {
   KeyringFile file_;
   Rotation rotation_;
   RotationState state_;
+  bool made_ = false;     ///< the file was made by open()
   bool unsaved_ = false;  ///< maintenance that is not in the file yet
 };
 

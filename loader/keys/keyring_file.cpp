@@ -211,4 +211,11 @@ Result<> KeyringFile::save(const RotationState& state) const {
   return {};
 }
 
+void KeyringFile::remove() const {
+  if (lock_fd_ < 0) return;
+  ::unlink(path_.c_str());
+  // Best effort: after a crash it is a keyring that nobody has used.
+  [[maybe_unused]] const auto synced = sync_directory(directory_of(path_));
+}
+
 }  // namespace tfo

@@ -38,6 +38,9 @@ class KeyringFile {
   /// Needs the lock.
   Result<> save(const RotationState& state) const;
 
+  /// Needs the lock, whose file stays: another process may be waiting with it open.
+  void remove() const;
+
  private:
   std::string path_;
   int lock_fd_ = -1;

@@ -38,6 +38,10 @@ class KeyStore {
   /// them, so that no cookie out there is refused. Called once, before everything else.
   virtual Result<> open(const Moment& now, const std::vector<Key>& host) = 0;
 
+  /// Takes back what open() made (new keys, a file for them), for a start that failed before any
+  /// sink was given a key. Keys that open() found stay. Nothing but destruction follows.
+  virtual void abandon() {}
+
   /// The ring to be in force.
   virtual const KeyRing& ring() const = 0;
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <fstream>
 #include <regex>
 
@@ -36,6 +37,7 @@ class BadInput : public ::testing::Test {
   /// Runs tfod to its end and returns its messages.
   std::string refused(const std::vector<std::string>& wrapper = {}) {
     const unsigned before = xdp_program_id("t0");
+    const bool had_keys = exists(site_.path("state/web.keys"));
     TfodProcess tfod(site_.write(), site_.path("log"), wrapper);
     EXPECT_EQ(tfod.wait(), 2) << tfod.log();
     EXPECT_EQ(xdp_program_id("t0"), before);
@@ -43,6 +45,7 @@ class BadInput : public ::testing::Test {
     EXPECT_FALSE(exists(site_.bpffs().pins() / "maps.new"));
     EXPECT_FALSE(exists(site_.bpffs().pins() / "links" / "t0"));
     EXPECT_FALSE(exists(site_.path("run/tfod.sock")));
+    EXPECT_EQ(exists(site_.path("state/web.keys")), had_keys) << "made and left, or removed";
     EXPECT_EQ(slurp(kServerKey), server_key_);
     return tfod.log();
   }
@@ -131,6 +134,43 @@ TEST_F(BadInput, AConfigurationThatIsNotThere) {
   TfodProcess tfod(site_.path("none.json"), site_.path("log"));
   EXPECT_EQ(tfod.wait(), 2);
   EXPECT_THAT(tfod.log(), HasSubstr("none.json: No such file or directory"));
+}
+
+TEST_F(BadInput, KeysThatWereThereBeforeAFailedStartStay) {
+  const std::string keys = slurp(key_file());
+  site_.config["interfaces"].push_back({{"name", "nonet9"}});
+  refused();
+  EXPECT_EQ(slurp(site_.path("state/web.keys")), keys);
+}
+
+TEST_F(BadInput, NewKeysStayIfMapsThatStayMayHoldThem) {
+  {
+    TfodProcess tfod(site_.write(), site_.path("log"));
+    ASSERT_TRUE(tfod.ready()) << tfod.log();
+    tfod.signal(SIGTERM);
+    ASSERT_EQ(tfod.wait(), 0) << tfod.log();
+  }
+  ASSERT_TRUE(std::filesystem::remove(site_.path("state/web.keys")));
+  site_.config["interfaces"].push_back({{"name", "nonet9"}});
+  TfodProcess tfod(site_.write(), site_.path("log"));
+  EXPECT_EQ(tfod.wait(), 2) << tfod.log();
+  EXPECT_TRUE(exists(site_.path("state/web.keys")));
+}
+
+TEST_F(BadInput, OneKeyFileOfTwoThatCannotBeOpened) {
+  site_.config["pools"]["x"] = {{"file", "/nonexistent/a/x.keys"}};
+  EXPECT_THAT(refused(), HasSubstr("/nonexistent/a"));
+}
+
+TEST_F(BadInput, WrongUsageNamesTheProgram) {
+  const auto log = site_.path("log");
+  EXPECT_FALSE(shell(TFO_BIN_DIR "/tfod --bogus 2> " + log.string()));
+  EXPECT_EQ(slurp(log),
+            "tfod: The following argument was not expected: --bogus; see `tfod --help`\n");
+  ASSERT_TRUE(shell(TFO_BIN_DIR "/tfod --help > " + log.string()));
+  EXPECT_THAT(slurp(log), HasSubstr("Usage: tfod [OPTIONS]"));
+  EXPECT_THAT(slurp(log), HasSubstr("Examples:"));
+  EXPECT_THAT(slurp(log), HasSubstr("Exit codes: 0"));
 }
 
 TEST_F(BadInput, AnInterfaceThatDoesNotExist) {
