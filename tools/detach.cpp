@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <optional>
 
 #include "loader/dataplane/dataplane.h"
+#include "loader/dataplane/instances.h"
 #include "tools/client.h"
 #include "tools/commands.h"
 #include "tools/text_table.h"
@@ -18,6 +20,7 @@ struct Detached {
   std::vector<std::string> interfaces;
   std::string instance;
   bool by_daemon = false;
+  std::vector<std::string> others;  // instances with pins of their own, if this one had none
 };
 
 /// Asks the daemon. Nothing if there is none.
@@ -30,7 +33,7 @@ Result<std::optional<Detached>> detach_by_daemon(const Context& context) {
   }
   const auto reply = try_call(context, "detach");
   if (!reply) return tl::unexpected<Error>(reply.error().error);
-  Detached done{{}, text_of(*status, "instance"), true};
+  Detached done{{}, text_of(*status, "instance"), true, {}};
   const json from = reply->contains("interfaces") ? *reply : *status;
   for (const json& one : array_of(from, "interfaces")) {
     done.interfaces.push_back(one.is_string() ? one.get<std::string>() : text_of(one, "name"));
@@ -47,9 +50,16 @@ Result<Detached> detach(const Context& context, const DetachArgs& args) {
     std::optional<Detached>& detached = *done;
     if (detached) return std::move(*detached);
   }
-  auto names = Dataplane::detach(fmt::format("{}/tfoguard/{}", args.bpffs, context.instance));
+  const std::string directory = args.bpffs + "/tfoguard";
+  auto names = Dataplane::detach(fmt::format("{}/{}", directory, context.instance));
   if (!names) return tl::unexpected<Error>(names.error());
-  return Detached{std::move(*names), context.instance, false};
+  Detached done{std::move(*names), context.instance, false, {}};
+  if (done.interfaces.empty()) {
+    auto others = pinned_instances(directory);
+    if (!others) return tl::unexpected<Error>(others.error());
+    done.others = std::move(*others);
+  }
+  return done;
 }
 
 }  // namespace
@@ -57,10 +67,19 @@ Result<Detached> detach(const Context& context, const DetachArgs& args) {
 int detach_run(Context& context, const DetachArgs& args) {
   const auto done = detach(context, args);
   if (!done) return report(context, done.error());
+  if (!done->others.empty()) {
+    context.err
+        << printable(fmt::format(
+               "tfoctl: nothing of instance '{}' was on the wire, but others are pinned: {}; "
+               "`tfoctl detach --instance NAME`",
+               done->instance, fmt::join(done->others, " ")))
+        << '\n';
+  }
   if (context.json) {
     print_json(context, {{"interfaces", done->interfaces},
                          {"by", done->by_daemon ? "tfod" : "tfoctl"},
-                         {"instance", done->instance}});
+                         {"instance", done->instance},
+                         {"other_instances", done->others}});
     return kExitOk;
   }
   for (const std::string& name : done->interfaces) {

@@ -5,6 +5,7 @@
 #include <bit>
 #include <ctime>
 
+#include "loader/dataplane/instances.h"
 #include "loader/dataplane/interface_set.h"
 #include "loader/dataplane/libbpf_log.h"
 #include "loader/dataplane/migration.h"
@@ -247,8 +248,9 @@ Result<Snapshot> Dataplane::counters() const { return impl_->counters(); }
 Result<> Dataplane::detach_all() { return impl_->detach_all(); }
 
 Result<std::vector<std::string>> Dataplane::detach(const std::filesystem::path& pin_directory) {
-  std::error_code error;
-  if (!std::filesystem::exists(pin_directory, error)) return std::vector<std::string>{};
+  const auto there = has_pins(pin_directory);
+  if (!there) return tl::unexpected(Error(there.error()).in("cannot detach"));
+  if (!*there) return std::vector<std::string>{};
   auto pins = PinDirectory::open(pin_directory, {});
   if (!pins) return tl::unexpected(std::move(pins).error().in("cannot detach"));
   auto names = InterfaceSet().detach_all(*pins);

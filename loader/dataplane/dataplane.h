@@ -109,7 +109,8 @@ class Dataplane {
   Result<> detach_all();
 
   /// The same without a daemon. Fails if one runs on this directory (ask it instead). Returns the
-  /// names of the interfaces detached; empty if nothing was pinned.
+  /// names of the interfaces detached; empty if nothing was pinned in a BPF file system that could
+  /// be read.
   static Result<std::vector<std::string>> detach(const std::filesystem::path& pin_directory);
 
  private:
