@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "loader/dataplane/instances.h"
+
 namespace tfo {
 namespace {
 
@@ -50,7 +52,9 @@ Result<> check_bpffs(const fs::path& path) {
   if (info.f_type == BPF_FS_MAGIC) return {};
   const std::string root = path.parent_path().parent_path().string();
   return fail("no BPF file system is mounted at " + root + ": `mount -t bpf bpf " + root +
-              "`, or set \"bpffs\" to where it is");
+              "`, or set \"bpffs\" to where it is; but " + kOwnMountNamespace +
+              ", and one mounted there dies with the namespace and takes the program off the wire: "
+              "enter with `nsenter --net=/run/netns/NAME` instead");
 }
 
 tl::unexpected<Error> held(const fs::path& path) {
