@@ -139,7 +139,7 @@ class Lifecycle : public testing::Test {
   PrivateNetns netns_;
   PrivateBpffs bpffs_;
   std::filesystem::path config_;
-  std::mt19937_64 random_{std::random_device{}()};
+  std::mt19937_64 random_{test_seed()};
 };
 
 TEST_F(Lifecycle, KilledAtRandomInstantsUnderTraffic) {

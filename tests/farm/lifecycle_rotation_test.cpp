@@ -144,7 +144,7 @@ class AtomicRotation : public testing::Test {
     return wrong;
   }
 
-  std::mt19937_64 random_{std::random_device{}()};
+  std::mt19937_64 random_{test_seed()};
   std::unique_ptr<PrivateLoad> load_;
   tfo_generation tested_{};
   Bytes frame_;
