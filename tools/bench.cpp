@@ -27,14 +27,20 @@ constexpr double kSlowSeconds = 2;   // from then on progress is shown
 /// The goals are ns net for IPv4, hot and cold. The last three have none: they show what SYNs cost
 /// that Linux clients send more rarely, or not at all.
 constexpr BenchCase kCases[] = {
-    {"not_syn", 2, 2, 0, 0, BenchOptions::kTimestamps, 0, TFO_OTHER, false, true},
-    {"syn_plain", 12, 25, 0, 0, BenchOptions::kPlain, 0, TFO_PLAIN, true, true},
-    {"cookie_valid", 30, 45, 16, 1, BenchOptions::kCookie, 1, TFO_COOKIE_CURRENT, true, true},
-    {"cookie_invalid_4", 75, 90, 16, 4, BenchOptions::kCookie, 0, TFO_COOKIE_INVALID, true, true},
-    {"cookie_request", 0, 0, 0, 0, BenchOptions::kRequest, 0, TFO_REQUEST, true, true},
-    {"cookie_valid_other_order", 0, 0, 16, 1, BenchOptions::kOtherOrder, 1, TFO_COOKIE_CURRENT,
-     true, true},
-    {"syn_not_vip", 0, 0, 0, 0, BenchOptions::kPlain, 0, TFO_NOT_VIP, true, false},
+    {"not_syn", "segments of connections: left alone", 2, 2, 0, 0, BenchOptions::kTimestamps, 0,
+     TFO_OTHER, false, true},
+    {"syn_plain", "SYNs without Fast Open, as Linux sends most", 12, 25, 0, 0, BenchOptions::kPlain,
+     0, TFO_PLAIN, true, true},
+    {"cookie_valid", "SYNs with the current key's cookie and data", 30, 45, 16, 1,
+     BenchOptions::kCookie, 1, TFO_COOKIE_CURRENT, true, true},
+    {"cookie_invalid_4", "SYNs with a cookie that none of four keys made", 75, 90, 16, 4,
+     BenchOptions::kCookie, 0, TFO_COOKIE_INVALID, true, true},
+    {"cookie_request", "SYNs that ask for a cookie", 0, 0, 0, 0, BenchOptions::kRequest, 0,
+     TFO_REQUEST, true, true},
+    {"cookie_valid_other_order", "cookie_valid with the TCP options in another order than Linux's",
+     0, 0, 16, 1, BenchOptions::kOtherOrder, 1, TFO_COOKIE_CURRENT, true, true},
+    {"syn_not_vip", "SYNs to an address that is no VIP", 0, 0, 0, 0, BenchOptions::kPlain, 0,
+     TFO_NOT_VIP, true, false},
 };
 
 struct Row {
@@ -244,6 +250,12 @@ void warn_of_disturbance(Context& context) {
 }
 
 }  // namespace
+
+std::string bench_cases_help() {
+  std::string text;
+  for (const BenchCase& one : kCases) text += fmt::format("  {:24}  {}\n", one.name, one.meaning);
+  return text;
+}
 
 int bench_run(Context& context, const BenchArgs& args) {
   warn_of_disturbance(context);

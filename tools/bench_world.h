@@ -19,6 +19,7 @@ namespace tfo {
 /// What one kind of measured packet is.
 struct BenchCase {
   const char* name;
+  const char* meaning;   // which packets these are, for the help
   double goal_hot;       // ns net, IPv4; 0: no goal
   double goal_cold;      // likewise; 0: not measured cold
   size_t data;           // bytes of payload

@@ -62,5 +62,7 @@ struct BenchArgs {
   bool check = false;              // exit 1 if a row is above 1.5 times its goal
 };
 int bench_run(Context& context, const BenchArgs& args);
+/// One line for each case: its name and which packets it measures.
+std::string bench_cases_help();
 
 }  // namespace tfo

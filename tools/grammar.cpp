@@ -125,7 +125,7 @@ void add_key(CLI::App& root, Context& context, Invocation& what) {
                              "  tfoctl key show\n"
                              "  tfoctl key rotate web\n"
                              "  tfoctl key import web --key-file /root/keys\n"
-                             "  tfoctl key export web > /root/keys\n");
+                             "  (umask 077; tfoctl key export web > /root/keys)\n");
   add_key_command(key, context, what, key_show, "show", "Fingerprints and lives of the keys",
                   "  tfoctl key show\n"
                   "  tfoctl -j key show web\n");
@@ -142,7 +142,7 @@ void add_key(CLI::App& root, Context& context, Invocation& what) {
       ->required();
   add_key_command(key, context, what, key_export, "export",
                   "Print the keys themselves, which are secrets, one KEYTEXT a line",
-                  "  tfoctl key export web > /root/keys\n");
+                  "  (umask 077; tfoctl key export web > /root/keys)\n");
 }
 
 CLI::App* add_cookie_command(CLI::App* object, Context& context, Invocation& what,
@@ -235,7 +235,9 @@ void add_bench(CLI::App& root, Context& context, Invocation& what) {
       "kernel's test run on maps of its own: neither traffic nor a running tfod is touched",
       "  tfoctl bench\n"
       "  tfoctl -j bench > bench.json\n"
-      "  tfoctl bench --case cookie_valid --family 4 --runs 31\n");
+      "  tfoctl bench --case cookie_valid --family 4 --runs 31\n"
+      "\nCases:\n" +
+          bench_cases_help());
   add_bench_options(bench, what.bench);
   bench->callback([&what] { what.run = [&what](Context& c) { return bench_run(c, what.bench); }; });
 }

@@ -91,7 +91,7 @@ int key_rotate(Context& context, const KeyArgs& args) {
   if (!reply) return report(context, reply.error());
   return print_done(
       context, *reply,
-      fmt::format("pool {}: rotation begun; `tfoctl key show` tells how it goes", *pool));
+      fmt::format("pool {}: rotation begun; `tfoctl status` tells how it goes", *pool));
 }
 
 int key_import(Context& context, const KeyArgs& args) {

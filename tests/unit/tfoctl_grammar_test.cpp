@@ -91,7 +91,19 @@ TEST(TfoctlGrammar, WrongUsageIsAlwaysTwoAndPointsToTheHelp) {
   }
 }
 
+TEST(TfoctlGrammar, ExamplesThatWriteKeysCloseTheFileFirst) {
+  for (const Words& words : {Words{"key", "--help"}, {"key", "export", "--help"}}) {
+    const std::string out = run_tfoctl(words).out;
+    EXPECT_NE(out.find("umask 077; tfoctl key export web > "), std::string::npos) << out;
+  }
+}
+
 TEST(TfoctlGrammar, BenchNamesItsCases) {
+  const std::string help = run_tfoctl({"bench", "--help"}).out;
+  for (const char* part : {"cookie_valid_other_order  cookie_valid with the TCP options in another",
+                           "syn_not_vip", "cookie_request"}) {
+    EXPECT_NE(help.find(part), std::string::npos) << help;
+  }
   const Ran ran = run_tfoctl({"bench", "--case", "fast"});
   EXPECT_EQ(ran.code, 2);
   EXPECT_NE(ran.err.find("cookie_invalid_4"), std::string::npos) << ran.err;
