@@ -44,7 +44,7 @@ struct Device {
 struct Killed {};
 
 /// All devices of a farm, and what must hold among them at every instant.
-struct World {
+struct PoolWorld {
   std::map<std::string, Device> devices;
   int effects_left = -1;   ///< the process is killed instead of the effect after these; -1: never
   bool half_done = false;  ///< ... or just after it
@@ -79,7 +79,7 @@ struct World {
 
 class FakeSink : public KeySink {
  public:
-  FakeSink(World& world, std::string name) : world_(world), name_(std::move(name)) {}
+  FakeSink(PoolWorld& world, std::string name) : world_(world), name_(std::move(name)) {}
   Role role() const override { return device().role; }
   std::string name() const override { return name_; }
   bool gone() const override { return device().gone; }
@@ -121,7 +121,7 @@ class FakeSink : public KeySink {
     return keys;
   }
 
-  World& world_;
+  PoolWorld& world_;
   std::string name_;
 };
 
@@ -141,7 +141,7 @@ class KeyPoolTest : public testing::Test {
 
   void reset_world() {
     std::filesystem::remove(directory_ / "web.keys");
-    world_ = World();
+    world_ = PoolWorld();
     world_.devices["bpf"].role = KeySink::Role::validator;
     world_.devices["a"];
     world_.devices["b"];
@@ -177,7 +177,7 @@ class KeyPoolTest : public testing::Test {
   }
 
   std::filesystem::path directory_;
-  World world_;
+  PoolWorld world_;
   FakeClock clock_;
   std::map<std::string, std::string> conditions_;
 };
