@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include "loader/log.h"
+
 namespace tfo {
 namespace {
 
@@ -66,7 +68,7 @@ Result<> InterfaceSet::adopt_link(const PinDirectory& pins, Entry& entry) {
   if (!entry.program || access(pins.link(entry.config.name).c_str(), F_OK) != 0) return {};
   auto link = XdpLink::open_pin(pins.link(entry.config.name));
   if (!link) return tl::unexpected(std::move(link).error());
-  if (link->ifindex() != entry.device.ifindex) return {};
+  if (!link->serves(entry.device.ifindex)) return {};
   const bool generic = is_generic(entry.device.ifindex);
   entry.change_mode = generic ? entry.config.mode == AttachMode::kNative
                               : entry.config.mode == AttachMode::kGeneric;
@@ -83,7 +85,8 @@ Result<> InterfaceSet::adopt_link(const PinDirectory& pins, Entry& entry) {
 
 Result<> InterfaceSet::attach(const PinDirectory& pins, Entry& entry) {
   std::string note;
-  auto link = XdpLink::attach(xdp_fd(*entry.program), entry.device, entry.config.mode, note);
+  auto link = XdpLink::attach(xdp_fd(*entry.program), entry.device, entry.config.mode,
+                              pins.instances(), note);
   if (!link) return tl::unexpected(std::move(link).error());
   pins.step("link_attached");
   const auto path = pins.link(entry.config.name);
@@ -169,6 +172,10 @@ bool InterfaceSet::check(const PinDirectory& pins, const MapSet& maps, Entry& en
   const unsigned ifindex = device_index(entry.config.name);
   if (entry.link && ifindex != 0 && entry.link->ifindex() == ifindex) return false;
   const bool had_link = entry.link != nullptr;
+  if (had_link && ifindex != 0 && ifindex == entry.device.ifindex) {
+    log_warning("interface {}: somebody took the program off; it is attached again",
+                entry.config.name);
+  }
   const std::string before = entry.detail;
   if (had_link) drop(pins, entry);
   if (ifindex == 0) {

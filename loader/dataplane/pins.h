@@ -31,6 +31,8 @@ class PinDirectory {
   /// another process holds the lock.
   static Result<PinDirectory> open(const std::filesystem::path& path, Checkpoint checkpoint);
 
+  /// `<bpffs>/tfoguard`, where every instance has its directory.
+  std::filesystem::path instances() const { return path_.parent_path(); }
   std::filesystem::path maps() const { return path_ / "maps"; }
   std::filesystem::path maps_new() const { return path_ / "maps_new"; }
   bool has_maps() const;

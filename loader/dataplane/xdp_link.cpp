@@ -5,7 +5,9 @@
 #include <bpf/libbpf.h>
 #include <linux/if_link.h>
 
-#include <optional>
+#include <cstring>
+
+#include "loader/dataplane/occupant.h"
 
 namespace tfo {
 namespace {
@@ -16,34 +18,7 @@ Fd create_link(int program_fd, unsigned ifindex, uint32_t flags) {
   return Fd(bpf_link_create(program_fd, static_cast<int>(ifindex), BPF_XDP, &options));
 }
 
-/// "XDP program 17 (xdp_dispatcher)"; without its name where that needs more privileges.
-std::string program_on(unsigned ifindex) {
-  LIBBPF_OPTS(bpf_xdp_query_opts, query);
-  if (bpf_xdp_query(static_cast<int>(ifindex), 0, &query) != 0) return "an XDP program";
-  uint32_t id = query.prog_id;
-  for (const uint32_t by_mode : {query.drv_prog_id, query.skb_prog_id, query.hw_prog_id}) {
-    if (id == 0) id = by_mode;
-  }
-  if (id == 0) return "an XDP program";
-  std::string text = "XDP program " + std::to_string(id);
-  Fd fd(bpf_prog_get_fd_by_id(id));
-  bpf_prog_info info{};
-  uint32_t size = sizeof(info);
-  if (fd && bpf_obj_get_info_by_fd(fd.get(), &info, &size) == 0 && info.name[0] != '\0') {
-    text += std::string(" (") + info.name + ")";
-  }
-  return text;
-}
-
 bool is_occupied(int error) { return error == EBUSY || error == EEXIST; }
-
-tl::unexpected<Error> occupied(const Device& device) {
-  return fail("interface " + device.name + " already carries " + program_on(device.ifindex) +
-              ": remove it (another tfod: `tfoctl detach`; otherwise `ip link set dev " +
-              device.name +
-              " xdp off` or `bpftool link`), or take the interface out of the "
-              "configuration");
-}
 
 std::string why_refused(const Device& device, int error) {
   switch (error) {
@@ -59,8 +34,9 @@ std::string why_refused(const Device& device, int error) {
   }
 }
 
-tl::unexpected<Error> refused(const Device& device, AttachMode mode, int error) {
-  if (is_occupied(error)) return occupied(device);
+tl::unexpected<Error> refused(const Device& device, AttachMode mode, int error,
+                              const std::filesystem::path& instances) {
+  if (is_occupied(error)) return fail(occupied_text(device, instances));
   if (error == EPERM) {
     return fail("not allowed to attach XDP to interface " + device.name +
                 ": run as root or grant CAP_NET_ADMIN and CAP_BPF");
@@ -76,19 +52,19 @@ tl::unexpected<Error> refused(const Device& device, AttachMode mode, int error) 
 }  // namespace
 
 Result<XdpLink> XdpLink::attach(int program_fd, const Device& device, AttachMode mode,
-                                std::string& note) {
+                                const std::filesystem::path& instances, std::string& note) {
   int error = EOPNOTSUPP;
   if (mode != AttachMode::kGeneric) {
     Fd native = create_link(program_fd, device.ifindex, XDP_FLAGS_DRV_MODE);
     if (native) return XdpLink(std::move(native));
     error = errno;
     if (mode == AttachMode::kNative || is_occupied(error) || error == EPERM || error == ENODEV) {
-      return refused(device, mode, error);
+      return refused(device, mode, error, instances);
     }
     note = "generic XDP, slower: " + why_refused(device, error);
   }
   Fd generic = create_link(program_fd, device.ifindex, XDP_FLAGS_SKB_MODE);
-  if (!generic) return refused(device, AttachMode::kGeneric, errno);
+  if (!generic) return refused(device, AttachMode::kGeneric, errno, instances);
   if (mode == AttachMode::kGeneric) note = "generic XDP, as configured";
   return XdpLink(std::move(generic));
 }
@@ -115,6 +91,15 @@ unsigned XdpLink::ifindex() const {
   uint32_t size = sizeof(info);
   if (bpf_obj_get_info_by_fd(fd_.get(), &info, &size) != 0) return 0;
   return info.type == BPF_LINK_TYPE_XDP ? info.xdp.ifindex : 0;
+}
+
+bool XdpLink::serves(unsigned ifindex) const {
+  bpf_link_info info{};
+  uint32_t size = sizeof(info);
+  if (bpf_obj_get_info_by_fd(fd_.get(), &info, &size) != 0) return false;
+  LIBBPF_OPTS(bpf_xdp_query_opts, query);
+  return info.type == BPF_LINK_TYPE_XDP && info.xdp.ifindex == ifindex &&
+         bpf_xdp_query(static_cast<int>(ifindex), 0, &query) == 0 && query.prog_id == info.prog_id;
 }
 
 void XdpLink::detach() const { bpf_link_detach(fd_.get()); }

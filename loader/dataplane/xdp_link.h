@@ -16,9 +16,10 @@ namespace tfo {
 class XdpLink {
  public:
   /// Native first; kAuto falls back to generic if the driver refuses native, and `note` then says
-  /// why. An occupied hook is never a reason to fall back.
+  /// why. An occupied hook is never a reason to fall back; the error then names the command that
+  /// frees it, for which `instances`, `<bpffs>/tfoguard`, is searched.
   static Result<XdpLink> attach(int program_fd, const Device& device, AttachMode mode,
-                                std::string& note);
+                                const std::filesystem::path& instances, std::string& note);
   static Result<XdpLink> open_pin(const std::filesystem::path& path);
 
   Result<> pin(const std::filesystem::path& path) const;
@@ -28,6 +29,10 @@ class XdpLink {
 
   /// Of the device it sits on; 0 if that vanished, or someone detached the link by force.
   unsigned ifindex() const;
+
+  /// Whether it is what runs on this device of our network namespace. The link's own ifindex does
+  /// not tell: another namespace counts its devices anew.
+  bool serves(unsigned ifindex) const;
 
   /// At once; the pin, if there is one, remains.
   void detach() const;

@@ -391,6 +391,7 @@ TEST_F(DataplaneTest, SaysThatBpffsIsMissing) {
       dataplane.error().message.find("mount -t bpf bpf " + bpffs_.directory().string() + "/x"),
       std::string::npos)
       << dataplane.error().message;
+  EXPECT_NE(dataplane.error().message.find("nsenter --net=/run/netns/NAME"), std::string::npos);
 }
 
 }  // namespace
