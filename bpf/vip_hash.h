@@ -16,6 +16,22 @@ struct tfo_vip_key {
 	__u16 port;
 };
 
+/* Bytes 8..11 of an IPv4-mapped address as they are loaded. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define TFO_MAPPED 0xffff0000U
+#else
+#define TFO_MAPPED 0x0000ffffU
+#endif
+
+tfo_inline __u32 tfo_mapped_part(__u64 low)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return (__u32)low;
+#else
+	return low >> 32;
+#endif
+}
+
 /* The destination of a flow as a key; IPv4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2). */
 tfo_inline void tfo_vip_key_of(struct tfo_vip_key *key, const struct tfo_flow *flow, __u16 port)
 {
@@ -23,13 +39,16 @@ tfo_inline void tfo_vip_key_of(struct tfo_vip_key *key, const struct tfo_flow *f
 	if (flow->family != 4) {
 		key->high = flow->word[2];
 		key->low = flow->word[3];
+		/* A mapped address in an IPv6 header is nobody's: no row has this key. */
+		if (!key->high && tfo_mapped_part(key->low) == TFO_MAPPED)
+			key->high = 1;
 		return;
 	}
 	key->high = 0;
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	key->low = (flow->word[0] & 0xffffffff00000000ULL) | 0xffff0000U;
+	key->low = (flow->word[0] & 0xffffffff00000000ULL) | TFO_MAPPED;
 #else
-	key->low = 0x0000ffff00000000ULL | (flow->word[0] & 0xffffffffU);
+	key->low = (__u64)TFO_MAPPED << 32 | (flow->word[0] & 0xffffffffU);
 #endif
 }
 

@@ -93,6 +93,13 @@ std::string reason(const json::parse_error& error) {
   return at == std::string::npos ? text : text.substr(at + 2);
 }
 
+/// "number overflow parsing '1e999'"
+std::string reason(const json::out_of_range& error) {
+  const std::string text = error.what();
+  const size_t at = text.find("] ");
+  return at == std::string::npos ? text : text.substr(at + 2);
+}
+
 }  // namespace
 
 std::optional<json> parse_document(std::string_view text, const std::string& file,
@@ -111,6 +118,8 @@ std::optional<json> parse_document(std::string_view text, const std::string& fil
   } catch (const json::parse_error& error) {
     complaints.add(place(text, error.byte, file), reason(error),
                    "give one JSON object; // and /* */ comments are allowed");
+  } catch (const json::out_of_range& error) {  // a number that no double can hold
+    complaints.add(file, reason(error), "give numbers within the range that their field allows");
   }
   return std::nullopt;
 }

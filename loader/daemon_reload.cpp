@@ -3,6 +3,7 @@
 #include <systemd/sd-daemon.h>
 
 #include <ctime>
+#include <set>
 
 #include "loader/daemon.h"
 #include "loader/log.h"
@@ -87,10 +88,13 @@ Result<> Daemon::switch_dataplane(const Config& next, const PoolSet::Plan& plan)
 }
 
 Result<> Daemon::set_vips(Dataplane& dataplane, const Config& config, const PoolSet::Plan* plan) {
-  for (const VipConfig& vip : config.vips) {
-    const KeyRing* ring = plan != nullptr ? pools_.ring(*plan, vip.pool) : pools_.ring(vip.pool);
+  // Once for each pool: a second flip of the same ring would wait for the packets in flight.
+  std::set<std::string> pools;
+  for (const VipConfig& vip : config.vips) pools.insert(vip.pool);
+  for (const std::string& pool : pools) {
+    const KeyRing* ring = plan != nullptr ? pools_.ring(*plan, pool) : pools_.ring(pool);
     if (ring == nullptr) continue;
-    if (auto set = dataplane.set_ring(vip.pool, *ring); !set) return set;
+    if (auto set = dataplane.set_ring(pool, *ring); !set) return set;
   }
   return dataplane.set_vips(config.vips);
 }

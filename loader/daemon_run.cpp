@@ -10,7 +10,7 @@
 namespace tfo {
 namespace {
 
-/// Counters of the kernel, gone namespaces and interfaces that failed are looked at this often.
+/// Counters of the kernel, gone namespaces and the interfaces are looked at this often.
 constexpr int64_t kHousekeeping = 5;
 
 }  // namespace
@@ -21,13 +21,7 @@ void Daemon::housekeeping() {
     const KeyPool* pool = pools_.find(name);
     return pool != nullptr && pool->status().missing.empty();
   });
-  if (dataplane_) {
-    const auto& all = dataplane_->interfaces();
-    const bool failed = std::any_of(all.begin(), all.end(), [](const InterfaceStatus& status) {
-      return status.state == InterfaceState::kFailed;
-    });
-    if (failed) links_changed();
-  }
+  links_changed();  // no message tells that somebody detached our program
   schedule(std::min(next, kHousekeeping));
 }
 

@@ -5,8 +5,27 @@
 #include <sys/eventfd.h>
 
 #include <chrono>
+#include <exception>
+
+#include "loader/log.h"
 
 namespace tfo {
+
+namespace {
+
+/// Nothing that is thrown may cross sd-event's C frames, nor end the daemon: the work of one event
+/// is lost, and said.
+template <class Call, class... Args>
+int guarded(const Call& call, Args... args) {
+  try {
+    call(args...);
+  } catch (const std::exception& error) {
+    log_error("an event was not handled: {}", error.what());
+  }
+  return 0;
+}
+
+}  // namespace
 
 struct EventLoop::Source::State {
   sd_event_source* source = nullptr;
@@ -21,18 +40,15 @@ struct EventLoop::Source::State {
   // A callback may destroy the source that it belongs to, hence the copies.
   static int on_io(sd_event_source*, int, uint32_t events, void* self) {
     const IoCallback call = static_cast<State*>(self)->io;
-    call(events);
-    return 0;
+    return guarded(call, events);
   }
   static int on_time(sd_event_source*, uint64_t, void* self) {
     const Callback call = static_cast<State*>(self)->callback;
-    call();
-    return 0;
+    return guarded(call);
   }
   static int on_signal(sd_event_source*, const signalfd_siginfo*, void* self) {
     const Callback call = static_cast<State*>(self)->callback;
-    call();
-    return 0;
+    return guarded(call);
   }
 };
 

@@ -28,6 +28,8 @@ class LiveSet {
 
   /// Replaces the keys of a pool in one step; gives the pool its number if it has none.
   Result<> set_ring(const std::string& pool, const tfo_ring& ring);
+  /// Whether the pool has a ring here: not before set_ring(), nor once its last VIP went.
+  bool has_pool(const std::string& pool) const { return pools_.find(pool).has_value(); }
   /// The ring that packets see; an empty one for an unknown pool. Holds secrets.
   Result<tfo_ring> ring(const std::string& pool) const;
 

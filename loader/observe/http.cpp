@@ -5,16 +5,20 @@
 #include <httplib.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 namespace tfo {
 namespace {
 
-constexpr size_t kThreads = 2;
-constexpr time_t kTimeout = 5;  // seconds, for a client to send and to take
+constexpr size_t kThreads = 8;
+constexpr time_t kTimeout = 2;  // seconds, for a client to go on sending or taking
+constexpr std::chrono::seconds kFarewell{1};
 
-void answer(const HttpServer::Page& page, const char* type, httplib::Response& response) {
-  const std::optional<std::string> text = page();
+void answer(HttpServer::Gate& gate, const HttpServer::Page& page, const char* type,
+            httplib::Response& response) {
+  const std::shared_lock<std::shared_mutex> inside(gate.mutex);
+  const std::optional<std::string> text = gate.closed ? std::nullopt : page();
   if (!text) {
     response.status = 503;
     response.set_content("not in time\n", "text/plain; charset=utf-8");
@@ -25,11 +29,23 @@ void answer(const HttpServer::Page& page, const char* type, httplib::Response& r
 
 }  // namespace
 
-HttpServer::HttpServer() : server_(std::make_unique<httplib::Server>()) {}
+HttpServer::HttpServer()
+    : server_(std::make_shared<httplib::Server>()), gate_(std::make_shared<Gate>()) {}
 
+/// The library waits for its clients, and a client may take its time: who does not end soon is left
+/// behind a closed gate, to end with the process.
 HttpServer::~HttpServer() {
+  {
+    const std::unique_lock<std::shared_mutex> outside(gate_->mutex);
+    gate_->closed = true;
+  }
   server_->stop();
-  if (thread_.joinable()) thread_.join();
+  if (!thread_.joinable()) return;
+  if (ended_.wait_for(kFarewell) == std::future_status::ready) {
+    thread_.join();
+  } else {
+    thread_.detach();
+  }
 }
 
 Result<std::unique_ptr<HttpServer>> HttpServer::open(const HttpConfig& config) {
@@ -59,13 +75,16 @@ Result<std::unique_ptr<HttpServer>> HttpServer::open(const HttpConfig& config) {
 }
 
 void HttpServer::start(const Page& metrics, const Page& health) {
-  server_->Get("/metrics", [metrics](const httplib::Request&, httplib::Response& response) {
-    answer(metrics, "text/plain; version=0.0.4; charset=utf-8", response);
+  const std::shared_ptr<Gate> gate = gate_;
+  server_->Get("/metrics", [gate, metrics](const httplib::Request&, httplib::Response& response) {
+    answer(*gate, metrics, "text/plain; version=0.0.4; charset=utf-8", response);
   });
-  server_->Get("/healthz", [health](const httplib::Request&, httplib::Response& response) {
-    answer(health, "text/plain; charset=utf-8", response);
+  server_->Get("/healthz", [gate, health](const httplib::Request&, httplib::Response& response) {
+    answer(*gate, health, "text/plain; charset=utf-8", response);
   });
-  thread_ = std::thread([this] { server_->listen_after_bind(); });
+  std::packaged_task<void()> serve([server = server_] { server->listen_after_bind(); });
+  ended_ = serve.get_future();
+  thread_ = std::thread(std::move(serve));
 }
 
 std::string HttpServer::address() const {

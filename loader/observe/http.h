@@ -2,8 +2,10 @@
 #pragma once
 
 #include <functional>
+#include <future>
 #include <memory>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <thread>
 
@@ -37,9 +39,18 @@ class HttpServer {
   /// "127.0.0.1:9413", with the port really bound.
   std::string address() const;
 
+  /// Held shared while a page is made, closed for good by the destructor: no page is asked for
+  /// after it.
+  struct Gate {
+    std::shared_mutex mutex;
+    bool closed = false;
+  };
+
  private:
   HttpServer();
-  std::unique_ptr<httplib::Server> server_;
+  std::shared_ptr<httplib::Server> server_;
+  std::shared_ptr<Gate> gate_;
+  std::future<void> ended_;
   std::string host_;
   int port_ = 0;
   std::thread thread_;

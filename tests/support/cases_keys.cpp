@@ -150,6 +150,10 @@ Cases vip_cases() {
         vip(TFO_COOKIE_CURRENT, kSeen34, true, 3));
     add("its own port's pool", side.any_port, 8443, kStagedKey,
         vip(TFO_COOKIE_PREVIOUS, kSeen34, true, 3));
+    if (side.name == std::string_view("v6")) {
+      // A mapped address in an IPv6 header is not the IPv4 VIP.
+      add("mapped IPv4 VIP", "::ffff:10.88.0.1", 443, kCurrentKey, node(TFO_NOT_VIP));
+    }
     add("the port's bytes swapped", side.any_port, 0xfb20, kStagedKey,
         vip(TFO_COOKIE_CURRENT, kSeen34, true, 2));
   }

@@ -55,7 +55,7 @@ Result<std::optional<Verdict>> moved(const std::vector<tfo_counters>& before,
 
 }  // namespace
 
-Result<XdpUnderTest> XdpUnderTest::load(const tfo_load_config& config) {
+Result<XdpUnderTest> XdpUnderTest::load(const tfo_load_config& config, const LoadSizes& sizes) {
   XdpUnderTest xdp;
   xdp.object_.reset(open_object());
   if (!xdp.object_) return fail_errno("opening the BPF object");
@@ -69,6 +69,8 @@ Result<XdpUnderTest> XdpUnderTest::load(const tfo_load_config& config) {
         return fail_errno("setting the load configuration");
     } else if (name == "stats" || name == "stats_base" || name == "slot_names") {
       bpf_map__set_max_entries(map, kSlots);
+    } else if (name == "rings" && sizes.rings != 0) {
+      bpf_map__set_max_entries(map, sizes.rings);
     }
   }
   if (const int err = bpf_object__load(object); err != 0)
@@ -117,7 +119,7 @@ Result<> XdpUnderTest::set_vips(const std::vector<VipRow>& rows) {
     std::memcpy(vip.address, row.address.data(), sizeof(vip.address));
     vip.port = htons(row.port);
     vip.slot = row.slot;
-    slots_ = std::max(slots_, row.slot + 1U);
+    slots_ = std::min(kSlots, std::max(slots_, row.slot + 1U));
     vip.pool = row.pool;
     vip.flags = TFO_VIP_USED;
   }
@@ -156,11 +158,17 @@ Result<std::vector<tfo_counters>> XdpUnderTest::counters(uint32_t count) const {
   return sums;
 }
 
-Result<Verdict> XdpUnderTest::run(std::span<const uint8_t> frame) {
+Result<Verdict> XdpUnderTest::run(std::span<const uint8_t> frame, uint32_t linear) {
   const auto before = counters(slots_);
   if (!before) return tl::unexpected(before.error());
   LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data(),
               .data_size_in = static_cast<uint32_t>(frame.size()), .repeat = 1);
+  xdp_md context{};
+  if (linear != 0) {
+    context.data_end = linear;
+    opts.ctx_in = &context;
+    opts.ctx_size_in = sizeof(context);
+  }
   if (const int err = bpf_prog_test_run_opts(program_fd(), &opts); err != 0)
     return fail_errno(fmt::format("BPF_PROG_TEST_RUN of {} bytes", frame.size()), err);
   if (opts.retval != XDP_PASS) return fail(fmt::format("action {} is not XDP_PASS", opts.retval));

@@ -25,11 +25,16 @@ struct VipRow {
   uint16_t pool;
 };
 
+/// Entries of maps that differ from what the program asks for; 0 = as it asks.
+struct LoadSizes {
+  uint32_t rings = 0;
+};
+
 /// One private load of the XDP program, its maps unpinned. The object is the file that the
 /// environment variable TFO_BPF_OBJECT names, or the one built into the tests.
 class XdpUnderTest {
  public:
-  static Result<XdpUnderTest> load(const tfo_load_config& config);
+  static Result<XdpUnderTest> load(const tfo_load_config& config, const LoadSizes& sizes = {});
 
   Result<> set_vips(const std::vector<VipRow>& rows);
   Result<> set_ring(uint16_t pool, const tfo_ring& ring);
@@ -37,7 +42,9 @@ class XdpUnderTest {
   void set_now(uint64_t now_ns);
   /// Runs one frame and tells which one counter moved; an error if it is not exactly one, unless
   /// none moved and the program does not count TFO_OTHER: that is the verdict then.
-  Result<Verdict> run(std::span<const uint8_t> frame);
+  /// `linear`: only so many bytes of the frame lie in one piece, the rest in fragments (Linux 6.18
+  /// and later); 0 = as the kernel does it.
+  Result<Verdict> run(std::span<const uint8_t> frame, uint32_t linear = 0);
   /// Nanoseconds per run, as the kernel measured them.
   Result<double> time(std::span<const uint8_t> frame, uint32_t repeat);
 
