@@ -60,7 +60,8 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Config config, std::string config_
   if (opened) opened = drop_privileges();
   if (!opened) {
     // Maps that were taken over may hold the new keys already, and outlive this start.
-    if (!daemon->dataplane_ || !daemon->dataplane_->adopted()) plan->abandon();
+    const std::optional<Dataplane>& dataplane = daemon->dataplane_;
+    if (!dataplane || !dataplane->adopted()) plan->abandon();
     return tl::unexpected(opened.error());
   }
   daemon->open_for_business(std::move(*plan));

@@ -25,7 +25,7 @@ Ran shell(std::string line) {
   FILE* pipe = popen(line.c_str(), "r");
   if (pipe == nullptr) return {-1, ""};
   std::string out;
-  std::array<char, 4096> buffer;
+  std::array<char, 4096> buffer{};
   while (const size_t got = fread(buffer.data(), 1, buffer.size(), pipe)) {
     out.append(buffer.data(), got);
   }

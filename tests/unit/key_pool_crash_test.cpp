@@ -87,8 +87,8 @@ TEST_F(KeyPoolCrash, EveryPatternOfFailuresIsSafe) {
       rest /= 3;
       const int limit = device.writes + works_for;
       if (works_for < 2) {
-        device.fails = [&device = device, limit] {
-          return device.writes >= limit ? std::string("refuses") : std::string();
+        device.fails = [&target = device, limit] {
+          return target.writes >= limit ? std::string("refuses") : std::string();
         };
       }
     }
