@@ -42,8 +42,8 @@ class XdpUnderTest {
   void set_now(uint64_t now_ns);
   /// Runs one frame and tells which one counter moved; an error if it is not exactly one, unless
   /// none moved and the program does not count TFO_OTHER: that is the verdict then.
-  /// `linear`: only so many bytes of the frame lie in one piece, the rest in fragments (Linux 6.18
-  /// and later); 0 = as the kernel does it.
+  /// `linear`: only so many bytes of the frame lie in one piece, the rest in fragments; 0 = as the
+  /// kernel does it.
   Result<Verdict> run(std::span<const uint8_t> frame, uint32_t linear = 0);
   /// Nanoseconds per run, as the kernel measured them.
   Result<double> time(std::span<const uint8_t> frame, uint32_t repeat);
