@@ -10,6 +10,7 @@
 
 #include "loader/dataplane/dataplane.h"
 #include "loader/dataplane/fd.h"
+#include "tests/support/outcome.h"
 #include "tests/support/sandbox.h"
 
 namespace tfo::test {
@@ -32,19 +33,6 @@ class OccupiedHook : public testing::Test {
   PrivateNetns netns_;
   PrivateBpffs bpffs_;
 };
-
-#define ASSERT_OK(expression)                                               \
-  do {                                                                      \
-    const auto& result_ = (expression);                                     \
-    ASSERT_TRUE(result_) << #expression << ": " << result_.error().message; \
-  } while (false)
-
-void expect_error(const Result<>& result, const std::vector<std::string>& parts) {
-  ASSERT_FALSE(result);
-  for (const auto& part : parts) {
-    EXPECT_NE(result.error().message.find(part), std::string::npos) << result.error().message;
-  }
-}
 
 TEST_F(OccupiedHook, TheCommandThatFreesTheHookWorks) {
   ASSERT_TRUE(netns_.add_veth("one"));

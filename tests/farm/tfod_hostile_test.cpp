@@ -74,19 +74,6 @@ TEST_F(HostileWorld, AProgramTakenOffByForceIsPutBack) {
   EXPECT_TRUE(tfod_->says("somebody took the program off"));
 }
 
-TEST_F(HostileWorld, APoolWithoutVipsDiffersFromNothing) {
-  site_.config["pools"]["api"] = {{"store", "file"}, {"file", site_.path("api.keys").string()}};
-  site_.config["vips"].push_back({{"name", "api"}, {"addresses", {"192.0.2.77"}}, {"pool", "api"}});
-  start();
-  site_.config["vips"].erase(1);
-  site_.write();
-  tfod_->signal(SIGHUP);
-  ASSERT_TRUE(tfod_->says("is in force")) << tfod_->log();
-  EXPECT_TRUE(site_.ask({{"command", "key-rotate"}, {"pool", "web"}})["ok"]);
-  EXPECT_FALSE(site_.raised("key_drift"));
-  EXPECT_FALSE(site_.raised("key_sink_failed"));
-}
-
 TEST_F(HostileWorld, AClientThatNeverEndsDoesNotHoldItsExit) {
   site_.config["http"] = {{"listen", "127.0.0.1:0"}};
   start();
