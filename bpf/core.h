@@ -15,7 +15,8 @@
 
 /*
  * The part of a frame that lies in one piece: [data, end). A jumbo frame goes on in fragments
- * elsewhere; `context` is what the shell needs to know its whole length (tfo_frame_len).
+ * elsewhere, a captured one may have been cut; `context` tells its whole length (tfo_frame_len):
+ * the shell's own in BPF; on the host it points to a __u32, or is NULL where nothing is missing.
  */
 struct tfo_frame {
 	const __u8 *data;
@@ -67,7 +68,7 @@ tfo_inline __u64 tfo_load64(const __u8 *p)
 #else
 tfo_inline __u32 tfo_frame_len(const struct tfo_frame *frame)
 {
-	return (__u32)(frame->end - frame->data);
+	return frame->context ? *(const __u32 *)frame->context : (__u32)(frame->end - frame->data);
 }
 
 tfo_inline __u16 tfo_load16(const __u8 *p)

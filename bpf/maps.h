@@ -17,6 +17,9 @@ const volatile struct tfo_load_config tfo_cfg SEC(".rodata");
 /* What user space switches while packets flow; its own section, so that it is a map of its own. */
 struct tfo_control tfo_ctl SEC(".data.ctl");
 
+/* Of this load alone. */
+struct tfo_trace tfo_traced SEC(".data.trace");
+
 /* Two-choice table of the VIPs: 2 sides of (tfo_ctl.vip_mask + 1) rows (loader). */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -23,4 +23,17 @@ static __always_inline void tfo_count(const struct tfo_packet *p, __u32 reason)
 		((__u64 *)counters->cell)[cell]++;
 }
 
+/* For user space to read once the run has returned. */
+static __always_inline void tfo_leave_trace(const struct tfo_packet *p, __u32 reason)
+{
+	tfo_traced = (struct tfo_trace){
+		.reason = reason,
+		.slot = p->slot,
+		.option = p->option_seen,
+		.data = p->data,
+		.verdict = p->verdict,
+		.would = p->would,
+	};
+}
+
 #endif /* TFO_STATS_H */

@@ -167,13 +167,26 @@ struct tfo_load_config {
 	__u8 l3_device; /* frames start with the IP header (tun), not with Ethernet */
 	__u8 decap; /* TFO_DECAP_* that are looked into, one level */
 	__u8 count_other; /* count TFO_OTHER too (replay); live it is not worth its nanosecond */
-	__u8 pad;
+	__u8 every_vip; /* the VIP (::, any port) stands for every destination (replay) */
 	__be16 gue_port; /* UDP destination port of GUE, network order */
-	__u16 pad2;
+	__u8 trace; /* leave struct tfo_trace behind (replay) */
+	__u8 pad;
+};
+
+/* What the last packet came to, for a load that asks for it. Not shared: each load has its own. */
+struct tfo_trace {
+	__u32 reason; /* enum tfo_reason */
+	__u32 slot; /* of the counters that it was counted in */
+	__u8 option; /* enum tfo_option_kind */
+	__u8 data; /* 1: the segment carries data */
+	__u8 verdict; /* enum tfo_action, what was done */
+	__u8 would; /* enum tfo_action, what enforce would have done */
+	__u32 pad;
 };
 
 TFO_STATIC_ASSERT(sizeof(struct tfo_generation) == 32, "two generations fill a cache line");
 TFO_STATIC_ASSERT(sizeof(struct tfo_vip) == 32, "two VIP rows fill a cache line");
+TFO_STATIC_ASSERT(sizeof(struct tfo_load_config) == 12, "no hidden padding");
 TFO_STATIC_ASSERT(sizeof(struct tfo_ring) == 16 + 32 * TFO_MAX_GENERATIONS, "no padding");
 
 #endif /* TFO_ABI_H */

@@ -141,6 +141,8 @@ static __always_inline int tfo_exit(const struct tfo_packet *p, int reason)
 {
 	if (reason != TFO_OTHER || tfo_cfg.count_other)
 		tfo_count(p, reason);
+	if (tfo_cfg.trace)
+		tfo_leave_trace(p, reason);
 	return XDP_PASS;
 }
 

@@ -30,8 +30,11 @@ static __always_inline struct tfo_vip *tfo_vip_probe(const struct tfo_vip_key *k
 static __always_inline struct tfo_vip *tfo_vip_find(struct tfo_vip_key *key)
 {
 	__u32 side = *(volatile __u32 *)&tfo_ctl.vip_side ? tfo_ctl.vip_mask + 1 : 0;
-	struct tfo_vip *vip = tfo_vip_probe(key, side);
+	struct tfo_vip *vip;
 
+	if (tfo_cfg.every_vip)
+		*key = (struct tfo_vip_key){};
+	vip = tfo_vip_probe(key, side);
 	if (vip)
 		return vip;
 	key->port = 0;

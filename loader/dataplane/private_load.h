@@ -29,7 +29,12 @@ class PrivateLoad {
   Result<Snapshot> counters() const { return set_->counters(); }
   /// The XDP program; valid as long as this object.
   int program_fd() const;
+  /// One more load on the same maps, with other read-only data: another interface of the node.
+  Result<XdpSkeleton> load_beside(const tfo_load_config& config) const {
+    return load_program(set_->maps(), config);
+  }
   const MapSet& maps() const { return set_->maps(); }
+  const LiveSet& live() const { return *set_; }
 
  private:
   PrivateLoad(std::unique_ptr<GracePeriod> grace, std::unique_ptr<LiveSet> set,

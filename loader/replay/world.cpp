@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/replay/world.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "loader/dataplane/ring_writer.h"
+#include "loader/keys/keyring_file.h"
+
+namespace tfo {
+namespace {
+
+constexpr const char* kAnyName = "any";
+constexpr uint64_t kJitterNs = 1'000'000'000;
+// More than the fragments of a frame can hold in any kernel (MAX_SKB_FRAGS is at most 45).
+constexpr uint32_t kMaxFrame = 200'000;
+constexpr size_t kHeadroom = 256;  // a program may lengthen the frame
+
+tfo_load_config load_config(const InterfaceConfig& interface, bool every_vip) {
+  tfo_load_config config{};
+  config.decap = interface.decap;
+  config.gue_port = htons(interface.gue_port);
+  config.count_other = 1;
+  config.trace = 1;
+  config.every_vip = every_vip ? 1 : 0;
+  return config;
+}
+
+KeyRing ring_of(const std::vector<Key>& keys) {
+  KeyRing ring;
+  for (const Key& key : keys) {
+    Generation generation;
+    generation.id = ring.generations.size() + 1;
+    generation.key = key;
+    generation.place = ring.generations.empty() ? TFO_PLACE_CURRENT : TFO_PLACE_PREVIOUS;
+    ring.generations.push_back(generation);
+  }
+  return ring;
+}
+
+Result<KeyRing> ring_in(const PoolConfig& pool) {
+  auto state = KeyringFile(pool.file).load();
+  if (!state) return tl::unexpected(std::move(state).error().in("pool \"" + pool.name + "\""));
+  if (!*state) {
+    return fail("pool \"" + pool.name + "\": there is no key file " + pool.file +
+                "; take a configuration that names one, or give the keys with --key-file");
+  }
+  return (*state)->ring;
+}
+
+/// The errors with which kernels refuse a frame that is too long for a test run
+/// (bpf_prog_test_run_xdp() in net/bpf/test_run.c).
+bool is_too_long(int error, uint32_t length) {
+  constexpr uint32_t kOnePiece = 3072;  // what always fits into the linear part
+  return length > kOnePiece && (error == -ENOMEM || error == -EINVAL || error == -E2BIG);
+}
+
+}  // namespace
+
+ReplayHook::ReplayHook(XdpSkeleton program, const tfo_load_config& config)
+    : program_(std::move(program)),
+      config_(config),
+      fd_(bpf_program__fd(program_->progs.tfo_xdp)) {}
+
+Result<std::optional<Judgement>> ReplayHook::judge(const EthernetFrame& frame,
+                                                   std::vector<uint8_t>* out) {
+  if (frame.wire_length > kMaxFrame) return std::optional<Judgement>{};
+  std::span<const uint8_t> bytes = frame.bytes;
+  if (bytes.size() < frame.wire_length) {
+    padded_.assign(frame.wire_length, 0);
+    std::ranges::copy(bytes, padded_.begin());
+    bytes = padded_;
+  }
+  LIBBPF_OPTS(bpf_test_run_opts, options);
+  options.data_in = bytes.data();
+  options.data_size_in = static_cast<uint32_t>(bytes.size());
+  options.repeat = 1;
+  if (out != nullptr) {
+    out->resize(bytes.size() + kHeadroom);
+    options.data_out = out->data();
+    options.data_size_out = static_cast<uint32_t>(out->size());
+  }
+  const int error = bpf_prog_test_run_opts(fd_, &options);
+  if (is_too_long(error, options.data_size_in)) return std::optional<Judgement>{};
+  if (error != 0) return fail_errno("BPF_PROG_TEST_RUN", error);
+  if (out != nullptr) out->resize(options.data_size_out);
+
+  const volatile tfo_trace& trace = program_->data_trace->tfo_traced;
+  return Judgement{.reason = static_cast<tfo_reason>(trace.reason),
+                   .option = static_cast<tfo_option_kind>(trace.option),
+                   .data = trace.data != 0,
+                   .verdict = static_cast<tfo_action>(trace.verdict),
+                   .would = static_cast<tfo_action>(trace.would),
+                   .slot = trace.slot};
+}
+
+Result<ReplayWorld> ReplayWorld::make(const std::vector<VipConfig>& vips,
+                                      std::map<std::string, KeyRing> rings, bool every_vip) {
+  size_t rows = 0;
+  for (const VipConfig& vip : vips) {
+    rows += vip.addresses.size() * std::max<size_t>(1, vip.ports.size());
+  }
+  auto loaded = PrivateLoad::load({}, MapSizes::for_config(vips.size(), rows));
+  if (!loaded) return tl::unexpected(std::move(loaded).error());
+  ReplayWorld world(std::make_unique<PrivateLoad>(std::move(*loaded)), every_vip);
+  auto done = world.load_->set_vips(vips);
+  if (!done) return tl::unexpected(done.error());
+  for (const auto& [pool, ring] : rings) {
+    // The clock is the capture's, which is unix time: nothing lies between the two.
+    auto kernel = kernel_ring(ring, 0);
+    if (!kernel) return tl::unexpected(std::move(kernel).error().in("pool \"" + pool + "\""));
+    done = world.load_->set_ring(pool, *kernel);
+    wipe_ring(*kernel);
+    if (!done) return tl::unexpected(done.error());
+  }
+  world.rings_ = std::move(rings);
+  for (const VipConfig& vip : vips) {
+    world.pool_of_.emplace(world.load_->live().slots().find(vip.name).value(), vip.pool);
+  }
+  return world;
+}
+
+Result<ReplayWorld> ReplayWorld::for_keys(const std::vector<Key>& keys, uint8_t decap) {
+  const VipConfig any{
+      .name = kAnyName, .addresses = {ConfigAddress{}}, .ports = {}, .pool = kAnyName};
+  auto world = make({any}, {{kAnyName, ring_of(keys)}}, true);
+  if (!world) return world;
+  InterfaceConfig interface;
+  interface.decap = decap;
+  auto added = world->add_hook(interface);
+  if (!added) return tl::unexpected(added.error());
+  return world;
+}
+
+Result<ReplayWorld> ReplayWorld::for_config(const Config& config) {
+  std::map<std::string, KeyRing> rings;
+  for (const VipConfig& vip : config.vips) {
+    if (rings.contains(vip.pool)) continue;
+    auto ring = ring_in(*config.pool(vip.pool));
+    if (!ring) return tl::unexpected(std::move(ring).error());
+    rings.emplace(vip.pool, std::move(*ring));
+  }
+  auto world = make(config.vips, std::move(rings), false);
+  if (!world) return world;
+  std::vector<InterfaceConfig> interfaces = config.interfaces;
+  if (interfaces.empty()) interfaces.emplace_back();
+  for (const InterfaceConfig& interface : interfaces) {
+    auto added = world->add_hook(interface);
+    if (!added) return tl::unexpected(added.error());
+  }
+  return world;
+}
+
+/// Interfaces that ask for the same read-only data share a load.
+Result<> ReplayWorld::add_hook(const InterfaceConfig& interface) {
+  const tfo_load_config config = load_config(interface, every_vip_);
+  auto same = std::ranges::find_if(hooks_, [&config](const ReplayHook& hook) {
+    return std::memcmp(&hook.config_, &config, sizeof(config)) == 0;
+  });
+  if (same == hooks_.end()) {
+    auto program = load_->load_beside(config);
+    if (!program) return tl::unexpected(std::move(program).error());
+    hooks_.push_back(ReplayHook(std::move(*program), config));
+    same = std::prev(hooks_.end());
+  }
+  by_name_.emplace(interface.name, &*same);
+  return {};
+}
+
+ReplayHook& ReplayWorld::hook(const std::string& interface) {
+  const auto found = by_name_.find(interface);
+  return found == by_name_.end() ? hooks_.front() : *found->second;
+}
+
+bool ReplayWorld::set_now(uint64_t time_ns) {
+  const bool back = time_ns + kJitterNs < now_ns_;
+  if (time_ns > now_ns_ || back) {
+    now_ns_ = time_ns;
+    load_->set_now(now_ns_);
+  }
+  return !back;
+}
+
+const std::string& ReplayWorld::vip_name(uint32_t slot) const {
+  return load_->live().slots().name(slot);
+}
+
+const KeyRing& ReplayWorld::ring(uint32_t slot) const {
+  static const KeyRing kNone;
+  const auto pool = pool_of_.find(slot);
+  return pool == pool_of_.end() ? kNone : rings_.at(pool->second);
+}
+
+}  // namespace tfo
