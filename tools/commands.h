@@ -52,6 +52,14 @@ struct DetachArgs {
 };
 int detach_run(Context& context, const DetachArgs& args);
 
+/// The node that captured packets are judged on; see replay_world.h.
+struct WorldArgs {
+  std::string config;     // FILE; excludes the keys and decap
+  KeySource keys;         // neither these nor a config: no keys, every destination counts as a VIP
+  std::string interface;  // of the config whose settings hold; empty: the first one
+  std::vector<std::string> decap;  // "ipip", "gue"
+};
+
 struct BenchArgs {
   unsigned runs = 11;              // the median of so many is shown
   uint32_t repeat = 2'000'000;     // packets of a hot run

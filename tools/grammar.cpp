@@ -199,6 +199,29 @@ void add_detach(CLI::App& root, Context& context, Invocation& what) {
       [&what] { what.run = [&what](Context& c) { return detach_run(c, what.detach); }; });
 }
 
+/// What says on which node packets are judged; the same for replay and explain.
+[[maybe_unused]] void add_world_options(CLI::App* command, WorldArgs& args) {
+  command->add_option("--config", args.config, "tfod's configuration: its VIPs, keys, interfaces")
+      ->type_name("FILE");
+  command
+      ->add_option("--key", args.keys.text,
+                   "Keys instead of a configuration: the first is current, the others previous")
+      ->type_name("KEYTEXT[,...]");
+  command
+      ->add_option("--key-file", args.keys.file,
+                   "File with one KEYTEXT a line; - is standard input")
+      ->type_name("FILE");
+  command
+      ->add_option("--interface", args.interface,
+                   "Interface of the configuration that packets come in by; default: the first")
+      ->type_name("NAME");
+  command
+      ->add_option("--decap", args.decap,
+                   "Without a configuration: tunnels to look into: ipip, gue")
+      ->type_name("ipip,gue")
+      ->delimiter(',');
+}
+
 void add_bench_options(CLI::App* bench, BenchArgs& args) {
   bench->add_option("--runs", args.runs, "Each figure is the median of so many runs")
       ->type_name("N")
