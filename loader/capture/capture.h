@@ -23,6 +23,8 @@ struct CaptureInterface {
   uint32_t link_type = kLinkEthernet;
   uint32_t snap_length = 0;  // bytes kept of each frame at most; 0: no limit
   std::string name;          // if_name, of it at most 256 bytes; empty if it has none
+
+  bool operator==(const CaptureInterface&) const = default;
 };
 
 /// Which way a frame went, where the capture says so.
@@ -30,7 +32,8 @@ enum class Direction : uint8_t { kUnknown, kIn, kOut };
 
 /// One frame of a capture.
 struct CapturedFrame {
-  uint64_t number = 0;             // from 1, in the order of the file, as Wireshark numbers packets
+  uint64_t number = 0;             // from 1, as Wireshark numbers them: custom, systemd and sysdig
+                                   // blocks, which are frames to it and not returned, count too
   uint64_t time_ns = 0;            // unix time, saturated; 0 where the capture has none
   uint32_t interface = 0;          // index into CaptureReader::interfaces()
   uint32_t wire_length = 0;        // bytes that were on the wire; at least bytes.size()

@@ -12,6 +12,13 @@ inline constexpr uint32_t kBlockInterface = 1;
 inline constexpr uint32_t kBlockPacket = 2;  // obsolete
 inline constexpr uint32_t kBlockSimplePacket = 3;
 inline constexpr uint32_t kBlockEnhancedPacket = 6;
+/// Blocks without a packet that Wireshark shows as frames all the same (wiretap/pcapng.c).
+inline constexpr uint32_t kBlockJournal = 9;  // an entry of systemd's journal
+inline constexpr uint32_t kBlockSysdig = 0x204;
+inline constexpr uint32_t kBlockSysdig2 = 0x216;
+inline constexpr uint32_t kBlockSysdigLarge = 0x221;
+inline constexpr uint32_t kBlockCustom = 0xbad;
+inline constexpr uint32_t kBlockCustomNoCopy = 0x40000bad;
 inline constexpr uint32_t kByteOrderMagic = 0x1a2b3c4d;
 
 inline constexpr size_t kBlockHead = 8;    // type and total length

@@ -26,6 +26,11 @@ bool is_packet(uint32_t type) {
   return type == kBlockEnhancedPacket || type == kBlockSimplePacket || type == kBlockPacket;
 }
 
+bool is_shown_as_frame(uint32_t type) {
+  return type == kBlockJournal || type == kBlockSysdig || type == kBlockSysdig2 ||
+         type == kBlockSysdigLarge || type == kBlockCustom || type == kBlockCustomNoCopy;
+}
+
 }  // namespace
 
 Result<> PcapngReader::begin() {
@@ -49,6 +54,7 @@ Result<std::optional<CapturedFrame>> PcapngReader::next() {
                           : type == kBlockInterface ? read_interface(length)
                                                     : pass_over(length);
     if (!done) return tl::unexpected(done.error());
+    if (is_shown_as_frame(type)) ++frames_;
   }
 }
 

@@ -13,7 +13,7 @@
 
 namespace tfo {
 
-/// pcapng 1.x. Blocks that hold no packet are passed over and not numbered.
+/// pcapng 1.x. Blocks that hold no packet are passed over.
 class PcapngReader : public RecordReader {
  public:
   /// `source` stands at the file's first byte and outlives the reader.
@@ -48,8 +48,8 @@ class PcapngReader : public RecordReader {
 
   ByteSource& source_;
   ByteOrder order_;
-  uint64_t block_ = 0;  // offset of the block at hand
-  uint64_t frames_ = 0;
+  uint64_t block_ = 0;               // offset of the block at hand
+  uint64_t frames_ = 0;              // number of the last one
   uint32_t first_ = 0;               // of this section's interfaces
   std::vector<PcapngClock> clocks_;  // of this section's interfaces
 };
