@@ -60,6 +60,16 @@ struct WorldArgs {
   std::vector<std::string> decap;  // "ipip", "gue"
 };
 
+struct ReplayArgs {
+  WorldArgs world;
+  std::string file;       // "-": standard input
+  std::string out;        // empty: none
+  bool frames = false;    // one line per frame
+  bool incoming = false;  // leave out what the capture marks as outgoing
+  unsigned refused = 10;  // rows of the table of refused clients
+};
+int replay_run(Context& context, const ReplayArgs& args);
+
 struct BenchArgs {
   unsigned runs = 11;              // the median of so many is shown
   uint32_t repeat = 2'000'000;     // packets of a hot run

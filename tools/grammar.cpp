@@ -23,6 +23,7 @@ struct Invocation {
   CookieArgs cookie;
   DetachArgs detach;
   BenchArgs bench;
+  ReplayArgs replay;
   std::function<int(Context&)> run;
 };
 
@@ -200,7 +201,7 @@ void add_detach(CLI::App& root, Context& context, Invocation& what) {
 }
 
 /// What says on which node packets are judged; the same for replay and explain.
-[[maybe_unused]] void add_world_options(CLI::App* command, WorldArgs& args) {
+void add_world_options(CLI::App* command, WorldArgs& args) {
   command->add_option("--config", args.config, "tfod's configuration: its VIPs, keys, interfaces")
       ->type_name("FILE");
   command
@@ -220,6 +221,36 @@ void add_detach(CLI::App& root, Context& context, Invocation& what) {
                    "Without a configuration: tunnels to look into: ipip, gue")
       ->type_name("ipip,gue")
       ->delimiter(',');
+}
+
+void add_replay(CLI::App& root, Context& context, Invocation& what) {
+  ReplayArgs& args = what.replay;
+  CLI::App* replay = add_command(
+      &root, context, "replay",
+      "A capture through the very program that runs on the wire, on the capture's clock. Runs in "
+      "the kernel's test run on maps of its own: neither traffic nor a running tfod is touched. "
+      "Without --config every SYN's destination counts as a VIP, the first key as current and the "
+      "others as previous",
+      "  tcpdump -i eth0 -w syns.pcap 'tcp[tcpflags] & tcp-syn != 0'\n"
+      "  tfoctl replay syns.pcap --key-file keys\n"
+      "  tfoctl replay syns.pcap --config /etc/tfoguard/tfod.json --frames\n"
+      "  tfoctl replay syns.pcap --key-file keys --out judged.pcapng\n"
+      "  ssh lb1 tcpdump -i eth0 -w - tcp | tfoctl -j replay - --key-file keys\n");
+  replay->add_option("FILE", args.file, "pcap or pcapng capture; - is standard input")->required();
+  add_world_options(replay, args.world);
+  replay->add_flag("--frames", args.frames, "One line per frame, then the totals");
+  replay
+      ->add_option("--out", args.out,
+                   "Write the frames as the program left them, as pcapng, each with its verdict as "
+                   "a comment")
+      ->type_name("FILE");
+  replay->add_flag("--incoming", args.incoming,
+                   "Skip frames that the capture marks as sent by its own host");
+  replay->add_option("--refused", args.refused, "Rows of the table of refused clients")
+      ->type_name("N")
+      ->capture_default_str();
+  replay->callback(
+      [&what] { what.run = [&what](Context& c) { return replay_run(c, what.replay); }; });
 }
 
 void add_bench_options(CLI::App* bench, BenchArgs& args) {
@@ -309,6 +340,7 @@ int run_tfoctl(Context& context, std::vector<std::string> arguments) {
   add_cookie(root, context, what);
   add_detach(root, context, what);
   add_bench(root, context, what);
+  add_replay(root, context, what);
 
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes a vector
   try {

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "loader/capture/writer.h"
+#include "loader/replay/replay.h"
+#include "tools/context.h"
+
+namespace tfo {
+
+/// One line per frame (--frames): number, time, addresses, reason, labels, verdict. With -j the
+/// elements of a JSON array, separated by commas; the caller writes the brackets.
+class FrameLines : public ReplaySink {
+ public:
+  FrameLines(Context& context, const ReplayWorld& world) : context_(&context), world_(&world) {}
+  Result<> take(const ReplayedFrame& frame) override;
+
+ private:
+  Result<> take_text(const ReplayedFrame& frame);
+  Result<> take_json(const ReplayedFrame& frame);
+  Context* context_;
+  const ReplayWorld* world_;
+  bool first_ = true;
+};
+
+/// The capture again (--out), as pcapng: frames as the program left them, each with its verdict as
+/// a comment.
+class AnnotatedCapture : public ReplaySink {
+ public:
+  /// Fails if `path` is the file that `reader` reads (`input`).
+  static Result<AnnotatedCapture> create(const std::string& path, const std::string& input,
+                                         const CaptureReader& reader, const ReplayWorld& world);
+  Result<> take(const ReplayedFrame& frame) override;
+  Result<> commit();
+
+ private:
+  AnnotatedCapture(CaptureWriter writer, const CaptureReader& reader, const ReplayWorld& world)
+      : writer_(std::move(writer)), reader_(&reader), world_(&world) {}
+  Result<> add_interfaces();
+  CaptureWriter writer_;
+  const CaptureReader* reader_;
+  const ReplayWorld* world_;
+  size_t interfaces_ = 0;
+};
+
+}  // namespace tfo
