@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,15 @@ struct ReplayArgs {
   unsigned refused = 10;  // rows of the table of refused clients
 };
 int replay_run(Context& context, const ReplayArgs& args);
+
+struct ExplainArgs {
+  WorldArgs world;
+  std::optional<std::string> hex;  // "-": standard input
+  std::string file;                // "-": standard input; either this or hex
+  std::optional<uint64_t> frame;   // of the file, from 1
+  std::string link = "auto";       // of hex: auto, ethernet, raw
+};
+int explain_run(Context& context, const ExplainArgs& args);
 
 struct BenchArgs {
   unsigned runs = 11;              // the median of so many is shown

@@ -24,6 +24,7 @@ struct Invocation {
   DetachArgs detach;
   BenchArgs bench;
   ReplayArgs replay;
+  ExplainArgs explain;
   std::function<int(Context&)> run;
 };
 
@@ -253,6 +254,34 @@ void add_replay(CLI::App& root, Context& context, Invocation& what) {
       [&what] { what.run = [&what](Context& c) { return replay_run(c, what.replay); }; });
 }
 
+void add_explain(CLI::App& root, Context& context, Invocation& what) {
+  ExplainArgs& args = what.explain;
+  CLI::App* explain = add_command(
+      &root, context, "explain",
+      "One packet's way through the stages, in words: its headers and options, the keys it was "
+      "tried under, the rule that decided, what the servers answer. The verdict is that of the "
+      "program that runs on the wire, run on maps of its own as `replay` does",
+      "  tfoctl explain syns.pcap --frame 3 --key-file keys\n"
+      "  tfoctl explain syns.pcap --frame 3 --config /etc/tfoguard/tfod.json\n"
+      "  tfoctl explain --hex '4500 0028 ...' --key-file keys\n"
+      "  xxd -p frame.bin | tfoctl -j explain --hex - --link ethernet\n");
+  explain->add_option("FILE", args.file, "pcap or pcapng capture; - is standard input");
+  explain->add_option("--frame", args.frame, "Which frame of FILE, from 1")->type_name("N");
+  explain
+      ->add_option(
+          "--hex", args.hex,
+          "The packet's bytes as hex digits instead of a FILE; blanks, newlines and colons "
+          "do not matter; - is standard input")
+      ->type_name("BYTES");
+  explain->add_option("--link", args.link, "What --hex begins with: Ethernet, or raw IP")
+      ->type_name("auto|ethernet|raw")
+      ->check(CLI::IsMember({"auto", "ethernet", "raw"}))
+      ->capture_default_str();
+  add_world_options(explain, args.world);
+  explain->callback(
+      [&what] { what.run = [&what](Context& c) { return explain_run(c, what.explain); }; });
+}
+
 void add_bench_options(CLI::App* bench, BenchArgs& args) {
   bench->add_option("--runs", args.runs, "Each figure is the median of so many runs")
       ->type_name("N")
@@ -341,6 +370,7 @@ int run_tfoctl(Context& context, std::vector<std::string> arguments) {
   add_detach(root, context, what);
   add_bench(root, context, what);
   add_replay(root, context, what);
+  add_explain(root, context, what);
 
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes a vector
   try {

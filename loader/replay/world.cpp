@@ -189,6 +189,12 @@ const std::string& ReplayWorld::vip_name(uint32_t slot) const {
   return load_->live().slots().name(slot);
 }
 
+const std::string& ReplayWorld::pool_name(uint32_t slot) const {
+  static const std::string kNone;
+  const auto pool = pool_of_.find(slot);
+  return pool == pool_of_.end() ? kNone : pool->second;
+}
+
 const KeyRing& ReplayWorld::ring(uint32_t slot) const {
   static const KeyRing kNone;
   const auto pool = pool_of_.find(slot);

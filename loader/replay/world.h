@@ -71,6 +71,8 @@ class ReplayWorld {
 
   /// Name of the VIP that owns a counter slot; empty for TFO_NODE_SLOT.
   const std::string& vip_name(uint32_t slot) const;
+  /// Name of the key pool of that VIP; empty for TFO_NODE_SLOT.
+  const std::string& pool_name(uint32_t slot) const;
   /// The keys that frames to a slot's VIP are checked with. Secret! Empty for TFO_NODE_SLOT.
   const KeyRing& ring(uint32_t slot) const;
   /// Every frame's destination counts as a VIP.
