@@ -172,7 +172,7 @@ std::string option_text(const ExplainedPacket& packet, size_t index) {
     case OptionEffect::kOdd:
       return text + ": ignored, the number is odd";
     case OptionEffect::kIllegal:
-      return text + ": illegal, erases what came before it";
+      return text + ": illegal, erases what came before";
     case OptionEffect::kNoLength:
       return text + " in the last byte, without a length: broken off here";
     case OptionEffect::kTooShort:
@@ -276,26 +276,38 @@ void print_verdict(Sheet& sheet, const Explanation& explanation) {
                           reason_label(explanation.host_reason)));
   }
   sheet.add(explanation.rule);
-  sheet.add(fmt::format("action {}; enforced it would be {}", action_label(judged.verdict),
+  sheet.add(fmt::format("action: {}; in enforce mode: {}", action_label(judged.verdict),
                         action_label(judged.would)));
 }
 
-std::string answer_text(const ServerAnswer& answer, const TcpHeader& tcp, bool partial) {
-  const std::string data = partial ? "its data" : bytes_text(tcp.data) + " of data";
-  std::string text = answer.given.empty() ? "" : answer.given + ": ";
-  text += answer.accepted ? "the connection opens with the SYN" : "an ordinary handshake";
-  text += "; the SYN-ACK acknowledges the SYN";
-  const bool has_data = tcp.data != 0 || partial;
-  if (has_data) text += (answer.acks_data ? " and " : " without ") + data;
-  text += answer.cookie == TFO_OPTION_NONE
-              ? ", and carries no cookie"
-              : fmt::format(", and carries a fresh cookie (kind {})", option_label(answer.cookie));
-  if (answer.counters.empty()) return text + "; no Fast Open counter moves";
-  text += "; counted as ";
-  for (size_t i = 0; i < answer.counters.size(); i++) {
-    text += (i == 0 ? "" : " and ") + std::string(answer.counters[i]);
+std::string acknowledged_text(const ServerAnswer& answer, const Headers& headers) {
+  const bool partial = headers.packet.first_fragment != 0;  // the servers see all of it
+  const std::string data = partial ? "data" : bytes_text(headers.tcp->data) + " of data";
+  if (headers.packet.data == 0) {
+    return answer.accepted ? "acknowledges the SYN: the connection is open at once"
+                           : "acknowledges the SYN: an ordinary handshake";
   }
-  return text;
+  return answer.acks_data
+             ? fmt::format("acknowledges the SYN and its {}: the connection is open at once", data)
+             : fmt::format(
+                   "acknowledges the SYN alone, its {} must come again: an ordinary "
+                   "handshake",
+                   data);
+}
+
+void print_answer(Sheet& sheet, const ServerAnswer& answer, const Headers& headers) {
+  constexpr size_t kHang = 10;
+  if (!answer.given.empty()) sheet.add(answer.given + ":");
+  sheet.add("SYN-ACK   " + acknowledged_text(answer, headers), kHang);
+  sheet.add(answer.cookie == TFO_OPTION_NONE
+                ? std::string("cookie    none in it")
+                : fmt::format("cookie    a fresh one in it, in an option of kind {}",
+                              option_label(answer.cookie)));
+  std::string counters;
+  for (const char* counter : answer.counters) {
+    counters += fmt::format("{}{} + 1", counters.empty() ? "" : ", ", counter);
+  }
+  sheet.add("counters  " + (counters.empty() ? "none of Fast Open moves" : counters), kHang);
 }
 
 void print_servers(Sheet& sheet, const Explanation& explanation) {
@@ -303,13 +315,16 @@ void print_servers(Sheet& sheet, const Explanation& explanation) {
   sheet.gap();
   sheet.part("servers");
   if (explanation.servers.empty()) return sheet.add("get nothing: the packet is dropped here");
-  const Headers& headers = explanation.headers;
   for (const ServerAnswer& answer : explanation.servers) {
-    sheet.add(answer_text(answer, *headers.tcp, headers.packet.first_fragment != 0));
+    if (&answer != explanation.servers.data()) sheet.gap();
+    print_answer(sheet, answer, explanation.headers);
   }
+  if (explanation.judgement.reason == TFO_PLAIN) return;
   sheet.add(
-      "provided that the listener has TCP_FASTOPEN with room in its queue, that "
-      "net.ipv4.tcp_fastopen has bit 0x2 and not 0x200, and that no SYN cookies are being sent");
+      "provided  the listener has TCP_FASTOPEN and room in its queue, net.ipv4.tcp_fastopen has "
+      "0x2 "
+      "and not 0x200, and no SYN cookies are being sent",
+      10);
 }
 
 }  // namespace

@@ -16,17 +16,17 @@ void add(RefusedClients::Count& to, const RefusedClients::Count& what) {
 std::string_view refusal(tfo_reason reason) {
   switch (reason) {
     case TFO_COOKIE_RETIRED:
-      return "its key is older than the two that servers hold";
+      return "older than the two keys that the servers hold";
     case TFO_COOKIE_REVOKED:
       return "its key was revoked";
     case TFO_COOKIE_INVALID:
-      return "none of the keys made the cookie: expired, forged, or from other servers";
+      return "no key made it: too old, forged, or another farm's";
     case TFO_COOKIE_LENGTH:
       return "not the 8 bytes that Linux mints";
     case TFO_OPTION_IGNORED:
-      return "the option has an illegal length, the servers ignore it";
+      return "of illegal length, the servers ignore it";
     case TFO_DATA_NO_OPTION:
-      return "data without a Fast Open option, the servers ignore it";
+      return "no Fast Open option, the servers ignore the data";
     default:
       return {};
   }
