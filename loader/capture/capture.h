@@ -22,7 +22,7 @@ inline constexpr uint32_t kLinkCooked2 = 276;  // Linux cooked v2 (SLL2), 20 byt
 struct CaptureInterface {
   uint32_t link_type = kLinkEthernet;
   uint32_t snap_length = 0;  // bytes kept of each frame at most; 0: no limit
-  std::string name;          // if_name, of it at most 256 bytes; empty if it has none
+  std::string name{};        // if_name, of it at most 256 bytes; empty if it has none
 
   bool operator==(const CaptureInterface&) const = default;
 };
@@ -32,14 +32,14 @@ enum class Direction : uint8_t { kUnknown, kIn, kOut };
 
 /// One frame of a capture.
 struct CapturedFrame {
-  uint64_t number = 0;             // from 1, as Wireshark numbers them: custom, systemd and sysdig
-                                   // blocks, which are frames to it and not returned, count too
-  uint64_t time_ns = 0;            // unix time, saturated; 0 where the capture has none
-  uint32_t interface = 0;          // index into CaptureReader::interfaces()
-  uint32_t wire_length = 0;        // bytes that were on the wire; at least bytes.size()
-  std::span<const uint8_t> bytes;  // what was captured, link header first, at most 262,144 bytes;
-                                   // valid until next()
-  std::optional<uint32_t> flags;   // pcapng epb_flags, as they stand there
+  uint64_t number = 0;       // from 1, as Wireshark numbers them: custom, systemd and sysdig
+                             // blocks, which are frames to it and not returned, count too
+  uint64_t time_ns = 0;      // unix time, saturated; 0 where the capture has none
+  uint32_t interface = 0;    // index into CaptureReader::interfaces()
+  uint32_t wire_length = 0;  // bytes that were on the wire; at least bytes.size()
+  std::span<const uint8_t> bytes{};  // what was captured, link header first, at most 262,144 bytes;
+                                     // valid until next()
+  std::optional<uint32_t> flags{};   // pcapng epb_flags, as they stand there
 };
 
 }  // namespace tfo
