@@ -161,6 +161,7 @@ ordered_json explanation_json(const ExplainedPacket& packet) {
                            {"verdict", action_label(judged.verdict)},
                            {"would", action_label(judged.would)},
                            {"servers", servers_json(explanation)},
+                           {"servers_notes", server_notes(explanation.options)},
                            {"defect", nullptr}};
   if (looked) {
     document["vip"] = {{"name", packet.vip}, {"pool", packet.pool}};

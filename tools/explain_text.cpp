@@ -15,6 +15,7 @@ namespace {
 constexpr size_t kWidth = 100;
 constexpr size_t kIndent = 9;        // the labels' column
 constexpr size_t kHexWidth = 38;     // a cookie of 16 bytes with what stands before it
+constexpr size_t kAnswerHang = 10;   // "counters  "
 constexpr const char* kMark = ">>";  // the option that counts
 
 /// Labelled paragraphs, broken at blanks.
@@ -296,9 +297,8 @@ std::string acknowledged_text(const ServerAnswer& answer, const Headers& headers
 }
 
 void print_answer(Sheet& sheet, const ServerAnswer& answer, const Headers& headers) {
-  constexpr size_t kHang = 10;
   if (!answer.given.empty()) sheet.add(answer.given + ":");
-  sheet.add("SYN-ACK   " + acknowledged_text(answer, headers), kHang);
+  sheet.add("SYN-ACK   " + acknowledged_text(answer, headers), kAnswerHang);
   sheet.add(answer.cookie == TFO_OPTION_NONE
                 ? std::string("cookie    none in it")
                 : fmt::format("cookie    a fresh one in it, in an option of kind {}",
@@ -307,7 +307,7 @@ void print_answer(Sheet& sheet, const ServerAnswer& answer, const Headers& heade
   for (const char* counter : answer.counters) {
     counters += fmt::format("{}{} + 1", counters.empty() ? "" : ", ", counter);
   }
-  sheet.add("counters  " + (counters.empty() ? "none of Fast Open moves" : counters), kHang);
+  sheet.add("counters  " + (counters.empty() ? "none of Fast Open moves" : counters), kAnswerHang);
 }
 
 void print_servers(Sheet& sheet, const Explanation& explanation) {
@@ -319,12 +319,15 @@ void print_servers(Sheet& sheet, const Explanation& explanation) {
     if (&answer != explanation.servers.data()) sheet.gap();
     print_answer(sheet, answer, explanation.headers);
   }
+  for (const std::string& note : server_notes(explanation.options)) {
+    sheet.add("but       " + note, kAnswerHang);
+  }
   if (explanation.judgement.reason == TFO_PLAIN) return;
   sheet.add(
       "provided  the listener has TCP_FASTOPEN and room in its queue, net.ipv4.tcp_fastopen has "
       "0x2 "
       "and not 0x200, and no SYN cookies are being sent",
-      10);
+      kAnswerHang);
 }
 
 }  // namespace

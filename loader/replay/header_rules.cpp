@@ -83,6 +83,7 @@ std::string flag_names(uint8_t flags) {
 std::string HeaderRules::no_ip(const tfo_layer& at, bool in_fragment,
                                const std::vector<IpHeader>& headers) const {
   const bool v4 = at.next == TFO_ETH_IPV4;
+  if (at.next == 0) return "What follows the link header is neither IPv4 nor IPv6";
   if (!v4 && at.next != TFO_ETH_IPV6) {
     return at.limit == ~0U ? fmt::format("Ethertype 0x{:04x} is neither IPv4 nor IPv6", at.next)
                            : "The tunnel carries neither IPv4 nor IPv6";
@@ -203,6 +204,7 @@ std::string HeaderRules::no_gue(const tfo_layer& at, __be16 port, const tfo_pack
 
 std::string HeaderRules::no_syn(int reason, const std::optional<TcpHeader>& tcp,
                                 const tfo_packet& packet) {
+  if (reason == TFO_TRUNCATED && !tcp) return "The IP packet ends within its TCP header";
   if (reason == TFO_NOT_TCP || !tcp) {
     return fmt::format(
         "The IP packet ends within the first {} bytes of its TCP header, which say what a segment "

@@ -146,15 +146,21 @@ void Walk::note_ipv6(IpHeader& ip, const uint8_t* header) const {
   ip.end = ip.offset + 40 + tfo_be16(tfo_load16(header + 4));
   ip.protocol = header[6];
   uint32_t at = ip.offset + 40;
+  bool in_fragment = false;
   while (ip.extensions.size() < TFO_MAX_EXTENSIONS && ip.fragment_offset == 0) {
     const bool first = ip.extensions.empty();
     if (!tfo_is_extension(ip.protocol) && (!first || ip.protocol != TFO_IPPROTO_HOPOPTS)) break;
+    const bool fragment = ip.protocol == TFO_IPPROTO_FRAGMENT;
+    if (fragment && in_fragment) {  // refused for being there: it is not read
+      ip.extensions.push_back({.kind = ip.protocol, .offset = at, .length = 8});
+      break;
+    }
     const uint8_t* extension = at + 8 > ip.end ? nullptr : tfo_at(&core_, at, 8);
     if (extension == nullptr) break;
-    const bool fragment = ip.protocol == TFO_IPPROTO_FRAGMENT;
     const uint32_t length = fragment ? 8 : (extension[1] + 1) * 8;
     ip.extensions.push_back({.kind = ip.protocol, .offset = at, .length = length});
     if (fragment) note_fragment(ip, extension);
+    in_fragment |= fragment;
     ip.protocol = extension[0];
     at += length;
   }

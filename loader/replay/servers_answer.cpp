@@ -72,4 +72,30 @@ std::vector<ServerAnswer> server_answers(tfo_reason reason, ServerSlot slot, tfo
   }
 }
 
+std::vector<std::string> server_notes(const OptionWalk& options) {
+  constexpr uint8_t kMd5 = 19, kAuthentication = 29;
+  constexpr uint32_t kShortestSignature = 5;  // what the kernel wants to see left, with TCP-AO
+  std::vector<std::string> notes;
+  for (const TcpOption& option : options.options) {
+    const bool broken =
+        option.effect == OptionEffect::kTooShort || option.effect == OptionEffect::kOverrun;
+    if (!broken && option.bytes[0] == kMd5) {
+      notes.push_back(
+          "a SYN with a TCP-MD5 signature is dropped where no key is set for this client "
+          "(tcp_inbound_hash())");
+    } else if (!broken && option.bytes[0] == kAuthentication) {
+      notes.push_back(
+          "a SYN with a TCP-AO signature is dropped by kernels that have TCP-AO and no key for "
+          "this "
+          "client (tcp_inbound_hash())");
+    } else if (broken && option.bytes.size() + options.rest.size() >= kShortestSignature) {
+      notes.push_back(
+          "options that break off make kernels from 6.7 on that have TCP-MD5 or TCP-AO drop the "
+          "SYN "
+          "(tcp_do_parse_auth_options())");
+    }
+  }
+  return notes;
+}
+
 }  // namespace tfo

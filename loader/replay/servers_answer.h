@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bpf/tfo_abi.h"
+#include "loader/replay/option_walk.h"
 
 namespace tfo {
 
@@ -31,5 +32,9 @@ struct ServerAnswer {
 /// None if `reason` is not one of a SYN to a VIP.
 std::vector<ServerAnswer> server_answers(tfo_reason reason, ServerSlot slot, tfo_option_kind kind,
                                          bool data);
+
+/// What in a SYN's options makes some servers drop it before they look at Fast Open, a sentence
+/// each: signatures, and options that break off where a signature could follow.
+std::vector<std::string> server_notes(const OptionWalk& options);
 
 }  // namespace tfo
