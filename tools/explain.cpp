@@ -68,21 +68,25 @@ int show(Context& context, const ExplainedPacket& packet) {
 
 }  // namespace
 
+int explain_in(Context& context, const ExplainInput& input, ReplayWorld& world,
+               const std::string& interface) {
+  ReplayHook& hook = world.hook(interface.empty() ? input.interface() : interface);
+  const auto explanation = explain_input(input, world, hook);
+  if (!explanation) return report(context, explanation.error());
+  const uint32_t slot = explanation->judgement.slot;
+  return show(context, {.input = input,
+                        .explanation = *explanation,
+                        .vip = world.vip_name(slot),
+                        .pool = world.pool_name(slot),
+                        .every_vip = world.every_vip()});
+}
+
 int explain_run(Context& context, const ExplainArgs& args) {
   auto input = ExplainInput::open(context, args);
   if (!input) return report(context, input.error());
   auto world = open_world(context, args.world);
   if (!world) return report(context, world.error());
-  const bool named = !args.world.interface.empty();
-  ReplayHook& hook = world->hook(named ? args.world.interface : (*input)->interface());
-  const auto explanation = explain_input(**input, *world, hook);
-  if (!explanation) return report(context, explanation.error());
-  const uint32_t slot = explanation->judgement.slot;
-  return show(context, {.input = **input,
-                        .explanation = *explanation,
-                        .vip = world->vip_name(slot),
-                        .pool = world->pool_name(slot),
-                        .every_vip = world->every_vip()});
+  return explain_in(context, **input, *world, args.world.interface);
 }
 
 }  // namespace tfo

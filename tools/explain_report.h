@@ -41,4 +41,9 @@ void print_explanation(std::ostream& out, const ExplainedPacket& packet);
 /// packet does not get to is null. Offsets count in the frame as it was given.
 nlohmann::ordered_json explanation_json(const ExplainedPacket& packet);
 
+/// Judges a packet on the hook of this interface (empty: of the capture's own) and writes what
+/// there is to say of it; the exit code.
+int explain_in(Context& context, const ExplainInput& input, ReplayWorld& world,
+               const std::string& interface);
+
 }  // namespace tfo
