@@ -61,7 +61,7 @@ struct ReplayTotals {
 struct ReplayOptions {
   bool incoming_only = false;  // skip what the capture marks as outgoing
   bool rewritten = false;      // sinks want the frames as the program left them
-  std::string interface;       // stands for the capture's own interface names; empty: those
+  std::string interface{};     // stands for the capture's own interface names; empty: those
 };
 
 /// Sends every frame of a capture through the hook of its interface, in the order and on the clock

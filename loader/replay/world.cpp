@@ -99,7 +99,9 @@ Result<std::optional<Judgement>> ReplayHook::judge(const EthernetFrame& frame,
 }
 
 Result<ReplayWorld> ReplayWorld::make(const std::vector<VipConfig>& vips,
-                                      std::map<std::string, KeyRing> rings, bool every_vip) {
+                                      std::map<std::string, KeyRing> rings,
+                                      const std::vector<InterfaceConfig>& interfaces,
+                                      bool every_vip) {
   size_t rows = 0;
   for (const VipConfig& vip : vips) {
     rows += vip.addresses.size() * std::max<size_t>(1, vip.ports.size());
@@ -121,19 +123,19 @@ Result<ReplayWorld> ReplayWorld::make(const std::vector<VipConfig>& vips,
   for (const VipConfig& vip : vips) {
     world.pool_of_.emplace(world.load_->live().slots().find(vip.name).value(), vip.pool);
   }
+  for (const InterfaceConfig& interface : interfaces) {
+    done = world.add_hook(interface);
+    if (!done) return tl::unexpected(done.error());
+  }
   return world;
 }
 
 Result<ReplayWorld> ReplayWorld::for_keys(const std::vector<Key>& keys, uint8_t decap) {
   const VipConfig any{
       .name = kAnyName, .addresses = {ConfigAddress{}}, .ports = {}, .pool = kAnyName};
-  auto world = make({any}, {{kAnyName, ring_of(keys)}}, true);
-  if (!world) return world;
   InterfaceConfig interface;
   interface.decap = decap;
-  auto added = world->add_hook(interface);
-  if (!added) return tl::unexpected(added.error());
-  return world;
+  return make({any}, {{kAnyName, ring_of(keys)}}, {interface}, true);
 }
 
 Result<ReplayWorld> ReplayWorld::for_config(const Config& config) {
@@ -144,15 +146,9 @@ Result<ReplayWorld> ReplayWorld::for_config(const Config& config) {
     if (!ring) return tl::unexpected(std::move(ring).error());
     rings.emplace(vip.pool, std::move(*ring));
   }
-  auto world = make(config.vips, std::move(rings), false);
-  if (!world) return world;
   std::vector<InterfaceConfig> interfaces = config.interfaces;
   if (interfaces.empty()) interfaces.emplace_back();
-  for (const InterfaceConfig& interface : interfaces) {
-    auto added = world->add_hook(interface);
-    if (!added) return tl::unexpected(added.error());
-  }
-  return world;
+  return make(config.vips, std::move(rings), interfaces);
 }
 
 /// Interfaces that ask for the same read-only data share a load.

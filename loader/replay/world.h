@@ -60,6 +60,13 @@ class ReplayWorld {
   /// The VIPs and interfaces of a configuration, with the keys that its pools' files hold now.
   static Result<ReplayWorld> for_config(const Config& config);
 
+  /// These VIPs with the rings of their pools, whose times are unix time, behind these interfaces
+  /// (at least one).
+  static Result<ReplayWorld> make(const std::vector<VipConfig>& vips,
+                                  std::map<std::string, KeyRing> rings,
+                                  const std::vector<InterfaceConfig>& interfaces,
+                                  bool every_vip = false);
+
   /// The hook of the interface of that name; of the first one, if there is none of that name.
   ReplayHook& hook(const std::string& interface);
 
@@ -83,8 +90,6 @@ class ReplayWorld {
  private:
   ReplayWorld(std::unique_ptr<PrivateLoad> load, bool every_vip)
       : load_(std::move(load)), every_vip_(every_vip) {}
-  static Result<ReplayWorld> make(const std::vector<VipConfig>& vips,
-                                  std::map<std::string, KeyRing> rings, bool every_vip);
   Result<> add_hook(const InterfaceConfig& interface);
 
   std::unique_ptr<PrivateLoad> load_;

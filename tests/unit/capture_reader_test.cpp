@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <fstream>
 #include <string>
@@ -103,6 +104,21 @@ TEST(CaptureReader, SaysHowFarItIs) {
   EXPECT_EQ(reader->bytes_read(), built.file.size());
 }
 
+TEST(CaptureReader, EndIsTheEndEvenOfAFileThatGrows) {
+  const BuiltCapture built = sample_capture(8, {.frames = 2});
+  const Fd file(memory_file(View(built.file).first(built.frames[0].end)));
+  auto reader = CaptureReader::adopt(dup(file.get()), "growing");
+  ASSERT_TRUE(reader) << reader.error().message;
+  ASSERT_TRUE(reader->next()->has_value());
+  ASSERT_FALSE(reader->next()->has_value());
+  const View rest = View(built.file).subspan(built.frames[0].end);
+  ASSERT_EQ(pwrite(file.get(), rest.data(), rest.size(), static_cast<off_t>(built.frames[0].end)),
+            static_cast<ssize_t>(rest.size()));
+  const auto next = reader->next();
+  ASSERT_TRUE(next);
+  EXPECT_FALSE(next->has_value());
+}
+
 TEST(CaptureReader, BeginsWhereTheDescriptorStands) {
   const BuiltCapture built = sample_capture(2, {});
   Bytes file = bytes_of("a line before\n");
@@ -160,11 +176,13 @@ TEST(CaptureReader, StandardInput) {
   EXPECT_EQ(dup2(saved.get(), STDIN_FILENO), STDIN_FILENO);
 }
 
-void do_nothing(int) {}
+std::atomic<int> signals_seen = 0;
+static_assert(std::atomic<int>::is_always_lock_free);
+void count_signal(int) { ++signals_seen; }
 
 TEST(CaptureReader, SignalsDoNotEndIt) {
   struct sigaction action{};
-  action.sa_handler = do_nothing;  // without SA_RESTART: read() fails with EINTR
+  action.sa_handler = count_signal;  // without SA_RESTART: read() fails with EINTR
   struct sigaction before{};
   ASSERT_EQ(sigaction(SIGUSR1, &action, &before), 0);
   const BuiltCapture built = sample_capture(6, {});
@@ -179,7 +197,10 @@ TEST(CaptureReader, SignalsDoNotEndIt) {
   std::thread writer([&] {
     for (size_t at = 0; at < built.file.size(); at += 100) {
       EXPECT_TRUE(wait_until(asleep));
+      // Nothing to read before the signal was handled, or read() would return that.
+      const int before_it = signals_seen;
       pthread_kill(self, SIGUSR1);
+      EXPECT_TRUE(wait_until([&] { return signals_seen > before_it; }));
       const View rest = View(built.file).subspan(at);
       write_all(pipe.write.get(), rest.first(std::min<size_t>(rest.size(), 100)));
     }
@@ -233,7 +254,7 @@ TEST(CaptureReader, LengthsThatLieCostNoMemory) {
   const BuiltCapture small = sample_capture(7, {.frames = 1});
   Bytes file = small.file;
   FileBytes block(std::endian::little);
-  block.u32(6).u32(16'777'216).raw(Bytes(100));
+  block.u32(6).u32(16'777'216).raw(Bytes(300'000));  // the first buffer does not hold it
   file.insert(file.end(), block.bytes().begin(), block.bytes().end());
   std::string error;
   const size_t grown = peak_growth_kb([&] { error = capture_error(file); });

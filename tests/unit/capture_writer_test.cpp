@@ -6,8 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <cstring>
 #include <fstream>
+#include <optional>
 #include <sstream>
 #include <string>
 
@@ -83,6 +86,28 @@ TEST_F(CaptureWriterTest, WritesWhatItIsGiven) {
   EXPECT_THAT(directory_.names(), ElementsAre("out.pcapng"));
 }
 
+TEST_F(CaptureWriterTest, FieldsStandWhereTheyBelong) {
+  CaptureWriter writer = create(path());
+  ASSERT_TRUE(writer.add_interface({}));
+  ASSERT_TRUE(writer.add({.wire_length = 3}, pattern(300'000), ""));
+  ASSERT_TRUE(writer.commit());
+  const std::string file = content(path());
+  constexpr size_t kFrame = 40 + 32;  // behind the section with a name, and the interface
+  ASSERT_EQ(file.size(), kFrame + 32 + 300'000);
+  const auto field = [&](size_t at) {
+    uint32_t value = 0;
+    std::memcpy(&value, file.data() + kFrame + at, sizeof(value));
+    return value;
+  };
+  EXPECT_EQ(field(0), 6u);
+  EXPECT_EQ(field(4), 300'032u);
+  EXPECT_EQ(field(20), 300'000u);
+  EXPECT_EQ(field(24), 300'000u) << "a wire length below what was captured";
+  EXPECT_EQ(field(28 + 300'000), 300'032u);
+  const Bytes want = pattern(300'000);
+  EXPECT_TRUE(std::equal(want.begin(), want.end(), file.begin() + kFrame + 28));
+}
+
 TEST_F(CaptureWriterTest, WhatStoodThereStaysUntilCommit) {
   directory_.write("out.pcapng", Bytes{'o', 'l', 'd'});
   {
@@ -119,6 +144,14 @@ TEST_F(CaptureWriterTest, SeveralWritersOfOneFile) {
   ASSERT_TRUE(first.commit());
   ASSERT_TRUE(second.commit());
   EXPECT_EQ(read(path()).interfaces.at(0).name, "second");
+  // A later one may get the temporary name that the first had.
+  std::optional<CaptureWriter> early(create(path("early")));
+  ASSERT_TRUE(early->commit());
+  CaptureWriter late = create(path("early"));
+  fill(late);
+  early.reset();
+  ASSERT_TRUE(late.commit());
+  EXPECT_EQ(read(path("early")).frames.size(), 1u);
 }
 
 TEST_F(CaptureWriterTest, ModesAreThoseOfTheFileBeforeOrOfTheUmask) {
