@@ -75,7 +75,7 @@ struct ExplainArgs {
   WorldArgs world;
   std::optional<std::string> hex;  // "-": standard input
   std::string file;                // "-": standard input; either this or hex
-  std::optional<uint64_t> frame;   // of the file, from 1
+  uint64_t frame = 0;              // of the file, from 1; 0: not given
   std::string link = "auto";       // of hex: auto, ethernet, raw
 };
 int explain_run(Context& context, const ExplainArgs& args);

@@ -35,17 +35,18 @@ Result<Explanation> explain_input(const ExplainInput& input, ReplayWorld& world,
   if (!whole) return tl::unexpected(std::move(whole).error());
   world.set_now(input.captured().time_ns != 0 ? input.captured().time_ns : present_ns());
   std::vector<uint8_t> left;
-  auto judged = hook.judge(frame, &left);
-  if (!judged) return tl::unexpected(std::move(judged).error());
-  if (!*judged) {
+  auto run = hook.judge(frame, &left);
+  if (!run) return tl::unexpected(std::move(run).error());
+  const std::optional<Judgement>& judgement = *run;
+  if (!judgement) {
     return fail(fmt::format("{}: {} bytes are longer than the kernel takes in a test run",
                             input.name(), frame.wire_length));
   }
   return explain({.frame = frame,
                   .config = hook.config(),
-                  .ring = world.ring((*judged)->slot),
+                  .ring = world.ring(judgement->slot),
                   .now_ns = world.now_ns(),
-                  .judgement = **judged,
+                  .judgement = *judgement,
                   .left = left});
 }
 

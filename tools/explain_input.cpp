@@ -51,12 +51,12 @@ Result<> check_usage(const ExplainArgs& args) {
     return fail(
         "give the packet either with --hex BYTES (- is standard input) or as FILE --frame N");
   }
-  if (args.hex && args.frame) return fail("--frame counts the frames of a FILE: give one");
+  if (args.hex && args.frame != 0) return fail("--frame counts the frames of a FILE: give one");
   if (args.hex && *args.hex == "-" && args.world.keys.file == "-") {
     return fail("--hex and --key-file cannot both be standard input");
   }
   if (args.hex) return {};
-  if (!args.frame || *args.frame == 0) {
+  if (args.frame == 0) {
     return fail("say which frame of the file: --frame N, from 1 as Wireshark counts them");
   }
   if (args.link != "auto") return fail("--link is for --hex: a capture says its link type itself");
@@ -101,7 +101,8 @@ Result<std::unique_ptr<ExplainInput>> ExplainInput::open(Context& context,
   auto checked = check_usage(args);
   if (!checked) return tl::unexpected(std::move(checked).error());
   std::unique_ptr<ExplainInput> input(new ExplainInput);
-  auto read = args.hex ? input->read_hex(context, args) : input->read_file(args.file, *args.frame);
+  auto read = args.hex ? input->read_hex(context, *args.hex, args.link)
+                       : input->read_file(args.file, args.frame);
   if (read) read = input->shape();
   if (!read) return tl::unexpected(std::move(read).error());
   return input;
@@ -111,8 +112,7 @@ std::string ExplainInput::name() const {
   return from_file() ? fmt::format("frame {} of {}", captured_.number, printable(file_)) : "--hex";
 }
 
-Result<> ExplainInput::read_hex(Context& context, const ExplainArgs& args) {
-  std::string text = *args.hex;
+Result<> ExplainInput::read_hex(Context& context, std::string text, const std::string& link) {
   if (text == "-") {
     text.clear();
     char c = 0;
@@ -128,9 +128,7 @@ Result<> ExplainInput::read_hex(Context& context, const ExplainArgs& args) {
   }
   captured_.bytes = bytes_;
   captured_.wire_length = static_cast<uint32_t>(bytes_.size());
-  link_type_ = args.link == "raw"    ? kLinkRaw
-               : args.link == "auto" ? guess_link_type(bytes_)
-                                     : kLinkEthernet;
+  link_type_ = link == "raw" ? kLinkRaw : link == "auto" ? guess_link_type(bytes_) : kLinkEthernet;
   return {};
 }
 
@@ -138,27 +136,27 @@ Result<> ExplainInput::read_file(const std::string& file, uint64_t number) {
   file_ = file == "-" ? "standard input" : file;
   auto reader = CaptureReader::open(file);
   if (!reader) return tl::unexpected(std::move(reader).error());
-  reader_.emplace(std::move(*reader));
-  return find_frame(number);
+  return find_frame(reader_.emplace(std::move(*reader)), number);
 }
 
-Result<> ExplainInput::find_frame(uint64_t number) {
+Result<> ExplainInput::find_frame(CaptureReader& reader, uint64_t number) {
   uint64_t last = 0;
   while (last < number) {
-    auto frame = reader_->next();
-    if (!frame) return tl::unexpected(std::move(frame).error());
-    if (!*frame) {
+    auto next = reader.next();
+    if (!next) return tl::unexpected(std::move(next).error());
+    const std::optional<CapturedFrame>& frame = *next;
+    if (!frame) {
       return fail(fmt::format("{}: there is no frame {}, the last one is {}", printable(file_),
                               number, last));
     }
-    captured_ = **frame;
+    captured_ = *frame;
     last = captured_.number;
   }
   if (last > number) {
     return fail(fmt::format("{}: what Wireshark counts as frame {} is no packet", printable(file_),
                             number));
   }
-  const CaptureInterface& interface = reader_->interfaces()[captured_.interface];
+  const CaptureInterface& interface = reader.interfaces()[captured_.interface];
   link_type_ = interface.link_type;
   interface_ = interface.name;
   return {};

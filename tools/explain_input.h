@@ -40,9 +40,9 @@ class ExplainInput {
 
  private:
   ExplainInput() = default;
-  Result<> read_hex(Context& context, const ExplainArgs& args);
+  Result<> read_hex(Context& context, std::string text, const std::string& link);
   Result<> read_file(const std::string& file, uint64_t number);
-  Result<> find_frame(uint64_t number);
+  Result<> find_frame(CaptureReader& reader, uint64_t number);
   Result<> shape();
 
   std::string file_;

@@ -282,8 +282,8 @@ void print_verdict(Sheet& sheet, const Explanation& explanation) {
 }
 
 std::string acknowledged_text(const ServerAnswer& answer, const Headers& headers) {
-  const bool partial = headers.packet.first_fragment != 0;  // the servers see all of it
-  const std::string data = partial ? "data" : bytes_text(headers.tcp->data) + " of data";
+  const bool known = headers.tcp && headers.packet.first_fragment == 0;  // else more is to come
+  const std::string data = known ? bytes_text(headers.tcp->data) + " of data" : "data";
   if (headers.packet.data == 0) {
     return answer.accepted ? "acknowledges the SYN: the connection is open at once"
                            : "acknowledges the SYN: an ordinary handshake";

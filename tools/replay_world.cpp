@@ -2,9 +2,6 @@
 #include "tools/replay_world.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include <algorithm>
 
 #include "tools/keytext.h"
 
@@ -42,12 +39,14 @@ Result<uint8_t> decap_of(const std::vector<std::string>& names) {
 }
 
 Result<> check_interface(const Config& config, const WorldArgs& args) {
-  std::vector<std::string> names;
-  for (const InterfaceConfig& interface : config.interfaces) names.push_back(interface.name);
-  if (args.interface.empty() || std::ranges::count(names, args.interface) != 0) return {};
-  return fail(
-      fmt::format("--interface '{}': {} has {}", without_keys(args.interface), args.config,
-                  names.empty() ? "no interfaces" : fmt::format("{}", fmt::join(names, ", "))));
+  if (args.interface.empty()) return {};
+  std::string names;
+  for (const InterfaceConfig& interface : config.interfaces) {
+    if (interface.name == args.interface) return {};
+    names += (names.empty() ? "" : ", ") + interface.name;
+  }
+  return fail(fmt::format("--interface '{}': {} has {}", without_keys(args.interface), args.config,
+                          names.empty() ? "no interfaces" : names));
 }
 
 Result<ReplayWorld> configured_world(Context& context, const WorldArgs& args) {
