@@ -254,8 +254,8 @@ tl::unexpected<Error> PcapngReader::bad_block(const std::string& text) const {
 }
 
 tl::unexpected<Error> PcapngReader::ends_early() const {
-  const bool in_frame = source_.offset() == block_ && source_.available() >= kBlockHead &&
-                        is_packet(order_.u32(source_.data()));
+  // A block that is passed over is consumed as far as it is there.
+  const bool in_frame = source_.available() >= kBlockHead && is_packet(order_.u32(source_.data()));
   const std::string where =
       in_frame ? fmt::format("frame {}, which begins at byte {}", frames_ + 1, block_)
                : fmt::format("the block at byte {}, after frame {}", block_, frames_);
