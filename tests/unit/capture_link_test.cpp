@@ -21,6 +21,20 @@ struct LinkCase {
   Direction direction = Direction::kUnknown;
 };
 
+/// Every packet type of the two cooked headers.
+void add_directions(std::vector<LinkCase>& cases) {
+  constexpr std::array kDirections = {Direction::kIn,     Direction::kIn,  Direction::kIn,
+                                      Direction::kIn,     Direction::kOut, Direction::kUnknown,
+                                      Direction::kUnknown};
+  for (size_t type = 0; type < kDirections.size(); ++type) {
+    const std::string digit = std::to_string(type);
+    cases.push_back({"SLL", 113, "000" + digit + " 0304 0006 0102030405060000 0800", "45aa", "0800",
+                     kDirections[type]});
+    cases.push_back({"SLL2", 276, "86dd 0000 00000002 0304 0" + digit + " 06 0102030405060000",
+                     "60aa", "86dd", kDirections[type]});
+  }
+}
+
 std::vector<LinkCase> link_cases() {
   std::vector<LinkCase> cases = {
       {"LOOP, IPv4", 108, "00000002", "45aa", "0800"},
@@ -50,16 +64,7 @@ std::vector<LinkCase> link_cases() {
   }
   cases.push_back({"NULL, IPv4, big", 0, "00000002", "45aa", "0800"});
   cases.push_back({"NULL, IPv4, little", 0, "02000000", "45aa", "0800"});
-  constexpr std::array kDirections = {Direction::kIn,     Direction::kIn,  Direction::kIn,
-                                      Direction::kIn,     Direction::kOut, Direction::kUnknown,
-                                      Direction::kUnknown};
-  for (size_t type = 0; type < kDirections.size(); ++type) {
-    const std::string digit = std::to_string(type);
-    cases.push_back({"SLL", 113, "000" + digit + " 0304 0006 0102030405060000 0800", "45aa", "0800",
-                     kDirections[type]});
-    cases.push_back({"SLL2", 276, "86dd 0000 00000002 0304 0" + digit + " 06 0102030405060000",
-                     "60aa", "86dd", kDirections[type]});
-  }
+  add_directions(cases);
   return cases;
 }
 

@@ -82,33 +82,33 @@ struct StampCase {
   uint64_t want = 0;
 };
 
+constexpr std::array kStampCases = {
+    StampCase{"microseconds unless said", {}, {}, 1'234'567, 1'234'567'000},
+    StampCase{"seconds", uint8_t{0}, {}, 3, 3'000'000'000},
+    StampCase{"milliseconds", uint8_t{3}, {}, 1'234, 1'234'000'000},
+    StampCase{"nanoseconds", uint8_t{9}, {}, 1'790'000'000'000'000'001, 1'790'000'000'000'000'001},
+    StampCase{"picoseconds, rounded down", uint8_t{12}, {}, 1'999, 1},
+    StampCase{"10^-28 s", uint8_t{28}, {}, UINT64_MAX, 1},
+    StampCase{"10^-29 s", uint8_t{29}, {}, UINT64_MAX, 0},
+    StampCase{"10^-127 s", uint8_t{127}, {}, UINT64_MAX, 0},
+    StampCase{"2^0 s", uint8_t{0x80}, {}, 3, 3'000'000'000},
+    StampCase{"2^-10 s", uint8_t{0x80 | 10}, {}, 1024 + 512, 1'500'000'000},
+    StampCase{"2^-32 s, as NTP", uint8_t{0x80 | 32}, {}, 0x1'8000'0001, 1'500'000'000},
+    StampCase{"2^-64 s", uint8_t{0x80 | 64}, {}, UINT64_MAX, 999'999'999},
+    StampCase{"2^-127 s", uint8_t{0xff}, {}, UINT64_MAX, 0},
+    StampCase{"an offset", uint8_t{9}, 1'790'000'000, 5, 1'790'000'000'000'000'005},
+    StampCase{"an offset backwards", uint8_t{0}, -1, 3, 2'000'000'000},
+    StampCase{"before 1970", uint8_t{0}, -4, 3, 0},
+    StampCase{"long before 1970", uint8_t{9}, INT64_MIN, UINT64_MAX, 0},
+    StampCase{"after 2554", uint8_t{0}, {}, UINT64_MAX, UINT64_MAX},
+    StampCase{"long after 2554", uint8_t{9}, INT64_MAX, UINT64_MAX, UINT64_MAX},
+    StampCase{"back from after 2554", uint8_t{0}, -18'446'744'074, 18'446'744'075, 1'000'000'000},
+    StampCase{"the last nanosecond", uint8_t{9}, {}, UINT64_MAX, UINT64_MAX},
+};
+
 TEST(CapturePcapng, StampsOfEveryResolution) {
-  const std::array cases = {
-      StampCase{"microseconds unless said", {}, {}, 1'234'567, 1'234'567'000},
-      StampCase{"seconds", uint8_t{0}, {}, 3, 3'000'000'000},
-      StampCase{"milliseconds", uint8_t{3}, {}, 1'234, 1'234'000'000},
-      StampCase{
-          "nanoseconds", uint8_t{9}, {}, 1'790'000'000'000'000'001, 1'790'000'000'000'000'001},
-      StampCase{"picoseconds, rounded down", uint8_t{12}, {}, 1'999, 1},
-      StampCase{"10^-28 s", uint8_t{28}, {}, UINT64_MAX, 1},
-      StampCase{"10^-29 s", uint8_t{29}, {}, UINT64_MAX, 0},
-      StampCase{"10^-127 s", uint8_t{127}, {}, UINT64_MAX, 0},
-      StampCase{"2^0 s", uint8_t{0x80}, {}, 3, 3'000'000'000},
-      StampCase{"2^-10 s", uint8_t{0x80 | 10}, {}, 1024 + 512, 1'500'000'000},
-      StampCase{"2^-32 s, as NTP", uint8_t{0x80 | 32}, {}, 0x1'8000'0001, 1'500'000'000},
-      StampCase{"2^-64 s", uint8_t{0x80 | 64}, {}, UINT64_MAX, 999'999'999},
-      StampCase{"2^-127 s", uint8_t{0xff}, {}, UINT64_MAX, 0},
-      StampCase{"an offset", uint8_t{9}, 1'790'000'000, 5, 1'790'000'000'000'000'005},
-      StampCase{"an offset backwards", uint8_t{0}, -1, 3, 2'000'000'000},
-      StampCase{"before 1970", uint8_t{0}, -4, 3, 0},
-      StampCase{"long before 1970", uint8_t{9}, INT64_MIN, UINT64_MAX, 0},
-      StampCase{"after 2554", uint8_t{0}, {}, UINT64_MAX, UINT64_MAX},
-      StampCase{"long after 2554", uint8_t{9}, INT64_MAX, UINT64_MAX, UINT64_MAX},
-      StampCase{"back from after 2554", uint8_t{0}, -18'446'744'074, 18'446'744'075, 1'000'000'000},
-      StampCase{"the last nanosecond", uint8_t{9}, {}, UINT64_MAX, UINT64_MAX},
-  };
   for (const std::endian order : kOrders) {
-    for (const StampCase& each : cases) {
+    for (const StampCase& each : kStampCases) {
       const BuiltCapture built =
           PcapngBuilder()
               .section(order)
