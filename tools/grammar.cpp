@@ -214,8 +214,10 @@ void add_world_options(CLI::App* command, WorldArgs& args) {
                    "File with one KEYTEXT a line; - is standard input")
       ->type_name("FILE");
   command
-      ->add_option("--interface", args.interface,
-                   "Interface of the configuration that packets come in by; default: the first")
+      ->add_option(
+          "--interface", args.interface,
+          "Interface of the configuration that packets come in by; default: the one that the "
+          "capture names, else the first")
       ->type_name("NAME");
   command
       ->add_option("--decap", args.decap,
@@ -274,7 +276,7 @@ void add_explain(CLI::App& root, Context& context, Invocation& what) {
           "do not matter; - is standard input")
       ->type_name("BYTES");
   explain->add_option("--link", args.link, "What --hex begins with: Ethernet, or raw IP")
-      ->type_name("auto|ethernet|raw")
+      ->type_name("LINK")
       ->check(CLI::IsMember({"auto", "ethernet", "raw"}))
       ->capture_default_str();
   add_world_options(explain, args.world);
