@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# tools/quickstart with binaries already built: the farm to its end, the farm interrupted, a real
+# tools/quickstart with binaries already built: the farm to its end, with a capture, interrupted, a real
 # interface (a farm's balancer) with and without keys, and wrong usage. Nothing may be left behind.
 # usage: quickstart_test.sh BIN      BIN: the directory of tfod and tfoctl
 set -euo pipefail
@@ -11,7 +11,8 @@ set -euo pipefail
 }
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 farm=$root/tools/farm/farm
-quickstart=("$root/tools/quickstart" --bin "${1:?usage: quickstart_test.sh BIN}" --no-install)
+bin=${1:?usage: quickstart_test.sh BIN}
+quickstart=("$root/tools/quickstart" --bin "$bin" --no-install)
 key=a0bf63f7-ed803d81-cd641d30-cebc4a90
 work=$(mktemp -d)
 name=''
@@ -88,6 +89,23 @@ test_farm() {
   nothing_left "$instance" "the farm"
 }
 
+test_capture() {
+  local instance
+  begin "${quickstart[@]}" --capture "$work/capture"
+  finish
+  check "a capture: exit 0" is "$code" 0
+  check "a capture: the same live and replayed" says '105 of 105 SYNs to the VIPs count the same'
+  check "a capture: the forger is named" says '^198\.51\.100\.105 +nginx +25 +25 +cookie_invalid'
+  check "a capture: stale cookies are told apart" says '^2001:db8:1::101 +nginx +1 +1 +cookie_retired'
+  check "a capture: the keys are secret" is "$(stat -c '%a' "$work/capture/keys")" 600
+  check "a capture: two keys" is "$(grep -cE '^[0-9a-f]{8}(-[0-9a-f]{8}){3}$' "$work/capture/keys")" 2
+  instance=$(farm_of_quickstart)
+  nothing_left "$instance" "a capture"
+  check "a capture: with the servers' keys alone" \
+    is "$("$bin/tfoctl" -j replay "$work/capture/farm.pcap" --key-file "$work/capture/keys" |
+      grep -o '"refused":{"syns":33,')" '"refused":{"syns":33,'
+}
+
 test_interrupted() {
   local instance
   begin "${quickstart[@]}"
@@ -119,7 +137,7 @@ test_interface() { # TITLE CLASS ARGUMENT...: what a cookie under the servers' k
 test_usage() {
   local arguments
   for arguments in "--foo" "--vip 192.0.2.1" "--dev" "--dev no-such0" "--key-file /nonexistent --dev lo" \
-    "--dev lo --vip 192.0.2.1:http"; do
+    "--dev lo --vip 192.0.2.1:http" "--dev lo --capture $work/capture" "--capture /proc/none"; do
     code=0
     # shellcheck disable=SC2086 # words
     "${quickstart[@]}" $arguments >"$work/out" 2>&1 || code=$?
@@ -130,6 +148,7 @@ test_usage() {
 
 test_usage
 test_farm
+test_capture
 test_interrupted
 name=$("$farm" up auto --servers 2)
 "$farm" serve "$name"
