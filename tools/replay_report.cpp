@@ -68,9 +68,9 @@ void print_head(std::ostream& out, const ReplayOutcome& outcome) {
   const std::string links = link_types(outcome.reader);
   out << fmt::format("{} ({}{}): {} frames", printable(outcome.file), outcome.reader.format(),
                      links.empty() ? "" : ", " + links, totals.captured());
-  if (totals.first_ns) {
-    const auto first = static_cast<int64_t>(*totals.first_ns / 1'000'000'000);
-    const auto last = static_cast<int64_t>(*totals.last_ns / 1'000'000'000);
+  if (const auto& times = totals.times) {
+    const auto first = static_cast<int64_t>(times->first_ns / 1'000'000'000);
+    const auto last = static_cast<int64_t>(times->last_ns / 1'000'000'000);
     out << fmt::format(", {} and {} on", time_words(first), duration_words(last - first));
   }
   out << '\n';
@@ -160,9 +160,9 @@ ordered_json replay_json(const ReplayOutcome& outcome) {
                            {"node", stats.at("node")},
                            {"vips", stats.at("vips")},
                            {"refused", refused_json(outcome)}};
-  if (totals.first_ns) {
-    document["first_ns"] = *totals.first_ns;
-    document["last_ns"] = *totals.last_ns;
+  if (const auto& times = totals.times) {
+    document["first_ns"] = times->first_ns;
+    document["last_ns"] = times->last_ns;
   }
   if (outcome.error) document["error"] = outcome.error->message;
   return document;

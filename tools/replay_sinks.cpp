@@ -15,31 +15,6 @@ namespace tfo {
 
 namespace {
 
-constexpr uint64_t kSecond = 1'000'000'000;
-
-/// "2026-01-31 12:00:00.123456789", UTC. Frames of one second follow each other: the calendar is
-/// asked once for them.
-class StampText {
- public:
-  const char* text(uint64_t time_ns) {
-    if (time_ns / kSecond != second_) {
-      second_ = time_ns / kSecond;
-      const auto time = static_cast<std::time_t>(second_);
-      std::tm parts{};
-      gmtime_r(&time, &parts);
-      length_ = std::strftime(text_, sizeof(text_), "%Y-%m-%d %H:%M:%S", &parts);
-    }
-    *fmt::format_to_n(text_ + length_, sizeof(text_) - length_ - 1, ".{:09}", time_ns % kSecond)
-         .out = '\0';
-    return text_;
-  }
-
- private:
-  uint64_t second_ = UINT64_MAX;
-  size_t length_ = 0;
-  char text_[64] = {};
-};
-
 /// "cookie_invalid option=34 data=1 vip=web"
 std::string labels(const Judgement& judged, const ReplayWorld& world) {
   std::string text = fmt::format("{} option={} data={}", reason_label(judged.reason),
@@ -68,15 +43,28 @@ Result<> written(const Context& context) {
 
 }  // namespace
 
+const char* StampText::text(uint64_t time_ns) {
+  constexpr uint64_t kSecond = 1'000'000'000;
+  if (time_ns / kSecond != second_) {
+    second_ = time_ns / kSecond;
+    const auto time = static_cast<std::time_t>(second_);
+    std::tm parts{};
+    gmtime_r(&time, &parts);
+    length_ = std::strftime(text_, sizeof(text_), "%Y-%m-%d %H:%M:%S", &parts);
+  }
+  *fmt::format_to_n(text_ + length_, sizeof(text_) - length_ - 1, ".{:09}", time_ns % kSecond).out =
+      '\0';
+  return text_;
+}
+
 Result<> FrameLines::take(const ReplayedFrame& frame) {
   return context_->json ? take_json(frame) : take_text(frame);
 }
 
 Result<> FrameLines::take_text(const ReplayedFrame& frame) {
-  thread_local StampText stamp;
   fmt::memory_buffer line;
   auto out = std::back_inserter(line);
-  fmt::format_to(out, "{:>8}  {}  ", frame.captured.number, stamp.text(frame.captured.time_ns));
+  fmt::format_to(out, "{:>8}  {}  ", frame.captured.number, stamp_.text(frame.captured.time_ns));
   if (frame.skipped) {
     fmt::format_to(out, "{}\n", skipped_text(*frame.skipped));
   } else {

@@ -10,6 +10,19 @@
 
 namespace tfo {
 
+/// "2026-01-31 12:00:00.123456789", UTC. Frames of one second follow each other: the calendar is
+/// asked once for them.
+class StampText {
+ public:
+  /// Valid until the next call.
+  const char* text(uint64_t time_ns);
+
+ private:
+  uint64_t second_ = UINT64_MAX;
+  size_t length_ = 0;
+  char text_[64] = {};
+};
+
 /// One line per frame (--frames): number, time, addresses, reason, labels, verdict. With -j the
 /// elements of a JSON array, separated by commas; the caller writes the brackets.
 class FrameLines : public ReplaySink {
@@ -22,6 +35,7 @@ class FrameLines : public ReplaySink {
   Result<> take_json(const ReplayedFrame& frame);
   Context* context_;
   const ReplayWorld* world_;
+  StampText stamp_;
   bool first_ = true;
 };
 

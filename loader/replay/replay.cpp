@@ -43,67 +43,65 @@ ReplayHook& Replay::hook_of(uint32_t interface) {
 
 void Replay::note_time(const CapturedFrame& captured) {
   const uint64_t time = captured.time_ns;
-  totals_.first_ns = std::min(totals_.first_ns.value_or(time), time);
-  totals_.last_ns = std::max(totals_.last_ns.value_or(time), time);
+  const TimeSpan before = totals_.times.value_or(TimeSpan{time, time});
+  totals_.times = {std::min(before.first_ns, time), std::max(before.last_ns, time)};
   if (!world_->set_now(time)) totals_.steps_back++;
 }
 
-std::optional<Skip> Replay::prepare(const CapturedFrame& captured,
-                                    std::optional<EthernetFrame>& frame) {
+std::optional<Skip> Replay::prepare(const CapturedFrame& captured, EthernetFrame& frame) {
   const uint32_t link_type = reader_->interfaces()[captured.interface].link_type;
   if (!LinkShaper::knows(link_type)) return Skip::kLinkType;
-  frame = shaper_.shape(link_type, captured);
+  frame = shaper_.shape(link_type, captured).value_or(EthernetFrame{});
   const bool cut = captured.bytes.size() < captured.wire_length;
-  if (!frame || frame->wire_length < TFO_ETH_LEN) return cut ? Skip::kCut : Skip::kShort;
-  if (options_.incoming_only && frame->direction == Direction::kOut) return Skip::kOutgoing;
-  if (cut && describe(*frame, hook_of(captured.interface).config()).cut) return Skip::kCut;
+  if (frame.wire_length < TFO_ETH_LEN) return cut ? Skip::kCut : Skip::kShort;
+  if (options_.incoming_only && frame.direction == Direction::kOut) return Skip::kOutgoing;
+  if (cut && describe(frame, hook_of(captured.interface).config()).cut) return Skip::kCut;
   return std::nullopt;
 }
 
 Result<> Replay::show(const ReplayedFrame& frame) {
-  if (frame.skipped) {
-    totals_.skipped[static_cast<size_t>(*frame.skipped)]++;
-  } else {
-    totals_.frames++;
-  }
   for (ReplaySink* sink : sinks_) {
     if (auto taken = sink->take(frame); !taken) return taken;
   }
   return {};
 }
 
+Result<> Replay::skip(const CapturedFrame& captured, Skip why) {
+  totals_.skipped[static_cast<size_t>(why)]++;
+  return show({.captured = captured, .skipped = why, .judgement = {}, .bytes = captured.bytes});
+}
+
 Result<> Replay::take(const CapturedFrame& captured) {
   note_time(captured);
-  std::optional<EthernetFrame> frame;
-  ReplayedFrame replayed{.captured = captured,
-                         .skipped = prepare(captured, frame),
-                         .judgement = {},
-                         .bytes = captured.bytes};
-  if (replayed.skipped) return show(replayed);
+  EthernetFrame frame;
+  if (const auto why = prepare(captured, frame)) return skip(captured, *why);
   ReplayHook& hook = hook_of(captured.interface);
-  auto judged = hook.judge(*frame, options_.rewritten ? &out_ : nullptr);
+  auto judged = hook.judge(frame, options_.rewritten ? &out_ : nullptr);
   if (!judged) {
     return tl::unexpected(std::move(judged).error().in("frame " + std::to_string(captured.number)));
   }
-  if (!*judged) {
-    replayed.skipped = Skip::kLong;
-    return show(replayed);
-  }
-  replayed.judgement = **judged;
-  replayed.ethernet = &*frame;
-  replayed.config = &hook.config();
-  if (options_.rewritten && replayed.judgement.rewritten()) {
-    replayed.bytes = shaper_.restore(captured, *frame, out_).first(captured.bytes.size());
+  const std::optional<Judgement>& judgement = *judged;
+  if (!judgement) return skip(captured, Skip::kLong);
+  totals_.frames++;
+  ReplayedFrame replayed{.captured = captured,
+                         .skipped = std::nullopt,
+                         .judgement = *judgement,
+                         .ethernet = &frame,
+                         .config = &hook.config(),
+                         .bytes = captured.bytes};
+  if (options_.rewritten && judgement->rewritten()) {
+    replayed.bytes = shaper_.restore(captured, frame, out_).first(captured.bytes.size());
   }
   return show(replayed);
 }
 
 Result<> Replay::run(const Progress& progress) {
   for (uint64_t count = 1;; count++) {
-    auto frame = reader_->next();
-    if (!frame) return tl::unexpected(std::move(frame).error());
-    if (!*frame) return {};
-    if (auto taken = take(**frame); !taken) return taken;
+    auto next = reader_->next();
+    if (!next) return tl::unexpected(std::move(next).error());
+    const std::optional<CapturedFrame>& frame = *next;
+    if (!frame) return {};
+    if (auto taken = take(*frame); !taken) return taken;
     if (count % kProgressEvery == 0 && !progress(totals_)) return {};
   }
 }

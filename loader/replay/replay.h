@@ -48,11 +48,17 @@ class ReplaySink {
   virtual Result<> take(const ReplayedFrame& frame) = 0;
 };
 
+/// Earliest and latest stamp, unix time in ns.
+struct TimeSpan {
+  uint64_t first_ns = 0;
+  uint64_t last_ns = 0;
+};
+
 struct ReplayTotals {
-  uint64_t frames = 0;                        // replayed
-  std::array<uint64_t, kSkips> skipped{};     // by Skip
-  std::optional<uint64_t> first_ns, last_ns;  // earliest and latest stamp, unix time
-  uint64_t steps_back = 0;  // stamps more than a second before the one ahead of them
+  uint64_t frames = 0;                     // replayed
+  std::array<uint64_t, kSkips> skipped{};  // by Skip
+  std::optional<TimeSpan> times;           // of the frames, skipped ones included
+  uint64_t steps_back = 0;                 // stamps more than a second before the one ahead of them
 
   uint64_t all_skipped() const;
   uint64_t captured() const { return frames + all_skipped(); }
@@ -84,7 +90,8 @@ class Replay {
 
  private:
   Result<> take(const CapturedFrame& captured);
-  std::optional<Skip> prepare(const CapturedFrame& captured, std::optional<EthernetFrame>& frame);
+  std::optional<Skip> prepare(const CapturedFrame& captured, EthernetFrame& frame);
+  Result<> skip(const CapturedFrame& captured, Skip why);
   Result<> show(const ReplayedFrame& frame);
   ReplayHook& hook_of(uint32_t interface);
   void note_time(const CapturedFrame& captured);

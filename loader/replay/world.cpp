@@ -45,11 +45,12 @@ KeyRing ring_of(const std::vector<Key>& keys) {
 Result<KeyRing> ring_in(const PoolConfig& pool) {
   auto state = KeyringFile(pool.file).load();
   if (!state) return tl::unexpected(std::move(state).error().in("pool \"" + pool.name + "\""));
-  if (!*state) {
+  const std::optional<RotationState>& kept = *state;
+  if (!kept) {
     return fail("pool \"" + pool.name + "\": there is no key file " + pool.file +
                 "; take a configuration that names one, or give the keys with --key-file");
   }
-  return (*state)->ring;
+  return kept->ring;
 }
 
 /// The errors with which kernels refuse a frame that is too long for a test run
@@ -121,7 +122,8 @@ Result<ReplayWorld> ReplayWorld::make(const std::vector<VipConfig>& vips,
   }
   world.rings_ = std::move(rings);
   for (const VipConfig& vip : vips) {
-    world.pool_of_.emplace(world.load_->live().slots().find(vip.name).value(), vip.pool);
+    const auto slot = world.load_->live().slots().find(vip.name);
+    if (slot) world.pool_of_.emplace(*slot, vip.pool);
   }
   for (const InterfaceConfig& interface : interfaces) {
     done = world.add_hook(interface);

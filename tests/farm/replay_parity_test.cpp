@@ -44,8 +44,7 @@ World timeless_world() {
 class Tcpdump {
  public:
   Tcpdump(const std::string& interface, std::string file, std::string log)
-      : file_(std::move(file)), log_(std::move(log)) {
-    pid_ = fork();
+      : file_(std::move(file)), log_(std::move(log)), pid_(fork()) {
     if (pid_ != 0) return;
     dup2(open(log_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), STDERR_FILENO);
     // The buffer holds thousands of frames of this snap length: none is dropped.
@@ -78,7 +77,7 @@ class Tcpdump {
     return {std::istreambuf_iterator<char>(in), {}};
   }
   std::string file_, log_;
-  pid_t pid_ = -1;
+  pid_t pid_;
 };
 
 class ReplayParity : public testing::Test {

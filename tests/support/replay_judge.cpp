@@ -82,6 +82,7 @@ Result<ReplayWorld> replay_world(const World& world, uint8_t decap) {
       config.ports.push_back(vip.port);
     }
   }
+  vips.reserve(by_slot.size());
   for (const auto& [slot, config] : by_slot) vips.push_back(config);
   InterfaceConfig interface;
   interface.decap = decap;
