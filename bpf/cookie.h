@@ -43,6 +43,17 @@ tfo_inline int tfo_load_flow(const struct tfo_frame *frame, __u8 family, __u32 o
 	return 1;
 }
 
+/* A copy in memory, all of it written: old verifiers let nobody read a word that was not. */
+tfo_inline void tfo_copy_flow(struct tfo_flow *to, const struct tfo_flow *flow)
+{
+	*to = (struct tfo_flow){.word = {flow->word[0]}, .family = flow->family};
+	if (flow->family == 4)
+		return;
+	to->word[1] = flow->word[1];
+	to->word[2] = flow->word[2];
+	to->word[3] = flow->word[3];
+}
+
 /* The cookie that a kernel holding this key mints for this flow. */
 tfo_inline __u64 tfo_make_cookie(__u64 k0, __u64 k1, const struct tfo_flow *flow)
 {

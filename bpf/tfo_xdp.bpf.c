@@ -86,7 +86,7 @@ static __always_inline int tfo_check_cookie(const struct tfo_frame *frame,
 	reason = tfo_try_key(&ring->generation[0], tfo_now(), flow, cookie);
 	if (tfo_is_match(reason))
 		return reason;
-	copy = *flow; /* the flow itself stays in registers */
+	tfo_copy_flow(&copy, flow); /* the flow itself stays in registers */
 	return tfo_match_rest(&copy, index, reason, cookie);
 }
 
