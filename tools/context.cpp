@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tools/keytext.h"
+
 namespace tfo {
 
 void set_up_log() {
@@ -21,7 +23,7 @@ void print_json(Context& context, const nlohmann::json& document) {
 }
 
 int report(Context& context, const Error& error) {
-  context.err << "tfoctl: " << error.message << '\n';
+  context.err << "tfoctl: " << without_keys(error.message) << '\n';
   return kExitFailed;
 }
 

@@ -40,7 +40,8 @@ void log_everything();
 /// characters instead of failing.
 void print_json(Context& context, const nlohmann::json& document);
 
-/// Writes "tfoctl: message" to err; returns kExitFailed.
+/// Writes "tfoctl: message" to err, without what looks like a key: people type one where a file is
+/// wanted. Returns kExitFailed.
 int report(Context& context, const Error& error);
 
 }  // namespace tfo

@@ -114,6 +114,10 @@ TEST(TfoctlCookie, KeysFromStandardInputAndFromAFile) {
   const Ran missing = run_tfoctl(with("/nonexistent/keys"));
   EXPECT_EQ(missing.code, 2);
   EXPECT_NE(missing.err.find("/nonexistent/keys"), std::string::npos);
+  const Ran mistaken = run_tfoctl(with(kCounting));
+  EXPECT_EQ(mistaken.code, 2);
+  EXPECT_EQ(mistaken.err.find(kCounting), std::string::npos) << "a key, where a file is wanted";
+  EXPECT_NE(mistaken.err.find("--key-file"), std::string::npos) << mistaken.err;
   EXPECT_EQ(run_tfoctl(with("-"), "# nothing\n").code, 2);
   EXPECT_EQ(run_tfoctl(with("-"), std::string(100'000, ' ')).code, 2);
 }
