@@ -16,7 +16,8 @@ int main(int argc, char** argv) {
   try {
     const int code = tfo::run_tfoctl(context, {argv + 1, argv + argc});
     std::cout.flush();
-    return std::cout ? code : tfo::kExitFailed;
+    if (std::cout || code == tfo::kExitFailed) return code;
+    return tfo::report(context, tfo::Error{"cannot write to standard output"});
   } catch (const std::exception& error) {
     return tfo::report(context, tfo::Error{error.what()});
   }
