@@ -25,8 +25,11 @@ struct Outcome {
 };
 
 ServerSlot slot_of(const KeyRing& ring, const Generation& generation) {
-  if (&generation == ring.current()) return ServerSlot::kPrimary;
-  return &generation == ring.backup() ? ServerSlot::kBackup : ServerSlot::kNone;
+  if (generation.place == TFO_PLACE_CURRENT) return ServerSlot::kPrimary;
+  // Bare keys may have several previous ones, each the backup of its time.
+  const Generation* backup = ring.backup();
+  return backup != nullptr && generation.place == backup->place ? ServerSlot::kBackup
+                                                                : ServerSlot::kNone;
 }
 
 KeyResult result_of(int tried) {

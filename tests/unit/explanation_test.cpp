@@ -231,6 +231,23 @@ TEST(Explanation, KeysInTheOrderTheyAreTried) {
   EXPECT_NE(told->rule.find("key 6"), std::string::npos) << told->rule;
 }
 
+/// Bare keys: all but the first are previous. What counts cookie_previous is not called refused.
+TEST(Explanation, EveryPreviousKeyIsTheServersBackup) {
+  World world = case_world();
+  world.pools[0] = {{kCurrentKey, TFO_PLACE_CURRENT},
+                    {kPreviousKey, TFO_PLACE_PREVIOUS},
+                    {kOlderKey, TFO_PLACE_PREVIOUS}};
+  Packet syn = web_syn(kSides[0]);
+  syn.option(fast_open(cookie_of(kOlderKey, syn)));
+  const Explained told(syn.frame(), vip(TFO_COOKIE_PREVIOUS, TFO_OPTION_34), world);
+  EXPECT_EQ(trials_text(*told),
+            "1 current primary no\n"
+            "2 previous backup no\n"
+            "3 previous backup match\n");
+  ASSERT_EQ(told->servers.size(), 1U);
+  EXPECT_TRUE(told->servers[0].accepted);
+}
+
 /// One key that was tried makes a cookie invalid, whatever has expired before and after it.
 TEST(Explanation, ExpiredKeysDoNotHideThatOthersMissed) {
   World world = case_world();
