@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <fmt/format.h>
 
-#include <ctime>
-
 #include "loader/observe/reason_table.h"
 #include "loader/replay/description.h"
 #include "tools/commands.h"
@@ -12,13 +10,6 @@
 namespace tfo {
 
 namespace {
-
-/// The time at which a frame without a stamp is judged.
-uint64_t present_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
 
 Result<> check_whole(const ExplainInput& input, const tfo_load_config& config) {
   const EthernetFrame& frame = input.ethernet();
@@ -33,7 +24,7 @@ Result<Explanation> explain_input(const ExplainInput& input, ReplayWorld& world,
   const EthernetFrame& frame = input.ethernet();
   auto whole = check_whole(input, hook.config());
   if (!whole) return tl::unexpected(std::move(whole).error());
-  world.set_now(input.captured().time_ns != 0 ? input.captured().time_ns : present_ns());
+  world.set_now(input.captured().time_ns);
   std::vector<uint8_t> left;
   auto run = hook.judge(frame, &left);
   if (!run) return tl::unexpected(std::move(run).error());

@@ -43,9 +43,10 @@ ReplayHook& Replay::hook_of(uint32_t interface) {
 
 void Replay::note_time(const CapturedFrame& captured) {
   const uint64_t time = captured.time_ns;
+  if (!world_->set_now(time)) totals_.steps_back++;
+  if (time == 0) return;
   const TimeSpan before = totals_.times.value_or(TimeSpan{time, time});
   totals_.times = {std::min(before.first_ns, time), std::max(before.last_ns, time)};
-  if (!world_->set_now(time)) totals_.steps_back++;
 }
 
 std::optional<Skip> Replay::prepare(const CapturedFrame& captured, EthernetFrame& frame) {

@@ -57,7 +57,7 @@ struct TimeSpan {
 struct ReplayTotals {
   uint64_t frames = 0;                     // replayed
   std::array<uint64_t, kSkips> skipped{};  // by Skip
-  std::optional<TimeSpan> times;           // of the frames, skipped ones included
+  std::optional<TimeSpan> times;           // of the frames with a stamp, also of skipped ones
   uint64_t steps_back = 0;                 // stamps more than a second before the one ahead of them
 
   uint64_t all_skipped() const;

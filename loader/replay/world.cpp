@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <ctime>
 
 #include "loader/dataplane/ring_writer.h"
 #include "loader/keys/keyring_file.h"
@@ -51,6 +52,12 @@ Result<KeyRing> ring_in(const PoolConfig& pool) {
                 "; take a configuration that names one, or give the keys with --key-file");
   }
   return kept->ring;
+}
+
+uint64_t present_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
 /// The errors with which kernels refuse a frame that is too long for a test run
@@ -175,6 +182,7 @@ ReplayHook& ReplayWorld::hook(const std::string& interface) {
 }
 
 bool ReplayWorld::set_now(uint64_t time_ns) {
+  if (time_ns == 0) time_ns = now_ns_ != 0 ? now_ns_ : present_ns();
   const bool back = time_ns + kJitterNs < now_ns_;
   if (time_ns > now_ns_ || back) {
     now_ns_ = time_ns;

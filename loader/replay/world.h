@@ -72,7 +72,7 @@ class ReplayWorld {
 
   /// Moves the clock to a frame's stamp (unix ns). Stamps that go back by less than a second, as
   /// those of several interfaces do, leave it where it is; a larger step back is followed. False
-  /// for such a step.
+  /// for such a step. 0, of a frame without a stamp, leaves it too; it begins with the present.
   bool set_now(uint64_t time_ns);
   uint64_t now_ns() const { return now_ns_; }
 

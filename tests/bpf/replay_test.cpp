@@ -199,6 +199,19 @@ TEST(ReplayClock, HoldsOnASmallStepBackAndFollowsALargeOne) {
   EXPECT_EQ(totals.steps_back, 1U);
 }
 
+/// Not 1970: there a key that has expired would be valid again.
+TEST(ReplayClock, StaysWhereAFrameHasNoStampAndBeginsWithThePresent) {
+  const std::string valid = "cookie_current option=34 data=0 slot=1";
+  const std::string expired = "no_key option=34 data=0 slot=1";
+  ReplayTotals totals;
+  EXPECT_EQ(reasons_at({kReplayStamp - 1, 0, kReplayStamp + 1, 0}, &totals),
+            (std::vector{valid, valid, expired, expired}));
+  EXPECT_EQ(totals.steps_back, 0U);
+  EXPECT_EQ(totals.times.value_or(TimeSpan{}).first_ns, kReplayStamp - 1);
+  EXPECT_EQ(reasons_at({0}, &totals), (std::vector{expired}));
+  EXPECT_FALSE(totals.times);
+}
+
 TEST(ReplaySkips, AreCountedByTheirReason) {
   auto world = replay_world(case_world());
   ASSERT_OK(world);
