@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <atomic>
 #include <chrono>
-#include <csignal>
 
 #include "tools/commands.h"
 #include "tools/replay_report.h"
+#include "tools/replay_signals.h"
 #include "tools/replay_sinks.h"
 #include "tools/replay_world.h"
 
@@ -16,26 +14,6 @@ namespace tfo {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-std::atomic<bool> interrupted = false;
-
-/// The first SIGINT ends the replay between two frames; the next one is deadly, as always.
-class Interruptible {
- public:
-  Interruptible() {
-    interrupted = false;
-    struct sigaction action{};
-    action.sa_handler = [](int) { interrupted = true; };
-    action.sa_flags = static_cast<int>(SA_RESETHAND);
-    sigaction(SIGINT, &action, &before_);
-  }
-  ~Interruptible() { sigaction(SIGINT, &before_, nullptr); }
-  Interruptible(const Interruptible&) = delete;
-  Interruptible& operator=(const Interruptible&) = delete;
-
- private:
-  struct sigaction before_{};
-};
 
 /// Says how far it is, every two seconds.
 class ProgressLine {
@@ -64,20 +42,24 @@ class ProgressLine {
   Clock::time_point next_ = start_ + kEvery;
 };
 
-/// Runs to the end of the capture. Of a pipe, SIGINT ends the writer, and what it still had is
-/// read.
-Result<> run(Context& context, const CaptureReader& reader, Replay& replay) {
-  const Interruptible interruptible;
+/// SIGINT ends the replay of a file between two frames. Of a pipe, it ends the writer, and what
+/// that still had is read.
+bool is_stopped(const ReplaySignals& signals, const CaptureReader& reader) {
+  return signals.interrupted() && reader.file_size();
+}
+
+Result<> run(Context& context, const CaptureReader& reader, Replay& replay,
+             const ReplaySignals& signals) {
   ProgressLine progress(context.err, reader);
   auto done = replay.run([&](const ReplayTotals& totals) {
     progress.show(totals);
-    return !interrupted || !reader.file_size();
+    return !is_stopped(signals, reader);
   });
-  if (done && interrupted && reader.file_size()) return fail("interrupted");
+  if (done && is_stopped(signals, reader)) return fail("interrupted");
   return done;
 }
 
-void finish_frames(Context& context, const ReplayArgs& args, const ReplayOutcome& outcome) {
+void print_totals(Context& context, const ReplayArgs& args, const ReplayOutcome& outcome) {
   if (!context.json) {
     if (args.frames) context.out << '\n';
     print_replay(context.out, outcome);
@@ -86,6 +68,17 @@ void finish_frames(Context& context, const ReplayArgs& args, const ReplayOutcome
   const std::string rest =
       replay_json(outcome).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   context.out << (args.frames ? "]," + rest.substr(1) : rest) << '\n';
+}
+
+/// `out`: the copy to be kept, null if there is none.
+int finish(Context& context, const ReplayArgs& args, const ReplayOutcome& outcome,
+           AnnotatedCapture* out) {
+  print_totals(context, args, outcome);
+  context.out << std::flush;
+  int code = outcome.error ? report(context, *outcome.error) : kExitOk;
+  if (out == nullptr) return code;
+  if (auto kept = out->commit(); !kept) code = report(context, kept.error());
+  return code;
 }
 
 int replay_reader(Context& context, const ReplayArgs& args, CaptureReader& reader,
@@ -106,23 +99,20 @@ int replay_reader(Context& context, const ReplayArgs& args, CaptureReader& reade
     replay.add(*out);
   }
   if (args.frames && context.json) context.out << "{\"packets\":[";
-  auto done = run(context, reader, replay);
+  const ReplaySignals signals(out ? out->temporary() : "");
+  auto done = run(context, reader, replay, signals);
   auto counters = world.counters();
   if (!counters) return report(context, counters.error());
-  ReplayOutcome outcome{.file = args.file,
-                        .reader = reader,
-                        .world = world,
-                        .totals = replay.totals(),
-                        .refused = refused,
-                        .most_refused = args.refused,
-                        .counters = std::move(*counters),
-                        .error = done ? std::nullopt : std::optional(done.error())};
-  finish_frames(context, args, outcome);
-  context.out << std::flush;
-  if (out && (done || !interrupted)) {
-    if (auto kept = out->commit(); !kept) return report(context, kept.error());
-  }
-  return done ? kExitOk : report(context, done.error());
+  const ReplayOutcome outcome{.file = args.file,
+                              .reader = reader,
+                              .world = world,
+                              .totals = replay.totals(),
+                              .refused = refused,
+                              .most_refused = args.refused,
+                              .counters = std::move(*counters),
+                              .error = done ? std::nullopt : std::optional(done.error())};
+  const bool whole = done || !is_stopped(signals, reader);
+  return finish(context, args, outcome, out && whole ? &*out : nullptr);
 }
 
 }  // namespace

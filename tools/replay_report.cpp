@@ -87,7 +87,7 @@ void print_head(std::ostream& out, const ReplayOutcome& outcome) {
 
 void print_totals(std::ostream& out, const ReplayOutcome& outcome, const Counters& sum) {
   if (!outcome.world.every_vip()) {
-    print_overview(out, stats_json(outcome.counters), nullptr);
+    print_vips(out, stats_json(outcome.counters), nullptr);
     out << '\n';
   }
   TextTable reasons({"reason", "frames", "<meaning"});
@@ -107,17 +107,33 @@ void print_totals(std::ostream& out, const ReplayOutcome& outcome, const Counter
   actions.print(out);
 }
 
+uint64_t vip_syns(const Counters& sum) {
+  uint64_t syns = 0;
+  for (unsigned reason = TFO_PLAIN; reason <= TFO_NO_KEY; reason++) {
+    syns += reason_total(sum, reason);
+  }
+  return syns;
+}
+
+/// What there is to say where no refusal is known.
+void print_none_refused(std::ostream& out, uint64_t unchecked, const Counters& sum) {
+  if (vip_syns(sum) == 0) {
+    out << "\nNo SYN to a VIP was judged.\n";
+  } else if (unchecked == 0) {
+    out << "\nThe servers refuse nobody's Fast Open here.\n";
+  }
+}
+
 void print_refused(std::ostream& out, const ReplayOutcome& outcome, const Counters& sum) {
   const RefusedClients& refused = outcome.refused;
-  if (const uint64_t unchecked = reason_total(sum, TFO_NO_KEY); unchecked > 0) {
-    out << fmt::format(
-        "\n{} cookies could not be checked: no key. Give the servers' keys with --key-file.\n",
-        unchecked);
+  const uint64_t unchecked = reason_total(sum, TFO_NO_KEY);
+  if (unchecked > 0) {
+    out << fmt::format("\n{} cookies could not be checked: {}\n", unchecked,
+                       outcome.world.every_vip()
+                           ? "no key. Give the servers' keys with --key-file."
+                           : "every key of the pool had expired by the capture's clock.");
   }
-  if (refused.total().syns == 0) {
-    out << "\nThe servers refuse nobody's Fast Open here.\n";
-    return;
-  }
+  if (refused.total().syns == 0) return print_none_refused(out, unchecked, sum);
   const auto rows = refused.largest(outcome.most_refused);
   out << fmt::format("\nWhose Fast Open the servers refuse: {} SYNs, {} of them with data\n",
                      refused.total().syns, refused.total().with_data);

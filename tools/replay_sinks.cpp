@@ -36,6 +36,12 @@ std::string skipped_text(Skip skip) {
   return fmt::format("skipped {}: {}", skip_label(skip), skip_sentence(skip));
 }
 
+bool is_precious(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_regular_file(path, ignored) &&
+         std::filesystem::file_size(path, ignored) > 0 && !CaptureReader::open(path);
+}
+
 Result<> written(const Context& context) {
   if (context.out) return {};
   return fail("cannot write to standard output");
@@ -64,7 +70,9 @@ Result<> FrameLines::take(const ReplayedFrame& frame) {
 Result<> FrameLines::take_text(const ReplayedFrame& frame) {
   fmt::memory_buffer line;
   auto out = std::back_inserter(line);
-  fmt::format_to(out, "{:>8}  {}  ", frame.captured.number, stamp_.text(frame.captured.time_ns));
+  const uint64_t time_ns = frame.captured.time_ns;
+  fmt::format_to(out, "{:>8}  {:<29}  ", frame.captured.number,
+                 time_ns == 0 ? "-" : stamp_.text(time_ns));
   if (frame.skipped) {
     fmt::format_to(out, "{}\n", skipped_text(*frame.skipped));
   } else {
@@ -111,6 +119,9 @@ Result<AnnotatedCapture> AnnotatedCapture::create(const std::string& path, const
   std::error_code ignored;
   if (std::filesystem::equivalent(path, input, ignored)) {
     return fail(fmt::format("--out {} is the capture itself; give another name", path));
+  }
+  if (is_precious(path)) {
+    return fail(fmt::format("--out {} is there and is no capture; give another name", path));
   }
   auto writer = CaptureWriter::create(path, "tfoctl " TFO_VERSION);
   if (!writer) return tl::unexpected(std::move(writer).error().in("--out"));

@@ -43,11 +43,14 @@ class FrameLines : public ReplaySink {
 /// a comment.
 class AnnotatedCapture : public ReplaySink {
  public:
-  /// Fails if `path` is the file that `reader` reads (`input`).
+  /// Fails if `path` is the file that `reader` reads (`input`), or anything else than a capture: a
+  /// file of keys would be lost.
   static Result<AnnotatedCapture> create(const std::string& path, const std::string& input,
                                          const CaptureReader& reader, const ReplayWorld& world);
   Result<> take(const ReplayedFrame& frame) override;
   Result<> commit();
+  /// Path of the file that it is written to until commit().
+  const std::string& temporary() const { return writer_.temporary(); }
 
  private:
   AnnotatedCapture(CaptureWriter writer, const CaptureReader& reader, const ReplayWorld& world)

@@ -114,7 +114,7 @@ void print_reasons(std::ostream& out, const json& now, const json& before, const
 
 }  // namespace
 
-void print_overview(std::ostream& out, const json& stats, const Rates* rates) {
+void print_vips(std::ostream& out, const json& stats, const Rates* rates) {
   std::vector<std::string> titles = {"vip", "SYNs"};
   if (rates) titles.emplace_back("SYNs/s");
   for (const Column& column : columns()) {
@@ -127,6 +127,10 @@ void print_overview(std::ostream& out, const json& stats, const Rates* rates) {
   } else {
     table.print(out);
   }
+}
+
+void print_overview(std::ostream& out, const json& stats, const Rates* rates) {
+  print_vips(out, stats, rates);
   out << '\n';
   print_reasons(out, member(stats, "node"), rates ? member(rates->before, "node") : json(), rates,
                 "no VIP");

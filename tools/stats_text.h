@@ -12,8 +12,11 @@ struct Rates {
   double seconds;                // between the two; 0: no rates yet
 };
 
-/// One line per VIP: its SYNs and the classes that an operator asks for first; then what belonged
-/// to no VIP. With `rates`, per second; without, totals.
+/// One line per VIP: its SYNs and the classes that an operator asks for first. With `rates`, per
+/// second; without, totals.
+void print_vips(std::ostream& out, const nlohmann::json& stats, const Rates* rates);
+
+/// The same, then what belonged to no VIP.
 void print_overview(std::ostream& out, const nlohmann::json& stats, const Rates* rates);
 
 /// Every reason of one VIP with its sentence, and what was done; with `rates`, also per second.

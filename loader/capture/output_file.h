@@ -28,6 +28,9 @@ class OutputFile {
   /// Flushes, syncs, renames.
   Result<> commit();
 
+  /// The other name; empty after commit().
+  const std::string& temporary() const { return temporary_; }
+
  private:
   OutputFile(Fd fd, std::string path, std::string temporary);
   Result<> flush();

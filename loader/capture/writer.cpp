@@ -110,6 +110,7 @@ class CaptureWriter::Impl {
   }
 
   Result<> commit() { return file_.commit(); }
+  const std::string& temporary() const { return file_.temporary(); }
 
  private:
   /// fields_, `data`, options_; both are empty afterwards.
@@ -160,5 +161,7 @@ Result<> CaptureWriter::add(const CapturedFrame& frame, std::span<const uint8_t>
 }
 
 Result<> CaptureWriter::commit() { return impl_->commit(); }
+
+const std::string& CaptureWriter::temporary() const { return impl_->temporary(); }
 
 }  // namespace tfo

@@ -35,6 +35,9 @@ class CaptureWriter {
   /// Flushes, syncs and renames to `path`.
   Result<> commit();
 
+  /// Path of the temporary file; empty after commit().
+  const std::string& temporary() const;
+
  private:
   class Impl;
   explicit CaptureWriter(std::unique_ptr<Impl> impl);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "loader/keys/keyring_file.h"
@@ -96,6 +97,25 @@ TEST_F(ReplayCommand, WithoutKeysSaysThatCookiesWereNotChecked) {
   EXPECT_EQ(ran.code, 0) << ran.err;
   EXPECT_NE(ran.out.find("6 cookies could not be checked"), std::string::npos) << ran.out;
   EXPECT_NE(ran.out.find("--key-file"), std::string::npos) << ran.out;
+}
+
+/// "Nobody is refused" is said only of SYNs that were judged.
+TEST_F(ReplayCommand, SaysThatNobodyIsRefusedOnlyIfItKnows) {
+  const auto ends = [&](const Bytes& file, const char* keys) {
+    const std::string path = directory_.write("few.pcapng", file);
+    const Ran ran = keys == nullptr ? run_tfoctl({"replay", path})
+                                    : run_tfoctl({"replay", path, "--key", keys});
+    EXPECT_EQ(ran.code, 0) << ran.err;
+    return ran.out.substr(ran.out.rfind("\n\n") + 2);
+  };
+  const std::vector<Bytes> all = sorts();
+  const std::vector<Bytes> good = {all[2]}, segment = {all.back()};
+  EXPECT_EQ(ends(capture_of(good, kLinkEthernet), kKeys),
+            "The servers refuse nobody's Fast Open here.\n");
+  EXPECT_EQ(ends(capture_of(good, kLinkEthernet), nullptr),
+            "1 cookies could not be checked: no key. Give the servers' keys with --key-file.\n");
+  EXPECT_EQ(ends(capture_of(segment, kLinkEthernet), kKeys), "No SYN to a VIP was judged.\n");
+  EXPECT_EQ(ends(capture_of(good, 147), kKeys), "No SYN to a VIP was judged.\n");
 }
 
 TEST_F(ReplayCommand, FramesAreNumberedAndSumUp) {
@@ -221,6 +241,62 @@ TEST_F(ReplayCommand, ACaptureThatEndsEarlyGivesWhatItHasAndExitCode2) {
   EXPECT_EQ(document["error"].get<std::string>() + '\n', ran.err.substr(sizeof("tfoctl: ") - 1));
 }
 
+/// Frames enough for several buffers of --out and of a pipe.
+Bytes long_capture() { return capture_of(std::vector<Bytes>(20'000, sorts().front()), 1); }
+
+/// What stands in the directory after this shell command; "tfoctl" is the one under test.
+std::string left_by(const CaptureDirectory& directory, const std::string& command) {
+  const auto [text, status] =
+      output_of(fmt::format("cd {} && PATH={}:$PATH && {{ {}; }} 2>&1; ls",
+                            directory.path().string(), TFO_BIN_DIR, command));
+  EXPECT_EQ(status, 0);
+  return text;
+}
+
+TEST_F(ReplayCommand, AFullDiskIsNamedAndNothingIsLeft) {
+  directory_.write("in", long_capture());
+  const std::string left = left_by(
+      directory_,
+      "(ulimit -f 600; trap '' XFSZ; tfoctl replay in --out out >/dev/null) || echo code $?");
+  EXPECT_EQ(left,
+            "tfoctl: --out: cannot write out: File too large\n"
+            "tfoctl: --out: cannot write out: an earlier part of it is missing\n"
+            "code 2\nin\n");
+}
+
+/// A shell's words: a replay of a pipe into `out`, under way, its process $!.
+constexpr const char* kUnderWay =
+    "mkfifo pipe; tfoctl replay pipe --out out >/dev/null & exec 3>pipe; cat in >&3; "
+    "timeout 20 sh -c 'until [ -s out.*.part ]; do sleep 0.05; done'; ";
+
+TEST_F(ReplayCommand, WhatEndsItLeavesNoUnfinishedFile) {
+  directory_.write("in", long_capture());
+  EXPECT_EQ(left_by(directory_, "tfoctl replay in --frames --out out | true"), "in\n");
+  for (const auto& [signal, code] : {std::pair{"TERM", 143}, {"HUP", 129}, {"INT", 130}}) {
+    // The first SIGINT is not deadly.
+    const std::string kill = fmt::format(
+        "while grep -qs . /proc/$!/cmdline; do kill -{} $!; sleep 0.05; done; wait $!; ", signal);
+    EXPECT_EQ(left_by(directory_, kUnderWay + kill + "echo code $?; rm pipe"),
+              fmt::format("code {}\nin\n", code));
+  }
+}
+
+/// As when Ctrl-C kills the tcpdump before the pipe in the middle of a frame.
+TEST_F(ReplayCommand, AnInterruptedPipeGivesWhatItHad) {
+  Bytes file = long_capture();
+  file.resize(file.size() - 10);
+  directory_.write("in", file);
+  const std::string left =
+      left_by(directory_,
+              kUnderWay + std::string("kill -INT $!; exec 3>&-; wait $!; echo code $?; rm pipe"));
+  EXPECT_NE(left.find("code 2\nin\nout\n"), std::string::npos) << left;
+  const std::string out = directory_.file("out");
+  auto reader = CaptureReader::open(out);
+  ASSERT_TRUE(reader) << reader.error().message;
+  const ReadCapture copy = read_to_end(std::move(*reader), std::filesystem::file_size(out));
+  EXPECT_EQ(copy.frames.size(), 19'999U);
+}
+
 struct Wrong {
   std::vector<std::string> arguments;
   std::string says;
@@ -240,6 +316,7 @@ TEST_F(ReplayCommand, WrongUseIsRefusedAndNothingIsPrinted) {
       {{good, "--decap", "vxlan"}, "--decap"},
       {{good, "--out", good}, "--out"},
       {{good, "--out", "/nonexistent/out.pcapng"}, "--out"},
+      {{good, "--out", text}, "is no capture"},
       {{"-", "--key-file", "-"}, "standard input"},
       {{good, "--refused", "-1"}, "--refused"},
   };
