@@ -234,7 +234,8 @@ void add_replay(CLI::App& root, Context& context, Invocation& what) {
       "the kernel's test run on maps of its own: neither traffic nor a running tfod is touched. "
       "Without --config every SYN's destination counts as a VIP, the first key as current and the "
       "others as previous",
-      "  tcpdump -i eth0 -w syns.pcap 'tcp[tcpflags] & tcp-syn != 0'\n"
+      "  tcpdump -i eth0 -w syns.pcap \\\n"
+      "      'tcp[tcpflags] & tcp-syn != 0 or (ip6[6] == 6 and ip6[53] & 2 != 0)'\n"
       "  tfoctl replay syns.pcap --key-file keys\n"
       "  tfoctl replay syns.pcap --config /etc/tfoguard/tfod.json --frames\n"
       "  tfoctl replay syns.pcap --key-file keys --out judged.pcapng\n"
