@@ -91,6 +91,10 @@ test_farm() {
 
 test_capture() {
   local instance
+  # What stood there before neither keeps its mode nor leads elsewhere.
+  mkdir "$work/capture"
+  install -m 644 /dev/null "$work/capture/keys"
+  ln -s "$work/elsewhere" "$work/capture/farm.pcap"
   begin "${quickstart[@]}" --capture "$work/capture"
   finish
   check "a capture: exit 0" is "$code" 0
@@ -98,6 +102,7 @@ test_capture() {
   check "a capture: the forger is named" says '^198\.51\.100\.105 +nginx +25 +25 +cookie_invalid'
   check "a capture: stale cookies are told apart" says '^2001:db8:1::101 +nginx +1 +1 +cookie_retired'
   check "a capture: the keys are secret" is "$(stat -c '%a' "$work/capture/keys")" 600
+  check "a capture: no link was followed" lacks "$work/elsewhere"
   check "a capture: two keys" is "$(grep -cE '^[0-9a-f]{8}(-[0-9a-f]{8}){3}$' "$work/capture/keys")" 2
   instance=$(farm_of_quickstart)
   nothing_left "$instance" "a capture"
@@ -136,8 +141,10 @@ test_interface() { # TITLE CLASS ARGUMENT...: what a cookie under the servers' k
 
 test_usage() {
   local arguments
+  install -d -o nobody "$work/foreign"
   for arguments in "--foo" "--vip 192.0.2.1" "--dev" "--dev no-such0" "--key-file /nonexistent --dev lo" \
-    "--dev lo --vip 192.0.2.1:http" "--dev lo --capture $work/capture" "--capture /proc/none"; do
+    "--dev lo --vip 192.0.2.1:http" "--dev lo --capture $work/capture" "--capture /proc/none" \
+    "--capture $work/foreign"; do
     code=0
     # shellcheck disable=SC2086 # words
     "${quickstart[@]}" $arguments >"$work/out" 2>&1 || code=$?
