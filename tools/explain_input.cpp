@@ -40,10 +40,11 @@ bool looks_like_ethernet(std::span<const uint8_t> bytes) {
   return (ethertype == TFO_ETH_IPV4 && version == 4) || (ethertype == TFO_ETH_IPV6 && version == 6);
 }
 
-bool looks_like_ip(std::span<const uint8_t> bytes) {
+/// Length of an IP packet by its header; 0 if this can be none.
+size_t ip_length(std::span<const uint8_t> bytes) {
   const int version = bytes[0] >> 4;
-  if (version == 4) return bytes.size() >= 20 && big16(bytes, 2) <= bytes.size();
-  return version == 6 && bytes.size() >= 40 && 40 + big16(bytes, 4) <= bytes.size();
+  if (version == 4 && bytes.size() >= 20) return big16(bytes, 2);
+  return version == 6 && bytes.size() >= 40 ? 40 + big16(bytes, 4) : 0;
 }
 
 Result<> check_usage(const ExplainArgs& args) {
@@ -92,8 +93,12 @@ Result<std::vector<uint8_t>> parse_hex(std::string_view text) {
 }
 
 uint32_t guess_link_type(std::span<const uint8_t> bytes) {
-  if (bytes.size() < TFO_ETH_LEN || looks_like_ethernet(bytes)) return kLinkEthernet;
-  return looks_like_ip(bytes) ? kLinkRaw : kLinkEthernet;
+  if (bytes.size() < TFO_ETH_LEN) return kLinkEthernet;
+  const size_t length = ip_length(bytes);
+  // To the byte: what follows may look like an ethertype, 129.0.0.1 as a VLAN tag for instance.
+  if (length == bytes.size()) return kLinkRaw;
+  if (looks_like_ethernet(bytes)) return kLinkEthernet;
+  return length != 0 && length < bytes.size() ? kLinkRaw : kLinkEthernet;
 }
 
 Result<std::unique_ptr<ExplainInput>> ExplainInput::open(Context& context,

@@ -19,8 +19,8 @@ namespace tfo {
 /// the first, are passed over. Errors name the first character that is wrong and its place, from 1.
 Result<std::vector<uint8_t>> parse_hex(std::string_view text);
 
-/// kLinkEthernet or kLinkRaw: what these bytes look like. Ethernet unless they can only be an IP
-/// packet.
+/// kLinkEthernet or kLinkRaw: what these bytes look like. Raw if they are an IP packet to the byte,
+/// or can only be one; else Ethernet.
 uint32_t guess_link_type(std::span<const uint8_t> bytes);
 
 /// The frame that --hex, or FILE and --frame, name. Never moved once it is open: the frames refer

@@ -67,8 +67,11 @@ TEST(ExplainLink, EthernetUnlessItCanOnlyBeIp) {
   EXPECT_EQ(link(Packet(v6).tag(kQinQ).tag()), kLinkEthernet);
   EXPECT_EQ(link(Packet(v4).l3()), kLinkRaw);
   EXPECT_EQ(link(Packet(v6).l3()), kLinkRaw);
-  // A source address whose bytes are those of an ethertype.
-  EXPECT_EQ(link(Packet::syn("8.0.3.1", "10.88.0.1").l3()), kLinkRaw);
+  // Source addresses whose bytes are those of an ethertype.
+  for (const char* source : {"8.0.3.1", "8.0.69.1", "129.0.0.1", "136.168.0.1", "134.221.96.1"}) {
+    EXPECT_EQ(link(Packet::syn(source, "10.88.0.1").l3()), kLinkRaw) << source;
+  }
+  EXPECT_EQ(link(Packet::syn("fd88:0:8100::9", "fd88::1").l3()), kLinkRaw);
   // An IP length that lies, and so no IP packet at all.
   EXPECT_EQ(link(Packet(v4).l3().ip_length(1000)), kLinkEthernet);
   EXPECT_EQ(guess_link_type(Bytes(60, 0)), kLinkEthernet);
