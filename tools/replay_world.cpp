@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "tools/keytext.h"
 
 namespace tfo {
@@ -73,6 +75,11 @@ Result<ReplayWorld> open_world(Context& context, const WorldArgs& args) {
   if (args.keys.text.empty() && args.keys.file.empty()) return ReplayWorld::for_keys({}, *decap);
   const auto keys = read_keys(context, args.keys, TFO_MAX_GENERATIONS);
   if (!keys) return tl::unexpected(keys.error());
+  if (std::ranges::any_of(*keys, &Key::is_zero)) {
+    context.err
+        << "tfoctl: warning: a key is all zero, which is what tcp_fastopen_key reads on a host "
+           "that has none yet\n";
+  }
   return ReplayWorld::for_keys(*keys, *decap);
 }
 

@@ -17,7 +17,7 @@ struct SkipText {
 };
 
 constexpr std::array<SkipText, kSkips> kTexts = {{
-    {"link_type", "a link type other than Ethernet, raw IP and Linux cooked"},
+    {"link_type", "a link type other than Ethernet, raw IP, Linux cooked and BSD loopback"},
     {"short", "shorter than its link header"},
     {"cut", "the capture left out headers that decide (a longer snap length keeps them)"},
     {"long", "longer than the kernel takes in a test run"},
