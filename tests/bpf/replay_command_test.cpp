@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -22,34 +21,13 @@ using nlohmann::json;
 constexpr const char* kKeys =
     "00112233-44556677-8899aabb-ccddeeff,0f1e2d3c-4b5a6978-8796a5b4-c3d2e1f0";
 
-/// A SYN of each sort from clients of their own, and one segment that is no SYN.
-std::vector<Bytes> sorts() {
-  const Side& side = kSides[0];
-  std::vector<Bytes> frames;
-  const auto add = [&](const Packet& packet) { frames.push_back(packet.frame()); };
-  const auto cookie = [&](const char* client, const char* key, size_t data) {
-    Packet syn = Packet::syn(client, side.web);
-    syn.option(fast_open(cookie_of(key, syn))).data(data);
-    add(syn);
-  };
-  add(Packet::syn("10.88.1.1", side.web));
-  add(Packet::syn("10.88.1.1", side.web).option(fast_open()));
-  cookie("10.88.1.2", kCurrentKey, 20);
-  cookie("10.88.1.2", kPreviousKey, 20);
-  for (int i = 0; i < 3; i++) cookie("10.88.1.3", kStrangerKey, 20);
-  cookie("10.88.1.4", kStrangerKey, 0);
-  add(Packet::syn("10.88.1.5", side.stranger).data(5));
-  add(Packet::syn("10.88.1.6", side.web).flags(kAck));
-  return frames;
-}
-
 class ReplayCommand : public testing::Test {
  protected:
   std::string capture(uint32_t link_type = kLinkEthernet) const {
     return directory_.write("sorts.pcapng", capture_of(linked(link_type), link_type));
   }
   static std::vector<Bytes> linked(uint32_t link_type) {
-    std::vector<Bytes> frames = sorts();
+    std::vector<Bytes> frames = replay_sorts();
     for (Bytes& frame : frames) frame = relinked(frame, link_type);
     return frames;
   }
@@ -108,7 +86,7 @@ TEST_F(ReplayCommand, SaysThatNobodyIsRefusedOnlyIfItKnows) {
     EXPECT_EQ(ran.code, 0) << ran.err;
     return ran.out.substr(ran.out.rfind("\n\n") + 2);
   };
-  const std::vector<Bytes> all = sorts();
+  const std::vector<Bytes> all = replay_sorts();
   const std::vector<Bytes> good = {all[2]}, segment = {all.back()};
   EXPECT_EQ(ends(capture_of(good, kLinkEthernet), kKeys),
             "The servers refuse nobody's Fast Open here.\n");
@@ -176,59 +154,8 @@ TEST_F(ReplayCommand, AConfigurationBringsItsVipsAndKeyFiles) {
   EXPECT_EQ(sum(document["reasons"]), 10U);
 }
 
-/// What a program prints, and its exit status.
-std::pair<std::string, int> output_of(const std::string& command) {
-  std::string text;
-  FILE* pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) return {"popen", -1};
-  char buffer[4096];
-  while (const size_t n = fread(buffer, 1, sizeof(buffer), pipe)) text.append(buffer, n);
-  const int status = pclose(pipe);
-  return {text, WIFEXITED(status) ? WEXITSTATUS(status) : -1};
-}
-
-TEST_F(ReplayCommand, ReadsAPipe) {
-  const auto [text, status] = output_of(
-      fmt::format("cat {} | {}/tfoctl -j replay - --key {}", capture(), TFO_BIN_DIR, kKeys));
-  EXPECT_EQ(status, 0);
-  EXPECT_EQ(json::parse(text)["frames"], 10);
-}
-
-/// tshark reads what --out writes: the frames byte by byte, the comments, right checksums.
-TEST_F(ReplayCommand, OutIsReadByTsharkInEveryLinkType) {
-  for (const uint32_t link : {kLinkEthernet, kLinkRaw, kLinkCooked, kLinkCooked2}) {
-    const std::string in = capture(link);
-    const std::string out = directory_.file("out.pcapng");
-    const Ran ran = run_tfoctl({"replay", in, "--key", kKeys, "--out", out});
-    ASSERT_EQ(ran.code, 0) << ran.err;
-    const auto [text, status] =
-        output_of("tshark -o tcp.check_checksum:TRUE -o ip.check_checksum:TRUE -r " + out +
-                  " -T fields -E separator='|' -e frame.number -e ip.checksum.status "
-                  "-e tcp.checksum.status -e frame.comment 2>/dev/null");
-    EXPECT_EQ(status, 0);
-    EXPECT_EQ(text,
-              "1|1|1|tfoguard: plain option=none data=0 pass\n"
-              "2|1|1|tfoguard: request option=34 data=0 pass\n"
-              "3|1|1|tfoguard: cookie_current option=34 data=1 pass\n"
-              "4|1|1|tfoguard: cookie_previous option=34 data=1 pass\n"
-              "5|1|1|tfoguard: cookie_invalid option=34 data=1 pass\n"
-              "6|1|1|tfoguard: cookie_invalid option=34 data=1 pass\n"
-              "7|1|1|tfoguard: cookie_invalid option=34 data=1 pass\n"
-              "8|1|1|tfoguard: cookie_invalid option=34 data=0 pass\n"
-              "9|1|1|tfoguard: data_no_option option=none data=1 pass\n"
-              "10|1|1|tfoguard: other option=none data=0 pass\n")
-        << link;
-    auto reader = CaptureReader::open(out);
-    ASSERT_TRUE(reader) << reader.error().message;
-    const ReadCapture copy = read_to_end(std::move(*reader), 1 << 20);
-    const std::vector<Bytes> frames = linked(link);
-    ASSERT_EQ(copy.frames.size(), frames.size());
-    for (size_t i = 0; i < frames.size(); i++) EXPECT_EQ(copy.frames[i].bytes, frames[i]) << i;
-  }
-}
-
 TEST_F(ReplayCommand, ACaptureThatEndsEarlyGivesWhatItHasAndExitCode2) {
-  Bytes file = capture_of(sorts(), kLinkEthernet);
+  Bytes file = capture_of(replay_sorts(), kLinkEthernet);
   file.resize(file.size() - 10);
   const std::string path = directory_.write("cut.pcapng", file);
   const Ran ran = run_tfoctl({"-j", "replay", path, "--key", kKeys});
@@ -239,62 +166,6 @@ TEST_F(ReplayCommand, ACaptureThatEndsEarlyGivesWhatItHasAndExitCode2) {
   EXPECT_EQ(sum(document["reasons"]), 9U);
   EXPECT_NE(ran.err.find(path), std::string::npos) << ran.err;
   EXPECT_EQ(document["error"].get<std::string>() + '\n', ran.err.substr(sizeof("tfoctl: ") - 1));
-}
-
-/// Frames enough for several buffers of --out and of a pipe.
-Bytes long_capture() { return capture_of(std::vector<Bytes>(20'000, sorts().front()), 1); }
-
-/// What stands in the directory after this shell command; "tfoctl" is the one under test.
-std::string left_by(const CaptureDirectory& directory, const std::string& command) {
-  const auto [text, status] =
-      output_of(fmt::format("cd {} && PATH={}:$PATH && {{ {}; }} 2>&1; ls",
-                            directory.path().string(), TFO_BIN_DIR, command));
-  EXPECT_EQ(status, 0);
-  return text;
-}
-
-TEST_F(ReplayCommand, AFullDiskIsNamedAndNothingIsLeft) {
-  directory_.write("in", long_capture());
-  const std::string left = left_by(
-      directory_,
-      "(ulimit -f 600; trap '' XFSZ; tfoctl replay in --out out >/dev/null) || echo code $?");
-  EXPECT_EQ(left,
-            "tfoctl: --out: cannot write out: File too large\n"
-            "tfoctl: --out: cannot write out: an earlier part of it is missing\n"
-            "code 2\nin\n");
-}
-
-/// A shell's words: a replay of a pipe into `out`, under way, its process $!.
-constexpr const char* kUnderWay =
-    "mkfifo pipe; tfoctl replay pipe --out out >/dev/null & exec 3>pipe; cat in >&3; "
-    "timeout 20 sh -c 'until [ -s out.*.part ]; do sleep 0.05; done'; ";
-
-TEST_F(ReplayCommand, WhatEndsItLeavesNoUnfinishedFile) {
-  directory_.write("in", long_capture());
-  EXPECT_EQ(left_by(directory_, "tfoctl replay in --frames --out out | true"), "in\n");
-  for (const auto& [signal, code] : {std::pair{"TERM", 143}, {"HUP", 129}, {"INT", 130}}) {
-    // The first SIGINT is not deadly.
-    const std::string kill = fmt::format(
-        "while grep -qs . /proc/$!/cmdline; do kill -{} $!; sleep 0.05; done; wait $!; ", signal);
-    EXPECT_EQ(left_by(directory_, kUnderWay + kill + "echo code $?; rm pipe"),
-              fmt::format("code {}\nin\n", code));
-  }
-}
-
-/// As when Ctrl-C kills the tcpdump before the pipe in the middle of a frame.
-TEST_F(ReplayCommand, AnInterruptedPipeGivesWhatItHad) {
-  Bytes file = long_capture();
-  file.resize(file.size() - 10);
-  directory_.write("in", file);
-  const std::string left =
-      left_by(directory_,
-              kUnderWay + std::string("kill -INT $!; exec 3>&-; wait $!; echo code $?; rm pipe"));
-  EXPECT_NE(left.find("code 2\nin\nout\n"), std::string::npos) << left;
-  const std::string out = directory_.file("out");
-  auto reader = CaptureReader::open(out);
-  ASSERT_TRUE(reader) << reader.error().message;
-  const ReadCapture copy = read_to_end(std::move(*reader), std::filesystem::file_size(out));
-  EXPECT_EQ(copy.frames.size(), 19'999U);
 }
 
 struct Wrong {
@@ -329,7 +200,7 @@ TEST_F(ReplayCommand, WrongUseIsRefusedAndNothingIsPrinted) {
     EXPECT_NE(ran.err.find(wrong.says), std::string::npos) << ran.err;
     EXPECT_EQ(ran.err.find("00112233"), std::string::npos) << ran.err;
   }
-  EXPECT_EQ(read_capture(capture_of(sorts(), kLinkEthernet)).frames.size(), 10U);
+  EXPECT_EQ(read_capture(capture_of(replay_sorts(), kLinkEthernet)).frames.size(), 10U);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "tests/support/capture_read.h"
+#include "tests/support/cases.h"
 
 namespace tfo::test {
 namespace {
@@ -139,6 +140,26 @@ Bytes capture_of(const std::vector<Bytes>& frames, uint32_t link_type,
     builder.packet({.stamp = kReplayStamp, .bytes = frames[i], .wire = wire.empty() ? 0 : wire[i]});
   }
   return builder.build().file;
+}
+
+std::vector<Bytes> replay_sorts() {
+  const Side& side = kSides[0];
+  std::vector<Bytes> frames;
+  const auto add = [&](const Packet& packet) { frames.push_back(packet.frame()); };
+  const auto cookie = [&](const char* client, const char* key, size_t data) {
+    Packet syn = Packet::syn(client, side.web);
+    syn.option(fast_open(cookie_of(key, syn))).data(data);
+    add(syn);
+  };
+  add(Packet::syn("10.88.1.1", side.web));
+  add(Packet::syn("10.88.1.1", side.web).option(fast_open()));
+  cookie("10.88.1.2", kCurrentKey, 20);
+  cookie("10.88.1.2", kPreviousKey, 20);
+  for (int i = 0; i < 3; i++) cookie("10.88.1.3", kStrangerKey, 20);
+  cookie("10.88.1.4", kStrangerKey, 0);
+  add(Packet::syn("10.88.1.5", side.stranger).data(5));
+  add(Packet::syn("10.88.1.6", side.web).flags(kAck));
+  return frames;
 }
 
 }  // namespace tfo::test

@@ -39,4 +39,7 @@ ReplayRun replay_file(View file, ReplayWorld& world, ReplayOptions options = {})
 Bytes capture_of(const std::vector<Bytes>& frames, uint32_t link_type,
                  const std::vector<uint32_t>& wire = {});
 
+/// Ten frames: a SYN of each common sort from clients of its own, and one segment that is no SYN.
+std::vector<Bytes> replay_sorts();
+
 }  // namespace tfo::test
