@@ -18,18 +18,10 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kKeys =
-    "00112233-44556677-8899aabb-ccddeeff,0f1e2d3c-4b5a6978-8796a5b4-c3d2e1f0";
-
 class ReplayCommand : public testing::Test {
  protected:
   std::string capture(uint32_t link_type = kLinkEthernet) const {
-    return directory_.write("sorts.pcapng", capture_of(linked(link_type), link_type));
-  }
-  static std::vector<Bytes> linked(uint32_t link_type) {
-    std::vector<Bytes> frames = replay_sorts();
-    for (Bytes& frame : frames) frame = relinked(frame, link_type);
-    return frames;
+    return directory_.write("sorts.pcapng", capture_of(replay_sorts(link_type), link_type));
   }
   CaptureDirectory directory_;
 };
@@ -41,7 +33,7 @@ uint64_t sum(const json& counts) {
 }
 
 TEST_F(ReplayCommand, BareKeysMakeEveryDestinationAVip) {
-  const Ran ran = run_tfoctl({"-j", "replay", capture(), "--key", kKeys});
+  const Ran ran = run_tfoctl({"-j", "replay", capture(), "--key", kReplayKeys});
   ASSERT_EQ(ran.code, 0) << ran.err;
   const json document = json::parse(ran.out);
   EXPECT_EQ(document["frames"], 10);
@@ -88,16 +80,16 @@ TEST_F(ReplayCommand, SaysThatNobodyIsRefusedOnlyIfItKnows) {
   };
   const std::vector<Bytes> all = replay_sorts();
   const std::vector<Bytes> good = {all[2]}, segment = {all.back()};
-  EXPECT_EQ(ends(capture_of(good, kLinkEthernet), kKeys),
+  EXPECT_EQ(ends(capture_of(good, kLinkEthernet), kReplayKeys),
             "The servers refuse nobody's Fast Open here.\n");
   EXPECT_EQ(ends(capture_of(good, kLinkEthernet), nullptr),
             "1 cookies could not be checked: no key. Give the servers' keys with --key-file.\n");
-  EXPECT_EQ(ends(capture_of(segment, kLinkEthernet), kKeys), "No SYN to a VIP was judged.\n");
-  EXPECT_EQ(ends(capture_of(good, 147), kKeys), "No SYN to a VIP was judged.\n");
+  EXPECT_EQ(ends(capture_of(segment, kLinkEthernet), kReplayKeys), "No SYN to a VIP was judged.\n");
+  EXPECT_EQ(ends(capture_of(good, 147), kReplayKeys), "No SYN to a VIP was judged.\n");
 }
 
 TEST_F(ReplayCommand, FramesAreNumberedAndSumUp) {
-  const Ran ran = run_tfoctl({"-j", "replay", capture(), "--key", kKeys, "--frames"});
+  const Ran ran = run_tfoctl({"-j", "replay", capture(), "--key", kReplayKeys, "--frames"});
   ASSERT_EQ(ran.code, 0) << ran.err;
   const json document = json::parse(ran.out);
   ASSERT_EQ(document["packets"].size(), 10U);
@@ -114,7 +106,7 @@ TEST_F(ReplayCommand, FramesAreNumberedAndSumUp) {
   EXPECT_EQ(third["option"], "34");
   EXPECT_EQ(third["data"], 1);
 
-  const Ran text = run_tfoctl({"replay", capture(), "--key", kKeys, "--frames"});
+  const Ran text = run_tfoctl({"replay", capture(), "--key", kReplayKeys, "--frames"});
   EXPECT_NE(text.out.find("       3  1970-01-01 00:16:40.000000000  10.88.1.2:40000 > "
                           "10.88.0.1:443"),
             std::string::npos)
@@ -158,7 +150,7 @@ TEST_F(ReplayCommand, ACaptureThatEndsEarlyGivesWhatItHasAndExitCode2) {
   Bytes file = capture_of(replay_sorts(), kLinkEthernet);
   file.resize(file.size() - 10);
   const std::string path = directory_.write("cut.pcapng", file);
-  const Ran ran = run_tfoctl({"-j", "replay", path, "--key", kKeys});
+  const Ran ran = run_tfoctl({"-j", "replay", path, "--key", kReplayKeys});
   EXPECT_EQ(ran.code, 2);
   const json document = json::parse(ran.out);
   EXPECT_EQ(document["complete"], false);
@@ -183,7 +175,7 @@ TEST_F(ReplayCommand, WrongUseIsRefusedAndNothingIsPrinted) {
       {{good, "--key", "123"}, "--key"},
       {{good, "--key-file", "/nonexistent"}, "--key-file"},
       {{good, "--config", "/nonexistent.json"}, "/nonexistent.json"},
-      {{good, "--config", "/nonexistent.json", "--key", kKeys}, "--config"},
+      {{good, "--config", "/nonexistent.json", "--key", kReplayKeys}, "--config"},
       {{good, "--decap", "vxlan"}, "--decap"},
       {{good, "--out", good}, "--out"},
       {{good, "--out", "/nonexistent/out.pcapng"}, "--out"},
@@ -200,7 +192,10 @@ TEST_F(ReplayCommand, WrongUseIsRefusedAndNothingIsPrinted) {
     EXPECT_NE(ran.err.find(wrong.says), std::string::npos) << ran.err;
     EXPECT_EQ(ran.err.find("00112233"), std::string::npos) << ran.err;
   }
-  EXPECT_EQ(read_capture(capture_of(replay_sorts(), kLinkEthernet)).frames.size(), 10U);
+  auto untouched = CaptureReader::open(good);
+  ASSERT_TRUE(untouched) << untouched.error().message;
+  EXPECT_EQ(read_to_end(std::move(*untouched), std::filesystem::file_size(good)).frames,
+            read_capture(capture_of(replay_sorts(), kLinkEthernet)).frames);
 }
 
 }  // namespace

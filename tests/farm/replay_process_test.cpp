@@ -16,18 +16,10 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kKeys =
-    "00112233-44556677-8899aabb-ccddeeff,0f1e2d3c-4b5a6978-8796a5b4-c3d2e1f0";
-
 class ReplayProcess : public testing::Test {
  protected:
   std::string capture(uint32_t link_type = kLinkEthernet) const {
-    return directory_.write("sorts.pcapng", capture_of(linked(link_type), link_type));
-  }
-  static std::vector<Bytes> linked(uint32_t link_type) {
-    std::vector<Bytes> frames = replay_sorts();
-    for (Bytes& frame : frames) frame = relinked(frame, link_type);
-    return frames;
+    return directory_.write("sorts.pcapng", capture_of(replay_sorts(link_type), link_type));
   }
   CaptureDirectory directory_;
 };
@@ -45,7 +37,7 @@ std::pair<std::string, int> output_of(const std::string& command) {
 
 TEST_F(ReplayProcess, ReadsAPipe) {
   const auto [text, status] = output_of(
-      fmt::format("cat {} | {}/tfoctl -j replay - --key {}", capture(), TFO_BIN_DIR, kKeys));
+      fmt::format("cat {} | {}/tfoctl -j replay - --key {}", capture(), TFO_BIN_DIR, kReplayKeys));
   EXPECT_EQ(status, 0);
   EXPECT_EQ(json::parse(text)["frames"], 10);
 }
@@ -55,8 +47,8 @@ TEST_F(ReplayProcess, OutIsReadByTsharkInEveryLinkType) {
   for (const uint32_t link : {kLinkEthernet, kLinkRaw, kLinkCooked, kLinkCooked2}) {
     const std::string in = capture(link);
     const std::string out = directory_.file("out.pcapng");
-    const auto [said, code] = output_of(
-        fmt::format("{}/tfoctl replay {} --key {} --out {} 2>&1", TFO_BIN_DIR, in, kKeys, out));
+    const auto [said, code] = output_of(fmt::format("{}/tfoctl replay {} --key {} --out {} 2>&1",
+                                                    TFO_BIN_DIR, in, kReplayKeys, out));
     ASSERT_EQ(code, 0) << said;
     const auto [text, status] =
         output_of("tshark -o tcp.check_checksum:TRUE -o ip.check_checksum:TRUE -r " + out +
@@ -78,7 +70,7 @@ TEST_F(ReplayProcess, OutIsReadByTsharkInEveryLinkType) {
     auto reader = CaptureReader::open(out);
     ASSERT_TRUE(reader) << reader.error().message;
     const ReadCapture copy = read_to_end(std::move(*reader), 1 << 20);
-    const std::vector<Bytes> frames = linked(link);
+    const std::vector<Bytes> frames = replay_sorts(link);
     ASSERT_EQ(copy.frames.size(), frames.size());
     for (size_t i = 0; i < frames.size(); i++) EXPECT_EQ(copy.frames[i].bytes, frames[i]) << i;
   }

@@ -142,10 +142,12 @@ Bytes capture_of(const std::vector<Bytes>& frames, uint32_t link_type,
   return builder.build().file;
 }
 
-std::vector<Bytes> replay_sorts() {
+std::vector<Bytes> replay_sorts(uint32_t link_type) {
   const Side& side = kSides[0];
   std::vector<Bytes> frames;
-  const auto add = [&](const Packet& packet) { frames.push_back(packet.frame()); };
+  const auto add = [&](const Packet& packet) {
+    frames.push_back(relinked(packet.frame(), link_type));
+  };
   const auto cookie = [&](const char* client, const char* key, size_t data) {
     Packet syn = Packet::syn(client, side.web);
     syn.option(fast_open(cookie_of(key, syn))).data(data);

@@ -39,7 +39,12 @@ ReplayRun replay_file(View file, ReplayWorld& world, ReplayOptions options = {})
 Bytes capture_of(const std::vector<Bytes>& frames, uint32_t link_type,
                  const std::vector<uint32_t>& wire = {});
 
-/// Ten frames: a SYN of each common sort from clients of its own, and one segment that is no SYN.
-std::vector<Bytes> replay_sorts();
+/// The keys of replay_sorts(), current and previous, as --key takes them.
+inline constexpr const char* kReplayKeys =
+    "00112233-44556677-8899aabb-ccddeeff,0f1e2d3c-4b5a6978-8796a5b4-c3d2e1f0";
+
+/// Ten frames: a SYN of each common sort from clients of its own, and one segment that is no SYN;
+/// as an interface of this link type would have been captured.
+std::vector<Bytes> replay_sorts(uint32_t link_type = kLinkEthernet);
 
 }  // namespace tfo::test
