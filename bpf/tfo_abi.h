@@ -104,17 +104,22 @@ struct tfo_generation {
 
 /*
  * The keys of a pool in the order they are tried: current, previous, staged, retired (newest
- * first), revoked.
+ * first), revoked. A cookie of generation i with bit i of `renew` set may be rewritten to the
+ * cookie under generation `target`, which every server holds, until the clock of struct
+ * tfo_control is past renew_until_ns.
  */
 struct tfo_ring {
 	__u32 count; /* 0..TFO_MAX_GENERATIONS */
-	__u32 pad[3];
+	__u16 renew; /* never the target's own bit; 0: nothing is renewed */
+	__u16 target; /* below count where renew is not 0 */
+	__u64 renew_until_ns; /* boot time; 0 with renew 0 */
 	struct tfo_generation generation[TFO_MAX_GENERATIONS];
 };
 
 enum tfo_vip_mode { TFO_OBSERVE = 0, TFO_CANARY = 1, TFO_ENFORCE = 2 };
 
 #define TFO_VIP_USED 1
+#define TFO_VIP_RENEW 2 /* renew what tfo_ring.renew names, in the modes that act */
 
 /*
  * One row of the VIP table: (address, port) or, with port 0, (address, any port). IPv4 addresses
@@ -126,7 +131,7 @@ struct tfo_vip {
 	__u16 slot; /* index into the counters, never TFO_NODE_SLOT */
 	__u16 pool; /* below TFO_MAX_POOLS */
 	__u8 mode; /* enum tfo_vip_mode */
-	__u8 flags; /* TFO_VIP_USED */
+	__u8 flags; /* TFO_VIP_* */
 	__u64 reserved;
 };
 

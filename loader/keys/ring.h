@@ -44,6 +44,14 @@ struct Generation {
 /// An id as it is shown and stored: 16 hex digits.
 std::string id_text(uint64_t id);
 
+/// What a validator may do with a cookie that some server would refuse: rewrite it to the cookie
+/// under a key that every server is known to hold.
+struct Renewal {
+  uint64_t target = 0;         ///< id of the generation to renew to; 0: nothing is renewed
+  std::vector<uint64_t> held;  ///< ids that all servers hold, target included: left as they are
+  int64_t until = 0;           ///< unix seconds up to which that is known; 0 = no such moment
+};
+
 /// The keys of one pool, as every sink gets them.
 struct KeyRing {
   /// Raised by every change, so that it is known which ring a sink has taken. Meaningful within
@@ -53,6 +61,8 @@ struct KeyRing {
   /// In the order in which the validator tries them: current, previous, staged, retired (newest
   /// first), revoked.
   std::vector<Generation> generations;
+  /// Concerns every generation that is accepted (not revoked) and not in renewal.held.
+  Renewal renewal;
 
   const Generation* find(tfo_place place) const;  ///< the first one at that place, or null
   const Generation* find(uint64_t id) const;
