@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Fast Open connections on demand, each from an address of its own: the kernel keeps one cookie per
+pair of addresses (tcp_fastopen_cache_get), so that every source address is a client with a memory.
+
+  nsenter --net=NETNS dialer.py      one line "SOURCE DESTINATION PORT" in, one answer out:
+                                     "data" (the SYN's data was accepted), "late" (it was sent again
+                                     after the handshake), or "failed WHY"
+
+As a module: Dialer, the other end of that.
+"""
+import socket
+import struct
+import subprocess
+import sys
+
+TIMEOUT = struct.pack("ll", 5, 0)  # struct timeval
+IP_FREEBIND = 15
+IPV6_FREEBIND = 78
+TCPI_OPT_SYN_DATA = 32  # include/uapi/linux/tcp.h: the SYN-ACK acknowledged the SYN's data
+REQUEST = b"GET / HTTP/1.0\r\nHost: farm\r\n\r\n"
+
+
+def dial(source, destination, port):
+    family = socket.AF_INET6 if ":" in destination else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as peer:
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            peer.setsockopt(socket.SOL_SOCKET, option, TIMEOUT)
+        if family == socket.AF_INET6:
+            peer.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
+        else:
+            peer.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
+        peer.bind((source, 0))
+        sent = peer.sendto(REQUEST, socket.MSG_FASTOPEN, (destination, port))
+        peer.sendall(REQUEST[sent:])
+        answer = b""
+        while chunk := peer.recv(4096):
+            answer += chunk
+        if b" 200" not in answer.split(b"\r\n", 1)[0]:
+            return f"failed answered {answer[:40]!r}"
+        options = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)[5]
+        return "data" if options & TCPI_OPT_SYN_DATA else "late"
+
+
+def serve():
+    for line in sys.stdin:
+        source, destination, port = line.split()
+        try:
+            answer = dial(source, destination, int(port))
+        except OSError as error:
+            answer = f"failed {error}"
+        print(answer, flush=True)
+
+
+class Dialer:
+    """A process in a network namespace that dials when it is told to."""
+
+    def __init__(self, netns):
+        self.process = subprocess.Popen(["nsenter", f"--net={netns}", "--", sys.executable, __file__],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def dial(self, source, destination, port):
+        self.process.stdin.write(f"{source} {destination} {port}\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(10)
+
+
+if __name__ == "__main__":
+    serve()
