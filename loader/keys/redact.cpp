@@ -7,10 +7,11 @@
 namespace tfo {
 namespace {
 
-constexpr size_t kInARow = 16;            // hex digits: half of a key
-constexpr size_t kInGroups = 20;          // hex digits: the most of three of a key's four groups
-constexpr size_t kKeyGroup = 7;           // characters: a key's group of eight, one of them lost
-constexpr size_t kGap = 2;                // characters between two groups, one of them too many
+constexpr size_t kInARow = 16;    // hex digits: half of a key
+constexpr size_t kInGroups = 20;  // hex digits: the most of three of a key's four groups
+constexpr size_t kKeyGroup = 7;   // characters: a key's group of eight, one of them lost
+constexpr size_t kGap = 2;        // characters between two groups, one of them too many
+constexpr std::string_view kUuid = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 constexpr char kSeparators[] = "- :_./";  // no comma: it stands between fingerprints
 
 bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; }
@@ -40,10 +41,21 @@ Group group_at(std::string_view text, size_t begin) {
   return group;
 }
 
+/// Does a UUID (RFC 9562 section 4) begin here? Load balancers get such names; no key has its
+/// shape.
+bool is_uuid(std::string_view text, size_t at) {
+  if (text.size() < at + kUuid.size()) return false;
+  for (size_t i = 0; i < kUuid.size(); i++) {
+    if (kUuid[i] == '-' ? text[at + i] != '-' : !is_hex(text[at + i])) return false;
+  }
+  return text.size() == at + kUuid.size() || !is_word(text[at + kUuid.size()]);
+}
+
 /// The group that goes on the same text after `left`; empty if none does.
 Group next_group(std::string_view text, const Group& left) {
   size_t at = left.end;
   while (at < text.size() && at - left.end < kGap && !is_word(text[at])) at++;
+  if (is_uuid(text, at)) return {};
   const Group right = group_at(text, at);
   const std::string_view gap = text.substr(left.end, at - left.end);
   if (gap.find_first_not_of(kSeparators) != std::string_view::npos) return {};
@@ -55,6 +67,7 @@ Group next_group(std::string_view text, const Group& left) {
 
 /// End of the key-like text that begins at `begin`; `begin` if there is none.
 size_t key_end(std::string_view text, size_t begin) {
+  if (is_uuid(text, begin)) return begin;
   Group last = group_at(text, begin);
   bool key = last.longest >= kInARow;
   size_t hex = last.hexlike() ? last.hex : 0;
@@ -77,7 +90,8 @@ std::string without_keys(std::string_view text) {
       at = end;
       continue;
     }
-    const size_t next = std::max(group_at(text, at).end, at + 1);
+    const size_t next =
+        is_uuid(text, at) ? at + kUuid.size() : std::max(group_at(text, at).end, at + 1);
     clean += text.substr(at, next - at);
     at = next;
   }

@@ -49,6 +49,7 @@ TEST(Redact, LeavesWhatIsNoKey) {
        {"", "-", "a", "key 1a2b3c4d is revoked", "holds 1a2b3c4d,5e6f7a8b instead of 1a2b3c4d,no",
         "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff is no unicast address", "192.0.2.10",
         "netns tfo-f419430-1a2b3c4d-s1: gone", "02:00:00:aa:bb:cc", "2026-11-21T11:19:21Z",
+        "01234567-89ab-cdef-0123-456789abcdef", "web-01234567-89ab-cdef-0123-456789abcdef-80",
         "/var/lib/tfoguard/web.keys.new", "beef-decade-facade.example.org",
         "\"16777216\" is no port", "\xff\xfe"}) {
     EXPECT_EQ(without_keys(text), text);
