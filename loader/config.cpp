@@ -10,6 +10,7 @@
 #include <iterator>
 
 #include "loader/config_parser.h"
+#include "loader/keys/redact.h"
 
 namespace tfo {
 namespace {
@@ -44,6 +45,10 @@ std::optional<std::string> ConfigParser::name(const ConfigNode& node, size_t lon
   const std::string right = fmt::format("of 1 to {} characters: {}", longest, kNameRule);
   const auto text = node.text(right);
   if (!text) return std::nullopt;
+  if (looks_like_key(*text)) {
+    node.complain("looks like a key", "names are shown everywhere: give a string " + right);
+    return std::nullopt;
+  }
   if (is_name(*text) && text->size() <= longest) return text;
   node.complain(fmt::format("\"{}\" is no name", *text), "give a string " + right);
   return std::nullopt;

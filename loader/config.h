@@ -95,7 +95,7 @@ struct ConfigError {
   std::string wrong;  // what is wrong with it
   std::string right;  // what would be right; may be empty
 
-  /// "where: wrong; right"
+  /// "where: wrong; right", without what looks like a key that stood in the wrong place.
   std::string text() const;
   bool operator==(const ConfigError&) const = default;
 };

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "loader/config.h"
+#include "loader/keys/redact.h"
 
 namespace tfo {
 namespace {
@@ -70,7 +71,7 @@ std::string address_text(const ConfigAddress& address) {
 std::string ConfigError::text() const {
   std::string line = where.empty() ? wrong : where + ": " + wrong;
   if (!right.empty()) line += "; " + right;
-  return line;
+  return without_keys(line);
 }
 
 std::string Config::pin_directory() const { return bpffs + "/tfoguard/" + instance; }

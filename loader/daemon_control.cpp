@@ -4,6 +4,7 @@
 
 #include "loader/daemon.h"
 #include "loader/keys/key.h"
+#include "loader/keys/redact.h"
 #include "loader/log.h"
 #include "loader/observe/report.h"
 
@@ -19,7 +20,7 @@ Result<json> Daemon::command(const std::string& name, json& request) {
   if (name == "detach") return detach();
   if (name.starts_with("key-")) return pool_command(name, request);
   return fail(
-      "unknown command \"" + name +
+      "unknown command \"" + without_keys(name) +
       "\"; known are status, stats, vips, keys, key-rotate, key-import, key-export, detach");
 }
 
@@ -37,12 +38,13 @@ Result<json> Daemon::pool_command(const std::string& name, json& request) {
   if (pool_name.empty() && pools_.names().size() == 1) pool_name = pools_.names().front();
   if (pool_name.empty()) return fail("say which pool; `tfoctl key show` lists them");
   KeyPool* pool = pools_.find(pool_name);
-  if (pool == nullptr) return fail("there is no pool \"" + pool_name + "\" that could be used");
+  if (pool == nullptr)
+    return fail("there is no pool \"" + without_keys(pool_name) + "\" that could be used");
   if (name == "key-export") {
     log_info("the keys of pool {} were exported through the control socket", pool_name);
     return json{{"pool", pool_name}, {"keys", pool->export_text().view()}};
   }
-  Result<> done = fail("unknown command \"" + name + "\"");
+  Result<> done = fail("unknown command \"" + without_keys(name) + "\"");
   if (name == "key-rotate") done = pool->rotate();
   if (name == "key-import") return import_keys(*pool, request);
   schedule(1);

@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <memory>
 
+#include "loader/keys/redact.h"
+
 namespace tfo {
 namespace {
 
@@ -56,7 +58,8 @@ void start_log(std::string_view level) {
 void log_line(LogLevel level, std::string_view text) {
   constexpr spdlog::level::level_enum levels[] = {spdlog::level::debug, spdlog::level::info,
                                                   spdlog::level::warn, spdlog::level::err};
-  spdlog::log(levels[static_cast<size_t>(level)], spdlog::string_view_t(text.data(), text.size()));
+  // An error may name a file or namespace, and a key may have been written in its place.
+  spdlog::log(levels[static_cast<size_t>(level)], without_keys(text));
 }
 
 }  // namespace tfo

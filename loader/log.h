@@ -17,7 +17,8 @@ enum class LogLevel { kDebug, kInfo, kWarning, kError };
 /// spdlog's default logger too, through which libbpf's messages come, one level below its own idea.
 void start_log(std::string_view level);
 
-/// Text for people. Never pass a key, a cookie or the text of a file that may hold one.
+/// Text for people. Never pass a key, a cookie or the text of a file that may hold one; what looks
+/// like a key is left out (without_keys()).
 void log_line(LogLevel level, std::string_view text);
 
 template <class... Args>

@@ -6,7 +6,9 @@
 
 #include "loader/config.h"
 #include "loader/daemon.h"
+#include "loader/keys/redact.h"
 #include "loader/log.h"
+#include "loader/no_core_dump.h"
 #include "loader/privileges.h"
 
 namespace {
@@ -51,7 +53,8 @@ int tfod(int argc, char** argv) {
   } catch (const CLI::Success& wanted) {
     return app.exit(wanted) == 0 ? 0 : kFailure;
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "tfod: %s; see `tfod --help`\n", error.what());
+    const std::string text = tfo::without_keys(error.what());
+    std::fprintf(stderr, "tfod: %s; see `tfod --help`\n", text.c_str());
     return kFailure;
   }
   tfo::ConfigResult config = tfo::load_config(file);
@@ -69,10 +72,14 @@ int tfod(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (auto safe = tfo::forbid_core_dumps(); !safe) {
+    std::fprintf(stderr, "tfod: %s\n", safe.error().message.c_str());
+    return kFailure;
+  }
   try {
     return tfod(argc, argv);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "tfod: %s\n", error.what());
+    std::fprintf(stderr, "tfod: %s\n", tfo::without_keys(error.what()).c_str());
     return kFailure;
   }
 }

@@ -4,7 +4,6 @@
 #include <cap-ng.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -28,9 +27,6 @@ void need(unsigned capability, const char* purpose, std::string& missing) {
 
 Result<> harden_process() {
   umask(077);
-  const rlimit no_core{0, 0};
-  if (setrlimit(RLIMIT_CORE, &no_core) != 0) return fail_errno("cannot forbid core dumps");
-  if (prctl(PR_SET_DUMPABLE, 0) != 0) return fail_errno("cannot become undumpable");
   signal(SIGPIPE, SIG_IGN);
   sigset_t blocked;
   sigemptyset(&blocked);

@@ -6,8 +6,8 @@
 
 namespace tfo {
 
-/// No core dumps, not traceable (PR_SET_DUMPABLE), new files for the owner only: keys pass through
-/// this process. Blocks the signals that the event loop takes; call before any thread starts.
+/// New files for the owner only: keys pass through this process. Blocks the signals that the event
+/// loop takes; call before any thread starts.
 Result<> harden_process();
 
 /// Do we have what this configuration needs at start-up? An error names every missing capability,

@@ -10,6 +10,8 @@
 
 #include <memory>
 
+#include "loader/control.h"
+
 namespace tfo {
 
 using nlohmann::json;
@@ -101,7 +103,7 @@ tl::expected<json, CallError> read_reply(const std::string& path, const std::str
   if (!reply["ok"].get<bool>()) {
     return lost(fmt::format("tfod: {}", text_of(reply, "error")));
   }
-  return reply.contains("result") ? reply["result"] : json::object();
+  return reply.contains("result") ? std::move(reply["result"]) : json::object();
 }
 
 }  // namespace
@@ -116,6 +118,7 @@ tl::expected<json, CallError> try_call(const Context& context, const std::string
   if (const int error = connect_to(fd.get(), path)) return unreachable(path, error);
 
   std::string text = request.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  wipe_strings(request);
   std::string line;
   int error = send_all(fd.get(), text);
   sodium_memzero(text.data(), text.size());

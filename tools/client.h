@@ -16,7 +16,8 @@ struct CallError {
 };
 
 /// One request to the daemon: {"command": command, ...arguments} out, one line of JSON back.
-/// Returns the reply's "result". Messages name the socket and say how to start a daemon.
+/// Returns the reply's "result". The arguments' strings are wiped once sent. Messages name the
+/// socket and say how to start a daemon.
 tl::expected<nlohmann::json, CallError> try_call(const Context& context, const std::string& command,
                                                  nlohmann::json arguments = nullptr);
 

@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "tools/keytext.h"
+#include "loader/keys/redact.h"
 
 namespace tfo {
 

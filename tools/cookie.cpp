@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "loader/keys/redact.h"
 #include "tools/commands.h"
 #include "tools/keytext.h"
 

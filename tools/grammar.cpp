@@ -5,8 +5,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "loader/keys/redact.h"
 #include "tools/commands.h"
-#include "tools/keytext.h"
 
 namespace tfo {
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <fmt/format.h>
 
+#include "loader/control.h"
 #include "tools/client.h"
 #include "tools/commands.h"
 #include "tools/keytext.h"
@@ -109,14 +110,19 @@ int key_import(Context& context, const KeyArgs& args) {
 int key_export(Context& context, const KeyArgs& args) {
   const auto pool = choose_pool(context, args.pool);
   if (!pool) return report(context, pool.error());
-  const auto reply = call(context, "key-export", {{"pool", *pool}});
+  auto reply = call(context, "key-export", {{"pool", *pool}});
   if (!reply) return report(context, reply.error());
-  const json keys = split_keys(text_of(*reply, "keys"));
+  const Secret text(text_of(*reply, "keys"));
+  wipe_strings(*reply);
+  json keys = split_keys(text.str());
   if (context.json) {
-    print_json(context, {{"pool", *pool}, {"keys", keys}});
+    json document = {{"pool", *pool}, {"keys", std::move(keys)}};
+    print_json(context, document);
+    wipe_strings(document);
     return kExitOk;
   }
   for (const json& key : keys) context.out << key.get_ref<const std::string&>() << '\n';
+  wipe_strings(keys);
   return kExitOk;
 }
 

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <cctype>
 #include <fstream>
 #include <iterator>
 
@@ -61,8 +60,6 @@ Result<> parse_file(std::string_view text, const std::string& name, std::vector<
   return {};
 }
 
-bool is_key_character(char c) { return std::isxdigit(static_cast<unsigned char>(c)) || c == '-'; }
-
 }  // namespace
 
 Result<std::vector<Key>> read_keys(Context& context, const KeySource& source, size_t most) {
@@ -83,23 +80,6 @@ Result<std::vector<Key>> read_keys(Context& context, const KeySource& source, si
     return fail(fmt::format("{} keys given, at most {} wanted", keys.size(), most));
   }
   return keys;
-}
-
-std::string without_keys(const std::string& text) {
-  constexpr size_t kShortest = 24;  // hex digits of most of a key: 32 of them and 3 hyphens
-  std::string clean;
-  for (size_t at = 0; at < text.size();) {
-    size_t end = at;
-    while (end < text.size() && is_key_character(text[end])) end++;
-    if (end - at >= kShortest) {
-      clean += "<key>";
-    } else {
-      end = std::max(end, at + 1);
-      clean += text.substr(at, end - at);
-    }
-    at = end;
-  }
-  return clean;
 }
 
 }  // namespace tfo

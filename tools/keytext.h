@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "loader/keys/key.h"
@@ -15,9 +14,5 @@ namespace tfo {
 /// commas; blank lines and those that begin with '#' are passed over; "-" is standard input.
 /// Errors name the place, never the text.
 Result<std::vector<Key>> read_keys(Context& context, const KeySource& source, size_t most);
-
-/// Replaces whatever looks like a key in a message by "<key>": a parser's complaint may repeat
-/// what was typed in the wrong place.
-std::string without_keys(const std::string& text);
 
 }  // namespace tfo

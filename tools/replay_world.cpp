@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "loader/keys/redact.h"
 #include "tools/keytext.h"
 
 namespace tfo {

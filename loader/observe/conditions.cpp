@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "loader/keys/redact.h"
+
 namespace tfo {
 
 std::string_view to_string(Severity severity) {
@@ -47,10 +49,11 @@ Severity severity_of(const std::string& id) {
 Conditions::Conditions(Clock clock, Listener changed)
     : clock_(std::move(clock)), changed_(std::move(changed)) {}
 
-void Conditions::raise(const std::string& id, const std::string& subject, std::string evidence) {
+void Conditions::raise(const std::string& id, const std::string& subject,
+                       const std::string& evidence) {
   const auto [at, fresh] = raised_.try_emplace({id, subject});
   Condition& condition = at->second;
-  condition.evidence = std::move(evidence);
+  condition.evidence = without_keys(evidence);
   if (!fresh) return;
   condition.id = id;
   condition.subject = subject;
@@ -74,9 +77,9 @@ void Conditions::clear_all(const std::string& id) {
 }
 
 void Conditions::set(const std::string& id, const std::string& subject, bool active,
-                     std::string evidence) {
+                     const std::string& evidence) {
   if (active) {
-    raise(id, subject, std::move(evidence));
+    raise(id, subject, evidence);
   } else {
     clear(id, subject);
   }

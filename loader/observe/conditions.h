@@ -32,7 +32,7 @@ struct Condition {
   std::string subject;  // what it is about: an interface, a pool, a namespace; may be empty
   Severity severity = Severity::kWarning;
   int64_t since = 0;     // unix seconds
-  std::string evidence;  // what was seen, and what to do; no secrets
+  std::string evidence;  // what was seen, and what to do; without_keys()
 };
 
 /// The one place that knows what is wrong. Raising what is raised already only renews its evidence;
@@ -45,12 +45,13 @@ class Conditions {
   explicit Conditions(Clock clock, Listener changed = {});
 
   /// An id that is not in condition_kinds() is taken as a warning; it has no metric.
-  void raise(const std::string& id, const std::string& subject, std::string evidence);
+  void raise(const std::string& id, const std::string& subject, const std::string& evidence);
   void clear(const std::string& id, const std::string& subject);
   /// Whatever subject it has.
   void clear_all(const std::string& id);
   /// raise() if `active`, else clear().
-  void set(const std::string& id, const std::string& subject, bool active, std::string evidence);
+  void set(const std::string& id, const std::string& subject, bool active,
+           const std::string& evidence);
 
   bool active(const std::string& id) const;
   std::vector<Condition> list() const;  // by id, then subject

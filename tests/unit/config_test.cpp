@@ -134,6 +134,14 @@ const BadCase kBad[] = {
      {"colour: is no known field; remove it; the fields here are instance, socket, "
       "state_directory, "
       "bpffs, log_level, pools, interfaces, vips, server, http"}},
+    {"key_as_a_name",
+     with(
+         R"("instance": "00112233-44556677-8899aabb-ccddeeff", "00112233-4455667x-8899aabb-ccddeeff": 1)"),
+     {"instance: looks like a key; names are shown everywhere: give a string of 1 to 63 "
+      "characters: letters, digits, '.', '_', ':' and '-', beginning with a letter or digit",
+      "<key>: is no known field; remove it; the fields here are instance, socket, "
+      "state_directory, "
+      "bpffs, log_level, pools, interfaces, vips, server, http"}},
     {"duplicate_key",
      R"({"interfaces": [{"name": "eth0", "mode": "auto", "mode": "native"}]})",
      {"interfaces[0].mode: is given twice in the same object; keep one of the two"}},

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/keys/redact.h"
+
+#include <algorithm>
+#include <cctype>
+
+namespace tfo {
+namespace {
+
+constexpr size_t kInARow = 16;    // hex digits: half of a key
+constexpr size_t kInGroups = 20;  // hex digits: the most of three of a key's four groups
+constexpr size_t kKeyGroup = 7;   // characters: a key's group of eight, one of them lost
+constexpr size_t kGap = 2;        // characters between two groups, one of them too many
+constexpr std::string_view kUuid = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+constexpr char kSeparators[] = "- :_./";  // no comma: it stands between fingerprints
+
+bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; }
+bool is_hex(char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; }
+
+/// A run of letters and digits.
+struct Group {
+  size_t begin = 0;
+  size_t end = 0;
+  size_t hex = 0;      // how many hex digits are in it
+  size_t longest = 0;  // most of them in a row
+
+  size_t size() const { return end - begin; }
+  bool hexlike() const { return 2 * hex >= size() && hex > 0; }
+  bool like_a_keys() const { return size() >= kKeyGroup && hex + 1 >= size(); }
+};
+
+Group group_at(std::string_view text, size_t begin) {
+  Group group{.begin = begin, .end = begin};
+  size_t row = 0;
+  for (; group.end < text.size() && is_word(text[group.end]); group.end++) {
+    const bool hex = is_hex(text[group.end]);
+    group.hex += hex ? 1 : 0;
+    row = hex ? row + 1 : 0;
+    group.longest = std::max(group.longest, row);
+  }
+  return group;
+}
+
+/// Does a UUID (RFC 9562 section 4) begin here? Load balancers get such names; no key has its
+/// shape.
+bool is_uuid(std::string_view text, size_t at) {
+  if (text.size() < at + kUuid.size()) return false;
+  for (size_t i = 0; i < kUuid.size(); i++) {
+    if (kUuid[i] == '-' ? text[at + i] != '-' : !is_hex(text[at + i])) return false;
+  }
+  return text.size() == at + kUuid.size() || !is_word(text[at + kUuid.size()]);
+}
+
+/// The group that goes on the same text after `left`; empty if none does.
+Group next_group(std::string_view text, const Group& left) {
+  size_t at = left.end;
+  while (at < text.size() && at - left.end < kGap && !is_word(text[at])) at++;
+  if (is_uuid(text, at)) return {};
+  const Group right = group_at(text, at);
+  const std::string_view gap = text.substr(left.end, at - left.end);
+  if (gap.find_first_not_of(kSeparators) != std::string_view::npos) return {};
+  const bool hyphen = gap.find('-') != std::string_view::npos;
+  const bool joined =
+      hyphen ? left.hexlike() && right.hexlike() : left.like_a_keys() && right.like_a_keys();
+  return joined ? right : Group{};
+}
+
+/// End of the key-like text that begins at `begin`; `begin` if there is none.
+size_t key_end(std::string_view text, size_t begin) {
+  if (is_uuid(text, begin)) return begin;
+  Group last = group_at(text, begin);
+  bool key = last.longest >= kInARow;
+  size_t hex = last.hexlike() ? last.hex : 0;
+  for (Group next = next_group(text, last); next.size() > 0; next = next_group(text, last)) {
+    key = key || next.longest >= kInARow;
+    hex += next.hex;
+    last = next;
+  }
+  return key || hex >= kInGroups ? last.end : begin;
+}
+
+}  // namespace
+
+std::string without_keys(std::string_view text) {
+  std::string clean;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = is_word(text[at]) ? key_end(text, at) : at;
+    if (end > at) {
+      clean += "<key>";
+      at = end;
+      continue;
+    }
+    const size_t next =
+        is_uuid(text, at) ? at + kUuid.size() : std::max(group_at(text, at).end, at + 1);
+    clean += text.substr(at, next - at);
+    at = next;
+  }
+  return clean;
+}
+
+bool looks_like_key(std::string_view text) { return without_keys(text) != text; }
+
+}  // namespace tfo
