@@ -113,7 +113,7 @@ std::vector<uint16_t> ports_of_pool(const nlohmann::json& vips, const std::strin
     const nlohmann::json listed = array_of(vip, "ports");
     if (listed.empty()) return {};
     for (const nlohmann::json& one : listed) {
-      const auto port = one.is_number_unsigned() ? one.get<uint64_t>() : 0;
+      const auto port = one.is_number_integer() ? one.get<int64_t>() : 0;
       const bool known = std::find(ports.begin(), ports.end(), port) != ports.end();
       if (port > 0 && port < 65536 && !known) ports.push_back(static_cast<uint16_t>(port));
     }

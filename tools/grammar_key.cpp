@@ -28,7 +28,7 @@ void add_audit_options(CLI::App* audit, AuditArgs& args) {
   audit
       ->add_option("--via", args.vias,
                    "Neighbours of this host that hold the VIP (direct server return)")
-      ->type_name("NEXTHOP ...")
+      ->type_name("NEXTHOP")
       ->delimiter(',');
   audit
       ->add_option("--port", args.ports,

@@ -133,6 +133,7 @@ Result<> Listener::add(int family, const std::vector<Address>& sources) {
 
 Result<std::vector<Reply>> Listener::receive(std::chrono::milliseconds wait) {
   std::vector<pollfd> polled;
+  polled.reserve(sockets_.size());
   for (const Fd& fd : sockets_) polled.push_back({fd.get(), POLLIN, 0});
   const int ready = poll(polled.data(), polled.size(), static_cast<int>(wait.count()));
   if (ready < 0 && errno != EINTR) return fail_errno("waiting for replies");

@@ -195,6 +195,7 @@ class Round {
 
   std::vector<Answer> answers() const {
     std::vector<Answer> answers;
+    answers.reserve(probes_.size());
     for (const Probe& probe : probes_) answers.push_back(probe.answer);
     return answers;
   }

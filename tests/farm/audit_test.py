@@ -24,6 +24,7 @@ PORT = 8443
 CLOSED = 8444
 TCP_FASTOPEN_KEY = 33
 SILENT = "198.51.100.200"  # a neighbour that nobody is
+LOST = "100.64.7.7"  # the balancer's, but servers send what is for it elsewhere
 
 CURRENT, PREVIOUS, RETIRED, OWN = (
     "-".join([f"{n:02x}{n + 1:02x}{n + 2:02x}{n + 3:02x}"] * 4) for n in (0x11, 0x31, 0x51, 0x71))
@@ -117,6 +118,7 @@ def build(farm, stack):
     # Its frames end nowhere; and this next hop the kernel must look for.
     farm.inside("lb", "ip", "neighbour", "add", SILENT, "lladdr", "02:00:5e:00:01:c8", "dev", "up0", "nud",
                 "permanent")
+    farm.inside("lb", "ip", "address", "add", f"{LOST}/32", "dev", "up0")
     farm.inside("lb", "ip", "neighbour", "del", farm.back(IN_STEP)[0], "dev", "s1")
 
 
@@ -212,6 +214,8 @@ def check_silence(balancer, farm):
         balancer.verdict(rows, (address, CLOSED, None), "closed", syns=1)
     balancer.verdict(rows, (SILENT, PORT, None), "no_answer", syns=2)
     balancer.verdict(rows, ("203.0.113.99", PORT, None), "unreachable", syns=0)
+    _, rows = balancer.audit("--source", LOST, server[0], "--tries", "2", "--timeout", "0.3", code=1)
+    balancer.verdict(rows, (server[0], PORT, None), "no_answer", source=LOST)
 
 
 def check_text(balancer, farm):
