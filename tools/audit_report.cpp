@@ -106,7 +106,8 @@ size_t AuditReport::in_step() const {
 }
 
 void print_audit(Context& context, const AuditReport& report) {
-  context.out << fmt::format("Asked from {}\n", sources(report));
+  const std::string from = sources(report);
+  if (!from.empty()) context.out << "Asked from " << from << '\n';
   TextTable table({"server", "port", "<via", "<verdict", "<key", "<id", "<meaning"});
   for (size_t i = 0; i < report.answers.size(); i++) {
     const Answer& answer = report.answers[i];

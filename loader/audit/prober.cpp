@@ -203,8 +203,10 @@ class Round {
  private:
   Result<> advance(Probe& probe) {
     if (probe.settled) return {};
-    if (probe.answer.sent > 0 && steady_clock::now() - probe.sent_at < options_.pause) return {};
-    if (probe.answer.sent < options_.tries) return send_request(probe);
+    const bool last = probe.answer.sent >= options_.tries;
+    const auto pause = last ? options_.pause + options_.pause / 4 : options_.pause;
+    if (probe.answer.sent > 0 && steady_clock::now() - probe.sent_at < pause) return {};
+    if (!last) return send_request(probe);
     settle(probe, Outcome::silent);
     return {};
   }

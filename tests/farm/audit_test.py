@@ -24,6 +24,7 @@ PORT = 8443
 CLOSED = 8444
 TCP_FASTOPEN_KEY = 33
 SILENT = "198.51.100.200"  # a neighbour that nobody is
+NOBODY = "198.51.100.201"  # the same, and the kernel has to find that out
 LOST = "100.64.7.7"  # the balancer's, but servers send what is for it elsewhere
 
 CURRENT, PREVIOUS, RETIRED, OWN = (
@@ -214,6 +215,9 @@ def check_silence(balancer, farm):
         balancer.verdict(rows, (address, CLOSED, None), "closed", syns=1)
     balancer.verdict(rows, (SILENT, PORT, None), "no_answer", syns=2)
     balancer.verdict(rows, ("203.0.113.99", PORT, None), "unreachable", syns=0)
+    _, rows = balancer.audit(NOBODY, code=1)
+    row = balancer.verdict(rows, (NOBODY, PORT, None), "unreachable")
+    balancer.check("  by this host's own ICMP", "host unreachable" in row["meaning"], row["meaning"])
     _, rows = balancer.audit("--source", LOST, server[0], "--tries", "2", "--timeout", "0.3", code=1)
     balancer.verdict(rows, (server[0], PORT, None), "no_answer", source=LOST)
 
