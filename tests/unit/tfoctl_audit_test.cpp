@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/tfoctl_run.h"
+#include "tools/audit_report.h"
 #include "tools/audit_targets.h"
 
 namespace tfo {
@@ -101,6 +102,70 @@ TEST(TfoctlAudit, HelpSaysWhatItSendsAndWhatTheExitCodesAre) {
        {"one SYN without data", "--via", "Exit code 0", "direct server return"}) {
     EXPECT_THAT(ran.out, HasSubstr(part));
   }
+}
+
+/// Two servers, one with the key before, and one that nobody hears of, in the middle of a rotation.
+AuditReport made_up_report() {
+  const audit::KeyName current = {"00000000000000aa", "11112222", TFO_PLACE_CURRENT};
+  const audit::KeyName previous = {"00000000000000bb", "33334444", TFO_PLACE_PREVIOUS};
+  AuditReport report;
+  for (const char* server : {"192.0.2.1", "192.0.2.2", "192.0.2.3"}) {
+    audit::Answer answer;
+    answer.target = {*audit::parse_address(server), 443, std::nullopt};
+    answer.source = *audit::parse_address("198.51.100.1");
+    answer.sent = 1;
+    report.answers.push_back(answer);
+  }
+  for (const size_t i : {0U, 1U}) {
+    report.answers[i].outcome = audit::Outcome::cookie;
+    report.answers[i].cookie = {1, 2, 3, 4, 5, 6, 7, 0xff};
+    report.answers[i].option_kind = 34;
+  }
+  report.answers[1].target.via = *audit::parse_address("203.0.113.2");
+  report.match = {"web", "minting", {current, previous}, {current, previous, std::nullopt}};
+  return report;
+}
+
+TEST(TfoctlAudit, OneDocumentWithARowForEachServer) {
+  std::istringstream in;
+  std::ostringstream out, err;
+  Context context{in, out, err};
+  print_audit_json(context, made_up_report());
+  const json document = json::parse(out.str());
+  EXPECT_EQ(document["pool"], "web");
+  EXPECT_EQ(document["phase"], "minting");
+  EXPECT_EQ(document["current"], "11112222");
+  EXPECT_EQ(document["in_step"], false);
+  EXPECT_THAT(document["note"].get<std::string>(), HasSubstr("rotation"));
+  const json& rows = document["servers"];
+  ASSERT_EQ(rows.size(), 3U);
+  EXPECT_EQ(rows[0]["verdict"], "current");
+  EXPECT_EQ(rows[0]["cookie"], "01020304050607ff");
+  EXPECT_EQ(rows[0]["via"], nullptr);
+  EXPECT_EQ(rows[1]["verdict"], "previous");
+  EXPECT_EQ(rows[1]["stale"], true);
+  EXPECT_EQ(rows[1]["via"], "203.0.113.2");
+  EXPECT_EQ(rows[1]["generation"],
+            json({{"id", "00000000000000bb"}, {"fingerprint", "33334444"}, {"place", "previous"}}));
+  EXPECT_EQ(rows[2]["verdict"], "no_answer");
+  EXPECT_EQ(rows[2]["generation"], nullptr);
+}
+
+TEST(TfoctlAudit, TheTableSaysSoWhenKeysAreChanging) {
+  AuditReport report = made_up_report();
+  const auto text_of_it = [&] {
+    std::istringstream in;
+    std::ostringstream out, err;
+    Context context{in, out, err};
+    print_audit(context, report);
+    return out.str();
+  };
+  EXPECT_THAT(text_of_it(), HasSubstr("a rotation of the pool is under way (minting)"));
+  EXPECT_THAT(text_of_it(), HasSubstr("1 of 3 in step with pool web (current key 11112222)"));
+  report.match.phase = "steady";
+  EXPECT_THAT(text_of_it(), testing::Not(HasSubstr("Note:")));
+  report.ring_changed = true;
+  EXPECT_THAT(text_of_it(), HasSubstr("keys changed while the servers were asked"));
 }
 
 }  // namespace
