@@ -17,7 +17,7 @@ CLI::App* add_key_command(CLI::App* object, Context& context, Invocation& what, 
   return command;
 }
 
-void add_audit_options(CLI::App* audit, AuditArgs& args) {
+void add_audit_targets(CLI::App* audit, AuditArgs& args) {
   audit->add_option("SERVER", args.servers,
                     "A server's own address: ADDRESS, ADDRESS:PORT, [IPV6]:PORT");
   audit
@@ -37,6 +37,9 @@ void add_audit_options(CLI::App* audit, AuditArgs& args) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::Range(1, 65535));
+}
+
+void add_audit_sending(CLI::App* audit, AuditArgs& args) {
   audit
       ->add_option("--source", args.sources,
                    "Send from this address of this host; default: the kernel chooses")
@@ -85,7 +88,8 @@ void add_audit(CLI::App* key, Context& context, Invocation& what) {
       "  tfoctl key audit --vip [2001:db8::10]:443 --via 2001:db8:2::1 fe80::2%eth1 --pool web\n"
       "  tfoctl key audit --key-file keys --port 443 203.0.113.1      # on a node without tfod\n"
       "  tfoctl -j key audit 203.0.113.1 | jq '.servers[] | select(.in_step | not)'\n");
-  add_audit_options(audit, what.audit);
+  add_audit_targets(audit, what.audit);
+  add_audit_sending(audit, what.audit);
   add_audit_keys(audit, what.audit);
   audit->callback([&what] { what.run = [&what](Context& c) { return key_audit(c, what.audit); }; });
 }

@@ -13,6 +13,7 @@ namespace tfo::audit {
 namespace {
 
 constexpr size_t kMostAtOnce = 1024;
+constexpr int kQueueBytes = 4 << 20;
 constexpr uint32_t kAccept = 0xffff;  // bytes of the packet that are kept
 constexpr uint8_t kTcpFlags = 0x16;   // SYN, RST, ACK
 constexpr uint8_t kSynAck = 0x12;
@@ -120,6 +121,10 @@ Result<> Listener::add(int family, const std::vector<Address>& sources) {
   const sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
   if (setsockopt(fd.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) != 0) {
     return fail_errno("packet socket: its filter was refused");
+  }
+  // Thousands of answers may come at once; an ordinary queue holds some 250.
+  if (setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kQueueBytes, sizeof(kQueueBytes)) != 0) {
+    setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &kQueueBytes, sizeof(kQueueBytes));
   }
   sockaddr_ll address{};
   address.sll_family = AF_PACKET;

@@ -20,6 +20,7 @@ constexpr milliseconds kTick(100);
 /// After a SYN was repeated the first one may still be answered.
 constexpr milliseconds kLinger(250);
 constexpr uint8_t kHopLimit = 64;
+constexpr size_t kBurst = 64;  // SYNs between two looks at what came back, lest its queue overflow
 
 struct Probe {
   Answer answer;
@@ -174,9 +175,11 @@ class Round {
   Result<> run(const Waiting& waiting) {
     for (size_t pending = 1; pending > 0;) {
       pending = 0;
-      for (Probe& probe : probes_) {
-        if (auto done = advance(probe); !done) return done;
-        pending += probe.settled ? 0 : 1;
+      for (size_t i = 0; i < probes_.size(); i++) {
+        if (auto done = advance(probes_[i]); !done) return done;
+        pending += probes_[i].settled ? 0 : 1;
+        if ((i + 1) % kBurst != 0) continue;
+        if (auto done = listen(milliseconds(0)); !done) return done;
       }
       if (!waiting(pending)) return fail("interrupted");
       if (pending == 0) break;

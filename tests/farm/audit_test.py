@@ -222,6 +222,14 @@ def check_silence(balancer, farm):
     balancer.verdict(rows, (server[0], PORT, None), "no_answer", source=LOST)
 
 
+def check_many(balancer, farm):
+    """More answers at once than a socket's queue holds by default."""
+    ports = ",".join(str(port) for port in range(1000, 1900))
+    _, rows = balancer.audit(farm.own(IN_STEP)[0], "--port", ports, code=1)
+    closed = [row for row in rows.values() if row["verdict"] == "closed" and row["syns"] == 1]
+    balancer.check("900 ports at once, each heard at its first SYN", len(closed) == 900, len(closed))
+
+
 def check_text(balancer, farm):
     done = run(*balancer.tfoctl, "key", "audit", *(farm.own(node)[0] for node in VERDICTS))
     for words in ("stale: others mint with the current key", "TCP_FASTOPEN_KEY", "in step", "1 of 5 in step",
@@ -260,6 +268,7 @@ def test(binaries, directory, stack):
     # Without tfod: keys from standard input.
     check_vip(balancer, farm, "--socket", "/nonexistent", "--key-file", "-", text=f"{CURRENT}\n{PREVIOUS}\n")
     check_silence(balancer, farm)
+    check_many(balancer, farm)
     check_text(balancer, farm)
     check_refusals(balancer, farm)
     for node in VERDICTS:
