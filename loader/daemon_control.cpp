@@ -2,6 +2,7 @@
 #include <sodium.h>
 #include <unistd.h>
 
+#include "loader/audit/key_match.h"
 #include "loader/daemon.h"
 #include "loader/keys/key.h"
 #include "loader/keys/redact.h"
@@ -21,7 +22,8 @@ Result<json> Daemon::command(const std::string& name, json& request) {
   if (name.starts_with("key-")) return pool_command(name, request);
   return fail(
       "unknown command \"" + without_keys(name) +
-      "\"; known are status, stats, vips, keys, key-rotate, key-import, key-export, detach");
+      "\"; known are status, stats, vips, keys, key-rotate, key-import, key-export, key-match, "
+      "detach");
 }
 
 Result<json> Daemon::stats() const {
@@ -44,6 +46,7 @@ Result<json> Daemon::pool_command(const std::string& name, json& request) {
     log_info("the keys of pool {} were exported through the control socket", pool_name);
     return json{{"pool", pool_name}, {"keys", pool->export_text().view()}};
   }
+  if (name == "key-match") return audit::answer_key_match(pool_name, pool->ring(), request);
   Result<> done = fail("unknown command \"" + without_keys(name) + "\"");
   if (name == "key-rotate") done = pool->rotate();
   if (name == "key-import") return import_keys(*pool, request);

@@ -38,6 +38,20 @@ int key_rotate(Context& context, const KeyArgs& args);
 int key_import(Context& context, const KeyArgs& args);
 int key_export(Context& context, const KeyArgs& args);
 
+struct AuditArgs {
+  std::vector<std::string> servers;  // ADDRESS, ADDRESS:PORT, [V6]:PORT
+  std::vector<std::string> vips;     // the same; each is asked at every next hop of its family
+  std::vector<std::string> vias;     // addresses of neighbours
+  std::vector<uint16_t> ports;       // for those without; empty: those of the pool's VIPs
+  std::string pool;                  // empty: the only one there is
+  KeySource keys;                    // instead of tfod's
+  std::vector<std::string> sources;  // at most one IPv4 and one IPv6 address
+  unsigned tries = 3;
+  double timeout = 1;  // seconds after each SYN
+  unsigned ttl = 1;    // of what goes to a next hop
+};
+int key_audit(Context& context, const AuditArgs& args);
+
 struct CookieArgs {
   KeySource keys;
   std::string source;

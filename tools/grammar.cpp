@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The only file that knows CLI11: it takes seconds to compile.
 #include "tools/grammar.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 
 #include "loader/keys/redact.h"
-#include "tools/commands.h"
+#include "tools/grammar_parts.h"
 
 namespace tfo {
 
@@ -15,18 +13,6 @@ namespace {
 constexpr const char* kKeyHelp =
     "KEYTEXT is the kernel's form of a key: xxxxxxxx-xxxxxxxx-xxxxxxxx-xxxxxxxx.\n"
     "--key-file keeps it out of the process list and the shell's history.\n";
-
-/// What the command line filled in, and the command that it names.
-struct Invocation {
-  StatsArgs stats{"", 0, 1.0};
-  KeyArgs key;
-  CookieArgs cookie;
-  DetachArgs detach;
-  BenchArgs bench;
-  ReplayArgs replay;
-  ExplainArgs explain;
-  std::function<int(Context&)> run;
-};
 
 /// Adds the options that every command knows, so that they may stand before or after it.
 void add_global(CLI::App* app, Context& context) {
@@ -53,6 +39,8 @@ void add_global(CLI::App* app, Context& context) {
           "");
 }
 
+}  // namespace
+
 CLI::App* add_command(CLI::App* parent, Context& context, const std::string& name,
                       const std::string& help, const std::string& examples) {
   CLI::App* command = parent->add_subcommand(name, help);
@@ -61,13 +49,14 @@ CLI::App* add_command(CLI::App* parent, Context& context, const std::string& nam
   return command;
 }
 
-/// A word that groups commands: `tfoctl key` alone is wrong usage.
 CLI::App* add_object(CLI::App* root, Context& context, const std::string& name,
                      const std::string& help, const std::string& examples) {
   CLI::App* object = add_command(root, context, name, help, examples);
   object->require_subcommand(1);
   return object;
 }
+
+namespace {
 
 void add_watching(CLI::App& root, Context& context, Invocation& what) {
   CLI::App* status = add_command(&root, context, "status", "What runs and what is wrong",
@@ -108,43 +97,6 @@ void add_vip(CLI::App& root, Context& context, Invocation& what) {
               "  tfoctl vip list\n"
               "  tfoctl -j vip list\n")
       ->callback([&what] { what.run = vip_list; });
-}
-
-using KeyCommand = int (*)(Context&, const KeyArgs&);
-
-CLI::App* add_key_command(CLI::App* object, Context& context, Invocation& what, KeyCommand run,
-                          const std::string& name, const std::string& help,
-                          const std::string& examples) {
-  CLI::App* command = add_command(object, context, name, help, examples);
-  command->add_option("POOL", what.key.pool, "Key pool; needed if there are several");
-  command->callback(
-      [&what, run] { what.run = [&what, run](Context& c) { return run(c, what.key); }; });
-  return command;
-}
-
-void add_key(CLI::App& root, Context& context, Invocation& what) {
-  CLI::App* key = add_object(&root, context, "key", "The keys of a pool",
-                             "  tfoctl key show\n"
-                             "  tfoctl key rotate web\n"
-                             "  tfoctl key import web --key-file /root/keys\n"
-                             "  (umask 077; tfoctl key export web > /root/keys)\n");
-  add_key_command(key, context, what, key_show, "show", "Fingerprints and lives of the keys",
-                  "  tfoctl key show\n"
-                  "  tfoctl -j key show web\n");
-  add_key_command(key, context, what, key_rotate, "rotate", "Begin a rotation to a new key now",
-                  "  tfoctl key rotate web\n");
-  CLI::App* import = add_key_command(
-      key, context, what, key_import, "import",
-      "Take these keys: the first becomes current, the second previous, the others retired",
-      "  tfoctl key import web --key-file /root/keys\n"
-      "  ssh lb1 tfoctl key export web | tfoctl key import web --key-file -\n");
-  import
-      ->add_option("--key-file", what.key.file, "File with one KEYTEXT a line; - is standard input")
-      ->type_name("FILE")
-      ->required();
-  add_key_command(key, context, what, key_export, "export",
-                  "Print the keys themselves, which are secrets, one KEYTEXT a line",
-                  "  (umask 077; tfoctl key export web > /root/keys)\n");
 }
 
 CLI::App* add_cookie_command(CLI::App* object, Context& context, Invocation& what,

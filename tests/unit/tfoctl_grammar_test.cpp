@@ -15,7 +15,7 @@ const std::vector<Words>& all_commands() {
       {"status"}, {"stats"},          {"stats", "watch"},  {"vip"},           {"vip", "list"},
       {"key"},    {"key", "show"},    {"key", "rotate"},   {"key", "import"}, {"key", "export"},
       {"cookie"}, {"cookie", "make"}, {"cookie", "check"}, {"detach"},        {"bench"},
-      {"replay"}, {"explain"},
+      {"replay"}, {"explain"},        {"key", "audit"},
   };
   return all;
 }

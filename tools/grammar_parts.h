@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+// Only the grammar's files know CLI11: it takes seconds to compile.
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "tools/commands.h"
+
+namespace tfo {
+
+/// What the command line filled in, and the command that it names.
+struct Invocation {
+  StatsArgs stats{"", 0, 1.0};
+  KeyArgs key;
+  AuditArgs audit;
+  CookieArgs cookie;
+  DetachArgs detach;
+  BenchArgs bench;
+  ReplayArgs replay;
+  ExplainArgs explain;
+  std::function<int(Context&)> run;
+};
+
+/// A command with its help, the options that every command knows, and examples.
+CLI::App* add_command(CLI::App* parent, Context& context, const std::string& name,
+                      const std::string& help, const std::string& examples);
+
+/// A word that groups commands: `tfoctl key` alone is wrong usage.
+CLI::App* add_object(CLI::App* root, Context& context, const std::string& name,
+                     const std::string& help, const std::string& examples);
+
+/// grammar_key.cpp: the object `key`.
+void add_key(CLI::App& root, Context& context, Invocation& what);
+
+}  // namespace tfo
