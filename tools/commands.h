@@ -38,6 +38,13 @@ int key_rotate(Context& context, const KeyArgs& args);
 int key_import(Context& context, const KeyArgs& args);
 int key_export(Context& context, const KeyArgs& args);
 
+struct DeriveArgs {
+  std::string secret;         // file; "-": standard input
+  int64_t interval = 0;       // seconds
+  std::optional<int64_t> at;  // unix seconds; none: now
+};
+int key_derive(Context& context, const DeriveArgs& args);
+
 struct CookieArgs {
   KeySource keys;
   std::string source;

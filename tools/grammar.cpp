@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "tools/commands.h"
+#include "tools/grammar_derive.h"
 #include "tools/keytext.h"
 
 namespace tfo {
@@ -20,6 +21,7 @@ constexpr const char* kKeyHelp =
 struct Invocation {
   StatsArgs stats{"", 0, 1.0};
   KeyArgs key;
+  DeriveArgs derive;
   CookieArgs cookie;
   DetachArgs detach;
   BenchArgs bench;
@@ -145,6 +147,9 @@ void add_key(CLI::App& root, Context& context, Invocation& what) {
   add_key_command(key, context, what, key_export, "export",
                   "Print the keys themselves, which are secrets, one KEYTEXT a line",
                   "  (umask 077; tfoctl key export web > /root/keys)\n");
+  add_derive_options(add_command(key, context, "derive", kDeriveHelp, kDeriveExamples), what.derive)
+      ->callback(
+          [&what] { what.run = [&what](Context& c) { return key_derive(c, what.derive); }; });
 }
 
 CLI::App* add_cookie_command(CLI::App* object, Context& context, Invocation& what,

@@ -197,10 +197,12 @@ void DerivedStore::watch(const Confirmation& confirmed) {
 
 /// Whether it is right now or was right before, nobody here knows.
 void DerivedStore::clock_set() {
-  for (const Generation& generation : base_.generations) {
-    guests_.push_back(guest(generation, at_.unix_s + policy_.not_after));
+  guests_.insert(guests_.end(), base_.generations.begin(), base_.generations.end());
+  for (Generation& one : guests_) {
+    // Their lives go on as if the clock had always been what it is now.
+    one.not_after += at_.step;
+    one = guest(one, at_.unix_s + policy_.not_after);
   }
-  for (Generation& one : guests_) one = guest(one, at_.unix_s + policy_.not_after);
   staged_.forget();
   step_ = at_.step;
   stepped_until_ = at_.unix_s + policy_.interval;

@@ -55,7 +55,7 @@ int64_t KeyPool::tick() {
   const int64_t calm = places_.empty() ? kMaxSleep : std::min(kMaxSleep, kVerify);
   const int64_t most = failing ? kRetry : calm;
   const int64_t due = store_->next_wakeup().value_or(now.unix_s + most) - now.unix_s;
-  return std::clamp<int64_t>(due, 1, most);
+  return failing && due <= 0 ? kRetry : std::clamp<int64_t>(due, 1, most);
 }
 
 Result<> KeyPool::rotate() {
