@@ -33,13 +33,19 @@ struct InterfaceConfig {
   uint16_t gue_port = 6080;  // UDP destination port of GUE, host order
 };
 
+/// Where a pool's keys come from: a keyring file that this node rotates, or a secret and the clock.
+enum class StoreKind { kFile, kDerived };
+
 /// A pool of keys: one ring, shared by any number of VIPs and namespaces.
 struct PoolConfig {
   std::string name;
-  std::string file;                      // absolute path of the keyring (store "file")
-  std::chrono::seconds interval{86400};  // between rotations; 0 = by command only
-  unsigned accept_generations = 4;       // retired keys accepted besides current, previous, staged
-  std::chrono::seconds not_after{0};     // life of a key outside the servers' slots; 0 = no end
+  StoreKind store = StoreKind::kFile;
+  std::string file;    // absolute path: of the keyring, or of a derived store's state
+  std::string secret;  // absolute path of the secret (store "derived")
+  std::chrono::milliseconds max_skew{5000};  // how wrong any node's clock may be ("derived")
+  std::chrono::seconds interval{86400};      // between rotations; 0 = by command only
+  unsigned accept_generations = 4;    // retired keys accepted besides current, previous, staged
+  std::chrono::seconds not_after{0};  // life of a key outside the servers' slots; 0 = no end
 
   bool operator==(const PoolConfig&) const = default;
 };
@@ -111,6 +117,9 @@ ConfigResult load_config(const std::string& file);
 
 /// A duration as configurations write it: "24h", "90s", "1h30m", "2d", "0". Nothing else.
 std::optional<std::chrono::seconds> parse_duration(std::string_view text);
+
+/// The same with milliseconds too: "500ms" alone, or a whole number of seconds as above.
+std::optional<std::chrono::milliseconds> parse_fine_duration(std::string_view text);
 
 /// The shortest such text: 5400 s is "1h30m", 0 is "0".
 std::string duration_text(std::chrono::seconds duration);

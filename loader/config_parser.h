@@ -35,7 +35,10 @@ class ConfigParser {
 
   void pools(const ConfigNode& node);
   void pool(const std::string& pool_name, const ConfigNode& node);
+  void pool_file(ConfigObject& object, const ConfigNode& node, PoolConfig& out);
+  void pool_secret(ConfigObject& object, PoolConfig& out);
   void pool_lifetimes(ConfigObject& object, PoolConfig& out);
+  std::optional<std::chrono::seconds> pool_interval(const ConfigNode& field, StoreKind store);
 
   void vips(const ConfigNode& node);
   void vip(const ConfigNode& node);

@@ -79,6 +79,17 @@ std::optional<std::chrono::seconds> ConfigNode::duration(std::chrono::seconds lo
   return std::nullopt;
 }
 
+std::optional<std::chrono::milliseconds> ConfigNode::fine_duration(
+    std::chrono::seconds high) const {
+  std::optional<std::chrono::milliseconds> parsed;
+  if (value_->is_string()) parsed = parse_fine_duration(value_->get_ref<const std::string&>());
+  if (is_zero()) parsed = std::chrono::milliseconds{0};
+  if (parsed && *parsed <= high) return parsed;
+  complain(kind(), fmt::format("give a duration with its unit (ms, s, m, h), from \"0\" to \"{}\"",
+                               duration_text(high)));
+  return std::nullopt;
+}
+
 std::optional<size_t> ConfigNode::choice(const std::vector<std::string_view>& choices,
                                          const std::vector<std::string_view>& later) const {
   if (value_->is_string()) {

@@ -46,6 +46,8 @@ class ConfigNode {
   /// "24h", "90s", "0" or the number 0, within [low, high] or, if zero_allowed, 0.
   std::optional<std::chrono::seconds> duration(std::chrono::seconds low, std::chrono::seconds high,
                                                bool zero_allowed) const;
+  /// As duration(), from "0" to `high`, and with milliseconds ("500ms").
+  std::optional<std::chrono::milliseconds> fine_duration(std::chrono::seconds high) const;
   /// One of `choices`; `later` are known words that this version does not offer.
   std::optional<size_t> choice(const std::vector<std::string_view>& choices,
                                const std::vector<std::string_view>& later = {}) const;

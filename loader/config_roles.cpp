@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The sections interfaces, pools, server and http.
+// The sections interfaces, server and http.
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
@@ -85,60 +85,6 @@ void ConfigParser::decap(const ConfigNode& node, InterfaceConfig& out) {
                     "remove one of the two");
     }
     out.decap |= bit;
-  }
-}
-
-void ConfigParser::pools(const ConfigNode& node) {
-  ConfigObject object(node, R"(such as {"web": {"file": "/var/lib/tfoguard/web.keys"}})");
-  const auto members = object.members();
-  if (members.size() > TFO_MAX_POOLS) {
-    node.complain(fmt::format("has {} pools", members.size()),
-                  fmt::format("give at most {}", TFO_MAX_POOLS));
-  }
-  for (const auto& [pool_name, member] : members) pool(pool_name, member);
-}
-
-void ConfigParser::pool(const std::string& pool_name, const ConfigNode& node) {
-  pool_names_.emplace(pool_name, node.path());
-  const nlohmann::json key = pool_name;
-  name(ConfigNode(key, node.path(), complaints_), 63);
-  ConfigObject object(node, R"(such as {"file": "/var/lib/tfoguard/web.keys"})");
-  PoolConfig out;
-  out.name = pool_name;
-  if (const auto field = object.optional("store")) field->choice({"file"}, {"derived", "etcd"});
-  out.file = config_.state_directory + "/" + pool_name + ".keys";
-  const auto field = object.optional("file");
-  if (field) {
-    if (const auto path = absolute_path(*field, 4000)) out.file = *path;
-  }
-  once(pool_files_, out.file, field.value_or(node), "key file");
-  pool_lifetimes(object, out);
-  object.finish();
-  config_.pools.push_back(out);
-}
-
-void ConfigParser::pool_lifetimes(ConfigObject& object, PoolConfig& out) {
-  bool known = true;  // is the interval to which not_after is compared what the user means?
-  if (const auto field = object.optional("interval")) {
-    const auto value = field->duration(seconds{1}, 7 * kDay, true);
-    out.interval = value.value_or(out.interval);
-    known = value.has_value();
-  }
-  if (const auto field = object.optional("accept_generations")) {
-    const auto value = field->integer(0, kMaxAcceptGenerations, "a number of retired keys");
-    if (value) out.accept_generations = *value;
-  }
-  // Keys that nobody rotates have no end; others must outlive the rotation that replaces them.
-  const bool rotated = out.interval.count() != 0;
-  out.not_after = std::min(3 * out.interval, 7 * kDay);
-  const auto field = object.optional("not_after");
-  if (!field) return;
-  const seconds shortest = known ? std::max(out.interval, seconds{1}) : seconds{1};
-  const auto value = field->duration(shortest, 7 * kDay, !rotated || !known);
-  if (value && !rotated && value->count() != 0) {
-    field->complain("ends keys that nobody rotates", "give \"0\" or an interval");
-  } else if (value) {
-    out.not_after = *value;
   }
 }
 

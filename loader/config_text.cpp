@@ -45,6 +45,17 @@ std::optional<std::chrono::seconds> parse_duration(std::string_view text) {
   return std::nullopt;
 }
 
+std::optional<std::chrono::milliseconds> parse_fine_duration(std::string_view text) {
+  if (text.ends_with("ms")) {
+    int64_t number = 0;
+    const char* const end = text.data() + text.size() - 2;
+    const auto [stop, error] = std::from_chars(text.data(), end, number);
+    if (error != std::errc{} || stop != end || number < 0) return std::nullopt;
+    return std::chrono::milliseconds{number};
+  }
+  return parse_duration(text);
+}
+
 std::string duration_text(std::chrono::seconds duration) {
   int64_t rest = duration.count();
   if (rest == 0) return "0";

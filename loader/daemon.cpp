@@ -31,11 +31,13 @@ size_t vip_rows(const Config& config) {
 
 }  // namespace
 
-Daemon::Daemon(Config config, std::string config_file)
+Daemon::Daemon(Config config, std::string config_file, const Clock& clock)
     : config_(std::move(config)),
       config_file_(std::move(config_file)),
+      clock_(clock),
       started_at_(clock_.now().unix_s),
       started_usec_(boot_usec()),
+      reminded_at_(clock_.now().boot_s),
       conditions_([this] { return clock_.now().unix_s; }, condition_changed),
       namespaces_(conditions_),
       pools_(clock_, [this](const KeyCondition& condition) { key_condition(condition); }) {}
@@ -46,9 +48,10 @@ Daemon::~Daemon() {
   http_.reset();
 }
 
-Result<std::unique_ptr<Daemon>> Daemon::start(Config config, std::string config_file) {
+Result<std::unique_ptr<Daemon>> Daemon::start(Config config, std::string config_file,
+                                              const Clock& clock) {
   if (auto able = check_capabilities(config); !able) return tl::unexpected(able.error());
-  std::unique_ptr<Daemon> daemon(new Daemon(std::move(config), std::move(config_file)));
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(config), std::move(config_file), clock));
   if (auto opened = daemon->open_doors(); !opened) return tl::unexpected(opened.error());
   auto files = daemon->namespaces_.open(daemon->config_);
   if (!files) return tl::unexpected(files.error());
@@ -89,7 +92,7 @@ Result<> Daemon::open_dataplane(const PoolSet::Plan& plan) {
   auto opened = Dataplane::open({.pin_directory = config_.pin_directory(),
                                  .vips = config_.vips.size(),
                                  .vip_rows = vip_rows(config_),
-                                 .boot_offset_ns = {},
+                                 .boot_offset_ns = [this] { return clock_.boot_offset_ns(); },
                                  .checkpoint = {}});
   if (!opened) return tl::unexpected(opened.error());
   dataplane_.emplace(std::move(*opened));
@@ -111,7 +114,7 @@ Result<> Daemon::open_events() {
   interrupt_ = std::move(*interrupt);
   timer_ = std::move(*timer);
   farewell_ = std::move(*farewell);
-  auto steps = ClockWatch::open(*loop_, [this] { clock_stepped(); });
+  auto steps = ClockWatch::open(*loop_, clock_, [this] { clock_stepped(); });
   if (!steps) return tl::unexpected(steps.error());
   steps_ = std::move(*steps);
   auto links = LinkWatch::open(*loop_, [this] { links_changed(); });

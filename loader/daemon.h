@@ -27,8 +27,9 @@ class Daemon {
  public:
   /// Everything up to a working data plane and keys in force. After an error nothing of a first
   /// start is left attached or pinned, and no server's key was touched. Call harden_process()
-  /// before.
-  static Result<std::unique_ptr<Daemon>> start(Config config, std::string config_file);
+  /// before. `clock` outlives the daemon.
+  static Result<std::unique_ptr<Daemon>> start(Config config, std::string config_file,
+                                               const Clock& clock);
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
@@ -38,7 +39,7 @@ class Daemon {
   int run();
 
  private:
-  Daemon(Config config, std::string config_file);
+  Daemon(Config config, std::string config_file, const Clock& clock);
 
   // daemon.cpp: start-up
   Result<> open_doors();
@@ -49,7 +50,9 @@ class Daemon {
 
   // daemon_run.cpp: what happens while it runs
   void housekeeping();
-  void schedule(int64_t seconds);
+  /// At the whole second `unix_s` of the wall clock, a few ms late, never early.
+  void schedule(int64_t unix_s);
+  void remind();
   void links_changed();
   void clock_stepped();
   void show_interfaces();
@@ -74,9 +77,10 @@ class Daemon {
 
   Config config_;
   std::string config_file_;
-  SystemClock clock_;
+  const Clock& clock_;
   int64_t started_at_;     // unix seconds
   uint64_t started_usec_;  // CLOCK_BOOTTIME
+  int64_t reminded_at_;    // boot seconds
   Conditions conditions_;
   std::unique_ptr<EventLoop> loop_;
   NamespaceWatch namespaces_;

@@ -50,7 +50,7 @@ Result<json> Daemon::pool_command(const std::string& name, json& request) {
   Result<> done = fail("unknown command \"" + without_keys(name) + "\"");
   if (name == "key-rotate") done = pool->rotate();
   if (name == "key-import") return import_keys(*pool, request);
-  schedule(1);
+  schedule(clock_.now().unix_s + 1);
   if (!done) return tl::unexpected(done.error());
   log_info("pool {}: rotated by command", pool_name);
   return json{{"pool", pool_name}};
@@ -69,7 +69,7 @@ Result<json> Daemon::import_keys(KeyPool& pool, json& request) {
     keys.push_back(*key);
   }
   const auto done = pool.import(keys);
-  schedule(1);
+  schedule(clock_.now().unix_s + 1);
   if (!done) return tl::unexpected(done.error());
   log_info("pool {}: keys imported, current {}", pool.name(), keys.front().fingerprint());
   return json{{"pool", pool.name()}};

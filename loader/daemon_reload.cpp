@@ -102,7 +102,8 @@ Result<> Daemon::set_vips(Dataplane& dataplane, const Config& config, const Pool
 void Daemon::clear_pool_conditions(const PoolSet::Plan& plan) {
   for (const Condition& condition : conditions_.list()) {
     const bool of_keys = condition.id.starts_with("key_") || condition.id == "rotation_held" ||
-                         condition.id == "no_key";
+                         condition.id.starts_with("clock_") || condition.id == "no_key" ||
+                         condition.id == "secret_replaced";
     const std::string pool = condition.subject.substr(0, condition.subject.find('/'));
     if (of_keys && !pools_.keeps(plan, pool)) conditions_.clear(condition.id, condition.subject);
   }

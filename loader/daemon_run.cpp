@@ -12,20 +12,41 @@ namespace {
 
 /// Counters of the kernel, gone namespaces and the interfaces are looked at this often.
 constexpr int64_t kHousekeeping = 5;
+constexpr int64_t kReminder = 600;
 
 }  // namespace
 
 void Daemon::housekeeping() {
+  const int64_t now = clock_.now().unix_s;
   const int64_t next = pools_.tick();
   namespaces_.tick(clock_.now().boot_s, [this](const std::string& name) {
     const KeyPool* pool = pools_.find(name);
     return pool != nullptr && pool->status().missing.empty();
   });
   links_changed();  // no message tells that somebody detached our program
-  schedule(std::min(next, kHousekeeping));
+  remind();
+  schedule(now + std::min(next, kHousekeeping));
 }
 
-void Daemon::schedule(int64_t seconds) { timer_.start(std::chrono::seconds(seconds)); }
+void Daemon::schedule(int64_t unix_s) {
+  const Moment now = clock_.now();
+  const auto delay =
+      std::chrono::seconds(unix_s - now.unix_s) - std::chrono::nanoseconds(now.unix_ns);
+  const auto rounded = std::chrono::ceil<std::chrono::microseconds>(delay);
+  timer_.start(std::max(rounded, std::chrono::microseconds(0)));
+}
+
+/// What is critical is said again and again, for whoever reads no status page.
+void Daemon::remind() {
+  const int64_t now = clock_.now().boot_s;
+  if (now - reminded_at_ < kReminder) return;
+  reminded_at_ = now;
+  for (const Condition& condition : conditions_.list()) {
+    if (condition.severity == Severity::kCritical) {
+      log_error("still so: {} {}: {}", condition.id, condition.subject, condition.evidence);
+    }
+  }
+}
 
 void Daemon::links_changed() {
   if (!dataplane_) return;

@@ -3,36 +3,11 @@
 
 #include <algorithm>
 
-#include "loader/keys/file_store.h"
 #include "loader/log.h"
+#include "loader/pool_store.h"
 
 namespace tfo {
 namespace {
-
-/// A store that was opened ahead of its pool, so that start-up and reload know that there are keys
-/// before anything on the wire is changed.
-class OpenedStore : public KeyStore {
- public:
-  explicit OpenedStore(std::unique_ptr<KeyStore> store) : store_(std::move(store)) {}
-
-  std::string kind() const override { return store_->kind(); }
-  Result<> open(const Moment&, const std::vector<Key>&) override { return {}; }
-  void abandon() override { store_->abandon(); }
-  const KeyRing& ring() const override { return store_->ring(); }
-  Result<bool> step(const Moment& now, const Confirmation& confirmed) override {
-    return store_->step(now, confirmed);
-  }
-  Result<> rotate(const Moment& now) override { return store_->rotate(now); }
-  Result<> import(const Moment& now, const std::vector<Key>& keys) override {
-    return store_->import(now, keys);
-  }
-  std::optional<int64_t> next_wakeup() const override { return store_->next_wakeup(); }
-  std::optional<int64_t> next_rotation() const override { return store_->next_rotation(); }
-  int event_fd() const override { return store_->event_fd(); }
-
- private:
-  std::unique_ptr<KeyStore> store_;
-};
 
 /// What the servers hold, if they all hold the same: a new store begins with that, and no cookie
 /// out there is refused.
@@ -45,18 +20,6 @@ std::vector<Key> common_keys(const PoolSet::Spec& spec) {
     common = *held;
   }
   return common;
-}
-
-Result<std::unique_ptr<KeyStore>> open_store(const PoolSet::Spec& spec, const Clock& clock) {
-  const PoolConfig& config = spec.config;
-  const RotationPolicy policy{.interval = config.interval.count(),
-                              .accept_generations = config.accept_generations,
-                              .not_after = config.not_after.count()};
-  std::unique_ptr<KeyStore> store = std::make_unique<FileStore>(config.file, Rotation(policy));
-  if (auto opened = store->open(clock.now(), common_keys(spec)); !opened) {
-    return tl::unexpected(std::move(opened.error()).in("pools." + config.name));
-  }
-  return std::make_unique<OpenedStore>(std::move(store));
 }
 
 PoolView view_of(const KeyPool& pool) {
@@ -80,7 +43,14 @@ PoolView view_of(const KeyPool& pool) {
 }  // namespace
 
 PoolSet::PoolSet(const Clock& clock, ConditionCallback callback)
-    : clock_(clock), callback_(std::move(callback)) {}
+    : clock_(clock),
+      callback_(std::move(callback)),
+      staged_(std::make_shared<StagedCounter>(clock)) {}
+
+Result<std::unique_ptr<KeyStore>> PoolSet::open_store(const Spec& spec,
+                                                      const KeyRing* before) const {
+  return open_pool_store(spec.config, clock_, common_keys(spec), before, staged_);
+}
 
 void PoolSet::Plan::abandon() const {
   for (const auto& [name, store] : stores) store->abandon();
@@ -90,16 +60,15 @@ Result<PoolSet::Plan> PoolSet::prepare(const Config& config,
                                        const NamespaceFiles& namespaces) const {
   Plan plan;
   for (const PoolConfig& pool : config.pools) plan.specs[pool.name].config = pool;
+  for (const VipConfig& vip : config.vips) plan.vips[vip.pool].insert(vip.name);
   if (config.server && config.server->manage_sysctl) {
     for (const NamespaceConfig& ns : config.server->namespaces) {
       plan.specs[ns.pool].servers.push_back(namespaces.at(ns.netns));
     }
   }
   for (const auto& [name, spec] : plan.specs) {
-    const auto known = entries_.find(name);
-    // The same file cannot be opened twice (it is locked): commit() does that.
-    if (known != entries_.end() && known->second.spec.config.file == spec.config.file) continue;
-    auto store = open_store(spec, clock_);
+    if (has_store(name, spec)) continue;
+    auto store = open_store(spec, ring(name));
     if (!store) {
       plan.abandon();
       return tl::unexpected(store.error());
@@ -107,6 +76,15 @@ Result<PoolSet::Plan> PoolSet::prepare(const Config& config,
     plan.stores.emplace(name, std::move(*store));
   }
   return plan;
+}
+
+bool PoolSet::has_store(const std::string& name, const Spec& spec) const {
+  const auto known = entries_.find(name);
+  if (known == entries_.end()) return false;
+  const Spec& now = known->second.spec;
+  if (spec.config.store == StoreKind::kDerived) return known->second.pool && now == spec;
+  // The same file cannot be opened twice (it is locked): commit() does that.
+  return now.config.file == spec.config.file;
 }
 
 const KeyRing* PoolSet::ring(const Plan& plan, const std::string& pool) const {
@@ -129,6 +107,7 @@ bool PoolSet::keeps(const Plan& plan, const std::string& pool) const {
 
 void PoolSet::commit(Plan plan, Dataplane* dataplane) {
   dataplane_ = dataplane;
+  staged_->set(std::move(plan.vips), dataplane);
   std::map<std::string, Entry> kept;
   for (auto& [name, entry] : entries_) {
     if (keeps(plan, name)) kept.emplace(name, std::move(entry));
@@ -168,7 +147,7 @@ void PoolSet::start(Entry& entry, std::unique_ptr<KeyStore> store) {
 }
 
 void PoolSet::reopen(Entry& entry) {
-  auto store = open_store(entry.spec, clock_);
+  auto store = open_store(entry.spec, nullptr);
   callback_({.id = "key_store_failed",
              .subject = entry.spec.config.name,
              .raised = !store,

@@ -13,6 +13,7 @@
 #include "loader/keys/store.h"
 #include "loader/network_namespace.h"
 #include "loader/observe/view.h"
+#include "loader/pool_store.h"
 #include "loader/result.h"
 
 namespace tfo {
@@ -32,8 +33,9 @@ class PoolSet {
 
   struct Plan {
     std::map<std::string, Spec> specs;
-    /// Open stores of pools that are new or got another file.
+    /// Open stores of pools that are new, got another file, or are derived and changed.
     std::map<std::string, std::unique_ptr<KeyStore>> stores;
+    StagedCounter::VipNames vips;
 
     /// Takes back the key files that prepare() made. Only if none of their keys has been given to
     /// the data plane or a server.
@@ -70,12 +72,15 @@ class PoolSet {
     Spec spec;
     std::unique_ptr<KeyPool> pool;  // null: its store could not be opened
   };
+  Result<std::unique_ptr<KeyStore>> open_store(const Spec& spec, const KeyRing* before) const;
+  bool has_store(const std::string& name, const Spec& spec) const;
   void start(Entry& entry, std::unique_ptr<KeyStore> store);
   void reopen(Entry& entry);
   void check_keys(const KeyPool& pool) const;
 
   const Clock& clock_;
   ConditionCallback callback_;
+  std::shared_ptr<StagedCounter> staged_;
   Dataplane* dataplane_ = nullptr;
   std::map<std::string, Entry> entries_;
 };

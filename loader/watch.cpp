@@ -40,21 +40,29 @@ void LinkWatch::drain() const {
   }
 }
 
-Result<std::unique_ptr<ClockWatch>> ClockWatch::open(EventLoop& loop,
+Result<std::unique_ptr<ClockWatch>> ClockWatch::open(EventLoop& loop, const Clock& clock,
                                                      std::function<void()> stepped) {
   std::unique_ptr<ClockWatch> made(new ClockWatch());
   made->timer_ = Fd(timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!made->timer_ || !made->arm()) return fail_errno("timerfd");
-  auto source = loop.io(made->timer_.get(), EPOLLIN,
-                        [self = made.get(), call = std::move(stepped)](uint32_t) {
-                          uint64_t expirations = 0;
-                          [[maybe_unused]] const ssize_t n =
-                              read(self->timer_.get(), &expirations, sizeof(expirations));
-                          self->arm();
-                          call();
-                        });
+  auto source = loop.io(made->timer_.get(), EPOLLIN, [self = made.get(), call = stepped](uint32_t) {
+    uint64_t expirations = 0;
+    [[maybe_unused]] const ssize_t n = read(self->timer_.get(), &expirations, sizeof(expirations));
+    self->arm();
+    call();
+  });
   if (!source) return tl::unexpected(source.error());
   made->source_ = std::move(*source);
+  if (clock.step_fd() < 0) return made;
+  auto own = loop.io(clock.step_fd(), EPOLLIN,
+                     [fd = clock.step_fd(), call = std::move(stepped)](uint32_t) {
+                       char told[4096];
+                       while (read(fd, told, sizeof(told)) > 0) {
+                       }
+                       call();
+                     });
+  if (!own) return tl::unexpected(own.error());
+  made->own_ = std::move(*own);
   return made;
 }
 

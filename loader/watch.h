@@ -6,6 +6,7 @@
 
 #include "loader/dataplane/fd.h"
 #include "loader/event_loop.h"
+#include "loader/keys/clock.h"
 #include "loader/result.h"
 
 namespace tfo {
@@ -23,16 +24,18 @@ class LinkWatch {
   EventLoop::Source source_;
 };
 
-/// Calls back after the wall clock was set (TFD_TIMER_CANCEL_ON_SET, timerfd_create(2)).
+/// Calls back after the wall clock was set, and after a suspend (TFD_TIMER_CANCEL_ON_SET,
+/// timerfd_create(2); timerfd_resume() in fs/timerfd.c), or when the clock itself says so.
 class ClockWatch {
  public:
-  static Result<std::unique_ptr<ClockWatch>> open(EventLoop& loop, std::function<void()> stepped);
+  static Result<std::unique_ptr<ClockWatch>> open(EventLoop& loop, const Clock& clock,
+                                                  std::function<void()> stepped);
 
  private:
   ClockWatch() = default;
   bool arm() const;
   Fd timer_;
-  EventLoop::Source source_;
+  EventLoop::Source source_, own_;
 };
 
 }  // namespace tfo

@@ -52,6 +52,13 @@ struct AuditArgs {
 };
 int key_audit(Context& context, const AuditArgs& args);
 
+struct DeriveArgs {
+  std::string secret;         // file; "-": standard input
+  int64_t interval = 0;       // seconds
+  std::optional<int64_t> at;  // unix seconds; none: now
+};
+int key_derive(Context& context, const DeriveArgs& args);
+
 struct CookieArgs {
   KeySource keys;
   std::string source;

@@ -24,7 +24,9 @@ Result<Explanation> explain_input(const ExplainInput& input, ReplayWorld& world,
   const EthernetFrame& frame = input.ethernet();
   auto whole = check_whole(input, hook.config());
   if (!whole) return tl::unexpected(std::move(whole).error());
-  world.set_now(input.captured().time_ns);
+  if (auto set = world.set_now(input.captured().time_ns); !set) {
+    return tl::unexpected(std::move(set).error());
+  }
   std::vector<uint8_t> left;
   auto run = hook.judge(frame, &left);
   if (!run) return tl::unexpected(std::move(run).error());

@@ -94,6 +94,26 @@ void add_audit(CLI::App* key, Context& context, Invocation& what) {
   audit->callback([&what] { what.run = [&what](Context& c) { return key_audit(c, what.audit); }; });
 }
 
+void add_derive(CLI::App* key, Context& context, Invocation& what) {
+  CLI::App* derive = add_command(
+      key, context, "derive",
+      "Print the keys of a derived pool, which are secrets: primary,backup as the servers hold them",
+      "  tfoctl key derive --secret /etc/tfoguard/web.secret --interval 86400\n"
+      "  tfoctl key derive --secret - --interval 86400 --at 1700000000 < web.secret\n");
+  derive->add_option("--secret", what.derive.secret, "The secret; - is standard input")
+      ->type_name("FILE")
+      ->required();
+  derive
+      ->add_option("--interval", what.derive.interval,
+                   "From one key to the next: even, 10 to 604800")
+      ->type_name("SECONDS")
+      ->required();
+  derive->add_option("--at", what.derive.at, "The keys of that time; default: now")
+      ->type_name("UNIXTIME");
+  derive->callback(
+      [&what] { what.run = [&what](Context& c) { return key_derive(c, what.derive); }; });
+}
+
 }  // namespace
 
 void add_key(CLI::App& root, Context& context, Invocation& what) {
@@ -121,6 +141,7 @@ void add_key(CLI::App& root, Context& context, Invocation& what) {
                   "Print the keys themselves, which are secrets, one KEYTEXT a line",
                   "  (umask 077; tfoctl key export web > /root/keys)\n");
   add_audit(key, context, what);
+  add_derive(key, context, what);
 }
 
 }  // namespace tfo

@@ -15,6 +15,7 @@ struct Invocation {
   StatsArgs stats{"", 0, 1.0};
   KeyArgs key;
   AuditArgs audit;
+  DeriveArgs derive;
   CookieArgs cookie;
   DetachArgs detach;
   BenchArgs bench;

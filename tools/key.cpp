@@ -40,7 +40,12 @@ json split_keys(const std::string& text) {
 }
 
 void print_pool(Context& context, const json& pool) {
-  context.out << printable(fmt::format("pool {}", text_of(pool, "name"))) << '\n';
+  const int64_t next = number_of(pool, "next_rotation");
+  context.out << printable(
+                     fmt::format("pool {}, store {}, {}{}", text_of(pool, "name"),
+                                 text_of(pool, "store"), text_of(pool, "state"),
+                                 next == 0 ? "" : ", next key current from " + time_words(next)))
+              << '\n';
   TextTable table({"id", "<fingerprint", "<place", "<created", "<not after"});
   for (const json& one : array_of(pool, "generations")) {
     const int64_t end = number_of(one, "not_after");

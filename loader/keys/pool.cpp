@@ -51,12 +51,11 @@ int64_t KeyPool::tick() {
   const Moment now = clock_.now();
   run(now);
   verify_servers(now);
-  if (!missing().empty() || !store_error_.empty()) {
-    return kRetry;
-  }
-  const int64_t most = places_.empty() ? kMaxSleep : std::min(kMaxSleep, kVerify);
+  const bool failing = !missing().empty() || !store_error_.empty();
+  const int64_t calm = places_.empty() ? kMaxSleep : std::min(kMaxSleep, kVerify);
+  const int64_t most = failing ? kRetry : calm;
   const int64_t due = store_->next_wakeup().value_or(now.unix_s + most) - now.unix_s;
-  return std::clamp<int64_t>(due, 1, most);
+  return failing && due <= 0 ? kRetry : std::clamp<int64_t>(due, 1, most);
 }
 
 Result<> KeyPool::rotate() {
@@ -138,6 +137,7 @@ void KeyPool::run(const Moment& now) {
   }
   apply();
   report_hold();
+  report_troubles();
 }
 
 void KeyPool::apply() {
@@ -188,7 +188,7 @@ void KeyPool::lose(Place& place, const std::string& error) {
 /// A sink that took the staged key may have been overwritten while others were waited for; nobody
 /// may begin to mint before all hold it now.
 void KeyPool::recheck_staged() {
-  if (ring().phase != Phase::staged) {
+  if (ring().phase != Phase::staged || !store_->waits_for_sinks()) {
     return;
   }
   for (Place& place : places_) {
@@ -218,8 +218,14 @@ void KeyPool::verify_servers(const Moment& now) {
 }
 
 void KeyPool::report_hold() {
-  const bool waiting = ring().phase != Phase::steady;
+  const bool waiting = ring().phase != Phase::steady && store_->waits_for_sinks();
   report("rotation_held", name_, held_, waiting ? hold_evidence() : "");
+}
+
+void KeyPool::report_troubles() {
+  for (const StoreTrouble& trouble : store_->troubles()) {
+    report(trouble.id, name_, troubles_[trouble.id], trouble.evidence);
+  }
 }
 
 Result<> KeyPool::carried_through() const {
@@ -269,6 +275,9 @@ void KeyPool::report_all() const {
   };
   say("key_store_failed", name_, store_error_);
   say("rotation_held", name_, held_);
+  for (const auto& [id, evidence] : troubles_) {
+    say(id.c_str(), name_, evidence);
+  }
   for (const Place& place : places_) {
     const std::string subject = name_ + "/" + place.sink->name();
     say("key_sink_failed", subject, place.error);

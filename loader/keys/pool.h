@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +24,7 @@ struct KeyCondition {
   /// key_sink_gone     subject's namespace was deleted; it is left out
   /// key_drift         subject holds other keys than we wrote
   /// rotation_held     a rotation waits for the sinks named in the evidence
+  /// and the store's own, see KeyStore::troubles()
   std::string id;
   std::string subject;  ///< "POOL", or "POOL/SINK"
   bool raised = false;
@@ -102,6 +104,7 @@ class KeyPool {
   std::vector<Key> held_by_all_servers() const;
   void verify_servers(const Moment& now);
   void report_hold();
+  void report_troubles();
   Result<> carried_through() const;
   bool has_ring(const Place& place) const;
   std::vector<std::string> missing() const;
@@ -118,7 +121,8 @@ class KeyPool {
   std::vector<Place> places_;
   std::string store_error_;
   std::string held_;
-  int64_t verified_at_ = 0;  ///< boot seconds
+  std::map<std::string, std::string> troubles_;  // evidence by id
+  int64_t verified_at_ = 0;                      ///< boot seconds
 };
 
 }  // namespace tfo

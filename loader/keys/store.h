@@ -21,6 +21,12 @@ struct Confirmation {
   bool covers(const KeyRing& ring) const { return revision == ring.revision && missing.empty(); }
 };
 
+/// Something that a store found wrong and goes on with.
+struct StoreTrouble {
+  std::string id;        ///< of a condition, e.g. "clock_unsure"
+  std::string evidence;  ///< no secrets; empty: it is not so (any more)
+};
+
 /// Where a pool's keys come from, and who decides when they change. Nothing that a store hands out
 /// can be lost by a crash: what ring() shows after a successful step has been made durable before.
 ///
@@ -30,7 +36,7 @@ class KeyStore {
  public:
   virtual ~KeyStore() = default;
 
-  /// For status: "file".
+  /// For status: "file", "derived".
   virtual std::string kind() const = 0;
 
   /// Loads the keys, or makes the first ones. `host` are the keys that the servers hold already
@@ -46,7 +52,8 @@ class KeyStore {
   virtual const KeyRing& ring() const = 0;
 
   /// Does what is due at `now`. True: there is a new ring, apply it and call again. An error (disk
-  /// full, store unreachable) leaves the keys as they are; it is tried again at the next call.
+  /// full, store unreachable) leaves the keys as they are, unless the farm's keys change without
+  /// this node (derived); it is tried again at the next call.
   virtual Result<bool> step(const Moment& now, const Confirmation& confirmed) = 0;
 
   /// Begins a rotation now.
@@ -60,6 +67,13 @@ class KeyStore {
 
   /// When the next rotation begins by itself, for status; nothing: by command only.
   virtual std::optional<int64_t> next_rotation() const = 0;
+
+  /// Does a change of keys wait until all sinks took the one before? If not, a sink that fails is
+  /// behind the others, and holds nothing up.
+  virtual bool waits_for_sinks() const { return true; }
+
+  /// Every trouble that this store knows of, raised or not.
+  virtual std::vector<StoreTrouble> troubles() const { return {}; }
 
   /// Becomes readable when step() should be called before next_wakeup(); -1: never.
   virtual int event_fd() const { return -1; }

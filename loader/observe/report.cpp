@@ -119,7 +119,12 @@ json keys_json(const View& view) {
   for (const PoolView& pool : view.pools) {
     json keys = json::array();
     for (const KeyView& key : pool.keys) keys.push_back(key_json(key));
-    pools.push_back({{"name", pool.name}, {"generations", keys}});
+    pools.push_back(
+        {{"name", pool.name},
+         {"store", pool.store},
+         {"state", pool.state},
+         {"next_rotation", pool.next_rotation ? json(*pool.next_rotation) : json(nullptr)},
+         {"generations", keys}});
   }
   return {{"pools", pools}};
 }

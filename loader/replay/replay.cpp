@@ -41,12 +41,15 @@ ReplayHook& Replay::hook_of(uint32_t interface) {
   return *hooks_[interface];
 }
 
-void Replay::note_time(const CapturedFrame& captured) {
+Result<> Replay::note_time(const CapturedFrame& captured) {
   const uint64_t time = captured.time_ns;
-  if (!world_->set_now(time)) totals_.steps_back++;
-  if (time == 0) return;
+  const auto forward = world_->set_now(time);
+  if (!forward) return tl::unexpected(forward.error());
+  if (!*forward) totals_.steps_back++;
+  if (time == 0) return {};
   const TimeSpan before = totals_.times.value_or(TimeSpan{time, time});
   totals_.times = {std::min(before.first_ns, time), std::max(before.last_ns, time)};
+  return {};
 }
 
 std::optional<Skip> Replay::prepare(const CapturedFrame& captured, EthernetFrame& frame) {
@@ -73,7 +76,7 @@ Result<> Replay::skip(const CapturedFrame& captured, Skip why) {
 }
 
 Result<> Replay::take(const CapturedFrame& captured) {
-  note_time(captured);
+  if (auto noted = note_time(captured); !noted) return noted;
   EthernetFrame frame;
   if (const auto why = prepare(captured, frame)) return skip(captured, *why);
   ReplayHook& hook = hook_of(captured.interface);

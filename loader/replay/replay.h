@@ -94,7 +94,7 @@ class Replay {
   Result<> skip(const CapturedFrame& captured, Skip why);
   Result<> show(const ReplayedFrame& frame);
   ReplayHook& hook_of(uint32_t interface);
-  void note_time(const CapturedFrame& captured);
+  Result<> note_time(const CapturedFrame& captured);
 
   CaptureReader* reader_;
   ReplayWorld* world_;

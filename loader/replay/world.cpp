@@ -16,7 +16,8 @@ namespace tfo {
 namespace {
 
 constexpr const char* kAnyName = "any";
-constexpr uint64_t kJitterNs = 1'000'000'000;
+constexpr uint64_t kSecondNs = 1'000'000'000;
+constexpr uint64_t kJitterNs = kSecondNs;
 // More than the fragments of a frame can hold in any kernel (MAX_SKB_FRAGS is at most 45).
 constexpr uint32_t kMaxFrame = 200'000;
 constexpr size_t kHeadroom = 256;  // a program may lengthen the frame
@@ -120,11 +121,7 @@ Result<ReplayWorld> ReplayWorld::make(const std::vector<VipConfig>& vips,
   auto done = world.load_->set_vips(vips);
   if (!done) return tl::unexpected(done.error());
   for (const auto& [pool, ring] : rings) {
-    // The clock is the capture's, which is unix time: nothing lies between the two.
-    auto kernel = kernel_ring(ring, 0);
-    if (!kernel) return tl::unexpected(std::move(kernel).error().in("pool \"" + pool + "\""));
-    done = world.load_->set_ring(pool, *kernel);
-    wipe_ring(*kernel);
+    done = world.set_ring(pool, ring);
     if (!done) return tl::unexpected(done.error());
   }
   world.rings_ = std::move(rings);
@@ -149,15 +146,34 @@ Result<ReplayWorld> ReplayWorld::for_keys(const std::vector<Key>& keys, uint8_t 
 
 Result<ReplayWorld> ReplayWorld::for_config(const Config& config) {
   std::map<std::string, KeyRing> rings;
+  DerivedRings derived;
   for (const VipConfig& vip : config.vips) {
     if (rings.contains(vip.pool)) continue;
-    auto ring = ring_in(*config.pool(vip.pool));
+    const PoolConfig& pool = *config.pool(vip.pool);
+    if (pool.store == StoreKind::kDerived) {
+      if (auto added = derived.add(pool); !added) return tl::unexpected(added.error());
+      rings.emplace(vip.pool, KeyRing());
+      continue;
+    }
+    auto ring = ring_in(pool);
     if (!ring) return tl::unexpected(std::move(ring).error());
     rings.emplace(vip.pool, std::move(*ring));
   }
   std::vector<InterfaceConfig> interfaces = config.interfaces;
   if (interfaces.empty()) interfaces.emplace_back();
-  return make(config.vips, std::move(rings), interfaces);
+  auto world = make(config.vips, std::move(rings), interfaces);
+  if (!world) return world;
+  world->derived_ = std::move(derived);
+  return world;
+}
+
+Result<> ReplayWorld::set_ring(const std::string& pool, const KeyRing& ring) {
+  // The clock is the capture's, which is unix time: nothing lies between the two.
+  auto kernel = kernel_ring(ring, 0);
+  if (!kernel) return tl::unexpected(std::move(kernel).error().in("pool \"" + pool + "\""));
+  const auto done = load_->set_ring(pool, *kernel);
+  wipe_ring(*kernel);
+  return done;
 }
 
 /// Interfaces that ask for the same read-only data share a load.
@@ -181,12 +197,16 @@ ReplayHook& ReplayWorld::hook(const std::string& interface) {
   return found == by_name_.end() ? hooks_.front() : *found->second;
 }
 
-bool ReplayWorld::set_now(uint64_t time_ns) {
+Result<bool> ReplayWorld::set_now(uint64_t time_ns) {
   if (time_ns == 0) time_ns = now_ns_ != 0 ? now_ns_ : present_ns();
   const bool back = time_ns + kJitterNs < now_ns_;
   if (time_ns > now_ns_ || back) {
     now_ns_ = time_ns;
     load_->set_now(now_ns_);
+    for (auto& [pool, ring] : derived_.at(static_cast<int64_t>(now_ns_ / kSecondNs))) {
+      if (auto set = set_ring(pool, ring); !set) return tl::unexpected(std::move(set).error());
+      rings_[pool] = std::move(ring);
+    }
   }
   return !back;
 }

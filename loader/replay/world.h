@@ -13,6 +13,7 @@
 #include "loader/config.h"
 #include "loader/dataplane/private_load.h"
 #include "loader/keys/ring.h"
+#include "loader/replay/derived_rings.h"
 
 namespace tfo {
 
@@ -57,7 +58,8 @@ class ReplayWorld {
   /// previous. No keys: cookies count no_key. At most TFO_MAX_GENERATIONS keys.
   static Result<ReplayWorld> for_keys(const std::vector<Key>& keys, uint8_t decap = 0);
 
-  /// The VIPs and interfaces of a configuration, with the keys that its pools' files hold now.
+  /// The VIPs and interfaces of a configuration, with the keys that its pools' files hold now;
+  /// derived pools have the keys of the capture's time.
   static Result<ReplayWorld> for_config(const Config& config);
 
   /// These VIPs with the rings of their pools, whose times are unix time, behind these interfaces
@@ -73,7 +75,8 @@ class ReplayWorld {
   /// Moves the clock to a frame's stamp (unix ns). Stamps that go back by less than a second, as
   /// those of several interfaces do, leave it where it is; a larger step back is followed. False
   /// for such a step. 0, of a frame without a stamp, leaves it too; it begins with the present.
-  bool set_now(uint64_t time_ns);
+  /// An error: the keys of that time could not be put in force.
+  Result<bool> set_now(uint64_t time_ns);
   uint64_t now_ns() const { return now_ns_; }
 
   /// Name of the VIP that owns a counter slot; empty for TFO_NODE_SLOT.
@@ -91,13 +94,15 @@ class ReplayWorld {
   ReplayWorld(std::unique_ptr<PrivateLoad> load, bool every_vip)
       : load_(std::move(load)), every_vip_(every_vip) {}
   Result<> add_hook(const InterfaceConfig& interface);
+  Result<> set_ring(const std::string& pool, const KeyRing& ring);
 
   std::unique_ptr<PrivateLoad> load_;
   bool every_vip_;
   std::deque<ReplayHook> hooks_;                // a deque: hooks stay where they are
   std::map<std::string, ReplayHook*> by_name_;  // interfaces of the configuration
   std::map<std::string, KeyRing> rings_;        // by pool
-  std::map<uint32_t, std::string> pool_of_;     // by slot
+  DerivedRings derived_;
+  std::map<uint32_t, std::string> pool_of_;  // by slot
   uint64_t now_ns_ = 0;
 };
 

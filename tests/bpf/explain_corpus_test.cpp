@@ -27,7 +27,7 @@ TEST(ExplainProgram, ProgramAndHostAgreeOnRandomPackets) {
       worlds.emplace(sample.decap, std::move(*made));
     }
     ReplayWorld& world = worlds.at(sample.decap);
-    world.set_now(kReplayStamp);
+    ASSERT_TRUE(world.set_now(kReplayStamp));
     ReplayHook& hook = world.hook("");
     const EthernetFrame frame{.bytes = sample.frame,
                               .wire_length = static_cast<uint32_t>(sample.frame.size())};

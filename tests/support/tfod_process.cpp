@@ -19,10 +19,13 @@ namespace tfo::test {
 using nlohmann::json;
 
 TfodProcess::TfodProcess(const std::filesystem::path& config, const std::filesystem::path& log,
-                         const std::vector<std::string>& wrapper)
+                         const std::vector<std::string>& wrapper,
+                         const std::vector<std::string>& program)
     : log_(log) {
   std::vector<std::string> words = wrapper;
-  words.insert(words.end(), {TFO_BIN_DIR "/tfod", "--config", config.string()});
+  words.insert(words.end(), program.begin(), program.end());
+  if (program.empty()) words.emplace_back(TFO_BIN_DIR "/tfod");
+  words.insert(words.end(), {"--config", config.string()});
   std::vector<char*> argv;
   argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
@@ -61,6 +64,10 @@ int TfodProcess::wait(double seconds) {
   };
   wait_until(ended, seconds);
   return status_;
+}
+
+std::vector<std::string> clocked_tfod(const std::filesystem::path& clock_file) {
+  return {TFO_BIN_DIR "/tests/tfod_clocked", clock_file.string()};
 }
 
 TfodSite::TfodSite() {

@@ -15,9 +15,11 @@ namespace tfo::test {
 /// A tfod of our own in this network namespace; killed and reaped at the end if it still runs.
 class TfodProcess {
  public:
-  /// `wrapper` stands before the program, e.g. {"setpriv", "--bounding-set=-bpf", "--"}.
+  /// `wrapper` stands before the program, e.g. {"setpriv", "--bounding-set=-bpf", "--"}; `program`
+  /// is the program with what stands before --config; empty: tfod.
   TfodProcess(const std::filesystem::path& config, const std::filesystem::path& log,
-              const std::vector<std::string>& wrapper = {});
+              const std::vector<std::string>& wrapper = {},
+              const std::vector<std::string>& program = {});
   TfodProcess(const TfodProcess&) = delete;
   TfodProcess& operator=(const TfodProcess&) = delete;
   ~TfodProcess();
@@ -37,6 +39,9 @@ class TfodProcess {
   int status_ = -1;
   std::filesystem::path log_;
 };
+
+/// tfod whose clock is the system's plus what CLOCKFILE says (see tests/farm/clocked/).
+std::vector<std::string> clocked_tfod(const std::filesystem::path& clock_file);
 
 /// A network namespace with veth interfaces t0 and t1 and a bpffs, and the configuration of a tfod
 /// in it, to be changed by the test before use.

@@ -181,16 +181,36 @@ const BadCase kBad[] = {
     {"gue_port",
      R"({"interfaces": [{"name": "e", "gue_port": 65536}]})",
      {"interfaces[0].gue_port: is 65536; give a UDP port, a whole number from 1 to 65535"}},
+    {"derived_without_secret",
+     R"({"interfaces": [{"name": "e"}], "pools": {"p": {"store": "derived"}}})",
+     {R"(pools.p: has no "secret"; give the path of the secret, such as "/etc/tfoguard/web.secret")"}},
+    {"derived_fields_of_file",
+     R"({"interfaces": [{"name": "e"}], "pools": {"p": {"store": "derived", "secret": "/s", "file": "/k"}}})",
+     {R"(pools.p.file: is a field of the store "file"; a derived pool's keys come from "secret": remove this field)"}},
+    {"file_fields_of_derived",
+     R"({"interfaces": [{"name": "e"}], "pools": {"p": {"secret": "/s", "max_skew": "1s"}}})",
+     {R"(pools.p.secret: is a field of the store "derived"; give the pool "store": "derived", or remove this field)",
+      R"(pools.p.max_skew: is a field of the store "derived"; give the pool "store": "derived", or remove this field)"}},
+    {"derived_odd_interval",
+     R"({"interfaces": [{"name": "e"}], "pools": {"p": {"store": "derived", "secret": "/s", "interval": "11s"}}})",
+     {"pools.p.interval: is 11 s, which has no middle; give an even number of seconds: servers "
+      "change at each half"}},
+    {"derived_by_command",
+     R"({"interfaces": [{"name": "e"}], "pools": {"p": {"store": "derived", "secret": "/s", "interval": "0"}}})",
+     {R"(pools.p.interval: is the string "0"; give a duration with its unit (s, m, h, d), from "10s" to "7d")"}},
+    {"derived_skew",
+     R"({"interfaces": [{"name": "e"}], "pools": {"p": {"store": "derived", "secret": "/s", "max_skew": "2h"}}})",
+     {R"(pools.p.max_skew: is the string "2h"; give a duration with its unit (ms, s, m, h), from "0" to "1h")"}},
     {"store_later",
      R"({"interfaces": [{"name": "e"}], "pools": {"p": {"store": "etcd"}}})",
-     {R"(pools.p.store: "etcd" is not available in this version yet; give "file")"}},
+     {R"(pools.p.store: "etcd" is not available in this version yet; give "file" or "derived")"}},
     {"pool_name",
      R"({"interfaces": [{"name": "e"}], "pools": {"a/b": {}}})",
      {R"(pools.a/b: "a/b" is no name; give a string of 1 to 63 characters: letters, digits, '.', '_', ':' and '-', beginning with a letter or digit)"}},
     {"pool_name_and_field",
      R"({"interfaces": [{"name": "e"}], "pools": {"a/b": {"store": "x"}}})",
      {R"(pools.a/b: "a/b" is no name; give a string of 1 to 63 characters: letters, digits, '.', '_', ':' and '-', beginning with a letter or digit)",
-      R"(pools.a/b.store: is the string "x"; give "file")"}},
+      R"(pools.a/b.store: is the string "x"; give "file" or "derived")"}},
     {"pool_file",
      R"({"interfaces": [{"name": "e"}], "pools": {"p": {"file": "web.keys"}}})",
      {R"(pools.p.file: "web.keys" is no such path; give an absolute path of at most 4000 characters)"}},
@@ -294,6 +314,22 @@ TEST_P(BadConfig, SaysEverythingThatIsWrong) {
 
 INSTANTIATE_TEST_SUITE_P(Table, BadConfig, ::testing::ValuesIn(kBad),
                          [](const auto& test) { return test.param.name; });
+
+TEST(Config, ReadsADerivedPool) {
+  const auto result = parse_config(
+      R"({"state_directory": "/st", "interfaces": [{"name": "e"}],
+          "pools": {"p": {"store": "derived", "secret": "/s", "max_skew": "500ms"},
+                    "q": {"store": "derived", "secret": "/s", "interval": "10s", "max_skew": 0}}})",
+      "f");
+  ASSERT_TRUE(result.has_value()) << result.error().front().text();
+  EXPECT_EQ(result->pools[0].store, StoreKind::kDerived);
+  EXPECT_EQ(result->pools[0].secret, "/s");
+  EXPECT_EQ(result->pools[0].file, "/st/p.derived");
+  EXPECT_EQ(result->pools[0].max_skew, std::chrono::milliseconds(500));
+  EXPECT_EQ(result->pools[0].not_after, hours(72));
+  EXPECT_EQ(result->pools[1].interval, seconds(10));
+  EXPECT_EQ(result->pools[1].max_skew, std::chrono::milliseconds(0));
+}
 
 TEST(Config, SyntaxErrorsNameFileLineAndColumn) {
   const auto texts = errors_of(parse_config("{\n  \"instance\": \"a\",\n  oops\n}", "/etc/t.json"));

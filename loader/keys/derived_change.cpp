@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/keys/derived_change.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace tfo {
+namespace {
+
+/// Lives that are shifted along with a clock that is not trusted wobble by a second.
+constexpr int64_t kTolerance = 5;
+
+bool same_generation(const Generation& a, const Generation& b) {
+  return a.id == b.id && a.place == b.place && std::abs(a.not_after - b.not_after) <= kTolerance &&
+         a.key == b.key;
+}
+
+}  // namespace
+
+bool same_keys(const KeyRing& a, const KeyRing& b) {
+  return std::ranges::equal(a.generations, b.generations,
+                            [](const Generation& x, const Generation& y) {
+                              return x.place == y.place && x.key == y.key;
+                            });
+}
+
+bool same_ring(const KeyRing& a, const KeyRing& b) {
+  return a.phase == b.phase && a.renewal.target == b.renewal.target &&
+         a.renewal.held == b.renewal.held && a.renewal.until == b.renewal.until &&
+         std::ranges::equal(a.generations, b.generations, same_generation);
+}
+
+}  // namespace tfo
