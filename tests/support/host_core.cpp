@@ -96,8 +96,9 @@ Verdict HostCore::classify(View bytes) const {
     const uint8_t* cookie =
         tfo_at(&frame, packet.option + tfo_option_base(packet.option_kind), TFO_COOKIE_LEN);
     if (cookie == nullptr) return {TFO_INTERNAL_ERROR};
-    reason = tfo_match_cookie(&rings_.at(vip->pool), 0, TFO_NO_KEY, world_.now_ns, &flow,
-                              tfo_load64(cookie));
+    const int match = tfo_match_cookie(&rings_.at(vip->pool), 0, TFO_NO_KEY, world_.now_ns, &flow,
+                                       tfo_load64(cookie));
+    reason = tfo_match_reason(match);
   }
   return {static_cast<tfo_reason>(reason), packet.option_seen, packet.data != 0, vip->slot};
 }
