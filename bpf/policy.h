@@ -38,7 +38,7 @@ tfo_inline const struct tfo_generation *tfo_renew_target(const struct tfo_ring *
 /* What the VIP's mode makes of what enforcing would do. */
 tfo_inline __u8 tfo_verdict(__u8 mode, __u8 would)
 {
-	return mode == TFO_ENFORCE ? would : TFO_PASS;
+	return mode == TFO_ENFORCE ? would : (__u8)TFO_PASS;
 }
 
 #endif /* TFO_POLICY_H */

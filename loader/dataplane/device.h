@@ -14,6 +14,9 @@ struct Device {
   unsigned ifindex = 0;
   bool l3 = false;  // frames start with the IP header: tun, raw IP, IP tunnels
   int mtu = 0;
+  /// Packets may come with a checksum that nobody has computed yet (CHECKSUM_PARTIAL), since their
+  /// sender is on this machine: veth, virtio, tap and other devices without hardware.
+  bool partial = false;
 };
 
 /// 0 if there is none of that name.
