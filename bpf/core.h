@@ -50,9 +50,9 @@ struct tfo_packet {
 };
 
 /*
- * Loads and stores of any alignment, in the frame's byte order. clang's BPF target would turn a memcpy of
- * unknown alignment into single bytes, so there the load is made directly. The length of a whole
- * frame is a helper call there.
+ * Loads and stores of any alignment, in the frame's byte order. clang's BPF target would turn a
+ * memcpy of unknown alignment into single bytes, so there the load is made directly. The length of
+ * a whole frame is a helper call there.
  */
 #ifdef __bpf__
 tfo_inline __u32 tfo_frame_len(const struct tfo_frame *frame); /* tfo_xdp.bpf.c */

@@ -204,7 +204,9 @@ void BenchWorld::prepare(const BenchCase& what, int family) {
   for (uint32_t i = 0; i < packets_; i++) put(i, frame(what, family, i));
 }
 
-void BenchWorld::prepare_first(const BenchCase& what, int family) { put(0, frame(what, family, 1)); }
+void BenchWorld::prepare_first(const BenchCase& what, int family) {
+  put(0, frame(what, family, 1));
+}
 
 void BenchWorld::put(uint32_t index, const std::vector<uint8_t>& frame) {
   std::memcpy(table_[index].bytes, frame.data(), std::min(frame.size(), sizeof(table_[0].bytes)));

@@ -59,7 +59,8 @@ class BenchWorld {
   /// test run would give the rewritten one to the next round.
   void prepare_first(const BenchCase& what, int family);
 
-  /// The next cold run begins with packet 0, and takes as many in turn; 1: that one again and again.
+  /// The next cold run begins with packet 0, and takes as many in turn; 1: that one again and
+  /// again.
   void rewind(uint32_t packets) {
     bench_->bss->bench_next = 0;
     bench_->bss->bench_mask = packets - 1;

@@ -140,8 +140,9 @@ ordered_json servers_json(const Explanation& explanation) {
 ordered_json renewal_json(const Explanation& explanation) {
   const RenewalOutcome& renewal = explanation.renewal;
   if (renewal.rule.empty()) return nullptr;
-  return {{"rule", renewal.rule},
-          {"target", renewal.target.empty() ? ordered_json(nullptr) : ordered_json(renewal.target)}};
+  return {
+      {"rule", renewal.rule},
+      {"target", renewal.target.empty() ? ordered_json(nullptr) : ordered_json(renewal.target)}};
 }
 
 }  // namespace

@@ -41,15 +41,6 @@ std::optional<bool> starts_with_ip(uint16_t type) {
   }
 }
 
-/// Devices without hardware name no bus (ethtool_get_drvinfo() in net/ethtool/ioctl.c), or one of
-/// these words instead; of those with a bus, paravirtual ones take packets from their host.
-bool may_be_partial(const ethtool_drvinfo& info) {
-  constexpr std::array<std::string_view, 4> kNoBus = {"", "N/A", "tun", "tap"};
-  constexpr std::array<std::string_view, 2> kParavirtual = {"virtio_net", "vif"};
-  return std::ranges::find(kNoBus, std::string_view(info.bus_info)) != kNoBus.end() ||
-         std::ranges::find(kParavirtual, std::string_view(info.driver)) != kParavirtual.end();
-}
-
 /// True too for a device that does not say what it is, such as lo.
 bool delivers_partial(int socket, ifreq request) {
   ethtool_drvinfo info{};
@@ -58,10 +49,19 @@ bool delivers_partial(int socket, ifreq request) {
   if (ioctl(socket, SIOCETHTOOL, &request) != 0) return true;
   info.bus_info[sizeof(info.bus_info) - 1] = '\0';
   info.driver[sizeof(info.driver) - 1] = '\0';
-  return may_be_partial(info);
+  return may_be_partial(info.driver, info.bus_info);
 }
 
 }  // namespace
+
+/// Devices without hardware name no bus (ethtool_get_drvinfo() in net/ethtool/ioctl.c), or one of
+/// these words instead; of those with a bus, paravirtual ones take packets from their host.
+bool may_be_partial(std::string_view driver, std::string_view bus) {
+  constexpr std::array<std::string_view, 4> kNoBus = {"", "N/A", "tun", "tap"};
+  constexpr std::array<std::string_view, 2> kParavirtual = {"virtio_net", "vif"};
+  return std::ranges::find(kNoBus, bus) != kNoBus.end() ||
+         std::ranges::find(kParavirtual, driver) != kParavirtual.end();
+}
 
 unsigned device_index(const std::string& name) { return if_nametoindex(name.c_str()); }
 

@@ -29,9 +29,9 @@ std::string kept_rule(const tfo_ring& ring, size_t generation, const tfo_generat
 
 std::string renew_rule(const KeyRing& ring, const tfo_ring& kernel, tfo_action verdict) {
   const Generation& target = ring.generations[kernel.target];
-  const std::string which = fmt::format("the cookie under key {} ({}, {}), which every server holds",
-                                        kernel.target + 1, target.key.fingerprint(),
-                                        to_string(target.place));
+  const std::string which =
+      fmt::format("the cookie under key {} ({}, {}), which every server holds", kernel.target + 1,
+                  target.key.fingerprint(), to_string(target.place));
   const std::string why = "Not every server holds the key that made the cookie: ";
   return verdict == TFO_RENEW ? why + "it is rewritten to " + which
                               : why + "in mode enforce it would be rewritten to " + which;

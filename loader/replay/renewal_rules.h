@@ -29,8 +29,8 @@ struct AcceptedCookie {
 struct RenewalOutcome {
   tfo_action would = TFO_PASS;    ///< what enforcing does
   tfo_action verdict = TFO_PASS;  ///< what is done
-  std::string target;             ///< fingerprint of the key to renew to; empty unless would is renew
-  std::string rule;               ///< why, one sentence
+  std::string target;  ///< fingerprint of the key to renew to; empty unless would is renew
+  std::string rule;    ///< why, one sentence
 };
 
 /// `now_ns`: the program's clock, unix time.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What is renewed and what is left alone, through the loaded program.
+#include "tests/support/renew_cases.h"
+
 #include <gtest/gtest.h>
 
-#include "tests/support/renew_cases.h"
 #include "tests/support/xdp_world.h"
 
 namespace tfo::test {

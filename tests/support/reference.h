@@ -54,7 +54,7 @@ struct World {
   uint64_t now_ns = 1'000'000'000;
   std::vector<WorldVip> vips;
   std::map<uint16_t, std::vector<WorldKey>> pools;  ///< keys in the order they are tried
-  std::map<uint16_t, WorldRenewal> renewals;       ///< by pool; none: nothing is renewed
+  std::map<uint16_t, WorldRenewal> renewals;        ///< by pool; none: nothing is renewed
 };
 
 Verdict reference_verdict(View frame, const World& world);

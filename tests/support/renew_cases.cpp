@@ -31,7 +31,11 @@ const std::vector<RingKind> kRings = {
     {"the target has expired", 2004, {kAllButPrevious, 1, UINT64_MAX}, false, kNow - 1},
     {"the target lies behind the ring", 2005, {kAllButPrevious, 6, UINT64_MAX}, false},
     {"the target lies behind all rings", 2006, {kAllButPrevious, 17, UINT64_MAX}, false},
-    {"the target is revoked", 2007, {kAllButPrevious, 1, UINT64_MAX}, false, UINT64_MAX,
+    {"the target is revoked",
+     2007,
+     {kAllButPrevious, 1, UINT64_MAX},
+     false,
+     UINT64_MAX,
      TFO_PLACE_REVOKED},
     {"nothing is renewed", 2008, {0, 1, UINT64_MAX}, false},
     {"only another generation is", 2009, {0b10101, 1, UINT64_MAX}, false},
@@ -39,12 +43,10 @@ const std::vector<RingKind> kRings = {
 };
 
 std::vector<WorldKey> ring_with(uint64_t target_not_after, tfo_place target_place) {
-  return {{kCurrentKey, TFO_PLACE_CURRENT, UINT64_MAX},
-          {kPreviousKey, target_place, target_not_after},
-          {kStagedKey, TFO_PLACE_STAGED, UINT64_MAX},
-          {kRetiredKey, TFO_PLACE_RETIRED, UINT64_MAX},
-          {kOlderKey, TFO_PLACE_RETIRED, UINT64_MAX},
-          {kRevokedKey, TFO_PLACE_REVOKED, UINT64_MAX}};
+  return {
+      {kCurrentKey, TFO_PLACE_CURRENT, UINT64_MAX}, {kPreviousKey, target_place, target_not_after},
+      {kStagedKey, TFO_PLACE_STAGED, UINT64_MAX},   {kRetiredKey, TFO_PLACE_RETIRED, UINT64_MAX},
+      {kOlderKey, TFO_PLACE_RETIRED, UINT64_MAX},   {kRevokedKey, TFO_PLACE_REVOKED, UINT64_MAX}};
 }
 
 WorldVip vip_of(const Side& side, uint16_t port, uint16_t pool, tfo_vip_mode mode, bool renew) {
@@ -95,7 +97,8 @@ std::vector<std::pair<tfo_reason, Packet>> cookieless(const Side& side, uint16_t
 
 void add_policy(RenewCases& cases, const Side& side, tfo_vip_mode mode, bool asked) {
   const auto port = static_cast<uint16_t>(kPolicyPort + mode + (asked ? kWithRenew : 0));
-  const std::string head = fmt::format("{} mode {} renew {}: ", side.name, static_cast<int>(mode), asked);
+  const std::string head =
+      fmt::format("{} mode {} renew {}: ", side.name, static_cast<int>(mode), asked);
   for (const NamedKey& key : kKeys) {
     RenewCase c = case_of(head + key.key, key.reason, key.renews && asked,
                           syn_with(side, key.key, port), syn_with(side, kPreviousKey, port));
@@ -122,8 +125,7 @@ World renew_world() {
     for (const tfo_vip_mode mode : {TFO_OBSERVE, TFO_CANARY, TFO_ENFORCE}) {
       const auto port = static_cast<uint16_t>(kPolicyPort + mode);
       world.vips.push_back(vip_of(side, port, 0, mode, false));
-      world.vips.push_back(
-          vip_of(side, static_cast<uint16_t>(port + kWithRenew), 0, mode, true));
+      world.vips.push_back(vip_of(side, static_cast<uint16_t>(port + kWithRenew), 0, mode, true));
     }
     for (uint16_t i = 0; i < kRings.size(); i++) {
       const auto pool = static_cast<uint16_t>(i + 1);
@@ -158,7 +160,7 @@ RenewCases ring_cases() {
 }
 
 const std::vector<RenewTable> kRenewTables = {
-    {"policy", policy_cases},        {"ring", ring_cases},         {"packet", packet_cases},
+    {"policy", policy_cases},       {"ring", ring_cases},         {"packet", packet_cases},
     {"signature", signature_cases}, {"checksum", checksum_cases},
 };
 

@@ -16,20 +16,20 @@ struct RenewCase {
   tfo_reason reason;
   tfo_action would = TFO_PASS;
   tfo_action verdict = TFO_PASS;
-  Packet left;            ///< what comes out
-  uint8_t decap = 0;      ///< TFO_DECAP_* of the interface
-  bool partial = false;   ///< packets of the interface may have unfinished checksums
+  Packet left;           ///< what comes out
+  uint8_t decap = 0;     ///< TFO_DECAP_* of the interface
+  bool partial = false;  ///< packets of the interface may have unfinished checksums
 };
 using RenewCases = std::vector<RenewCase>;
 
 /// VIPs with every mode, with renewal and without, over rings of every kind.
 World renew_world();
 
-RenewCases policy_cases();    ///< every reason, mode and flag
-RenewCases ring_cases();      ///< targets that are no good, or past their time
-RenewCases packet_cases();    ///< every way in which a cookie may stand in a packet
-RenewCases signature_cases(); ///< TCP-AO and TCP-MD5, and what only looks like them
-RenewCases checksum_cases();  ///< unfinished, wrong and ordinary checksums
+RenewCases policy_cases();     ///< every reason, mode and flag
+RenewCases ring_cases();       ///< targets that are no good, or past their time
+RenewCases packet_cases();     ///< every way in which a cookie may stand in a packet
+RenewCases signature_cases();  ///< TCP-AO and TCP-MD5, and what only looks like them
+RenewCases checksum_cases();   ///< unfinished, wrong and ordinary checksums
 
 struct RenewTable {
   const char* name;

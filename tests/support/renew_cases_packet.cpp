@@ -125,8 +125,7 @@ void add_tunnels(RenewCases& cases, const Side& side) {
   for (const Tunnel& tunnel : tunnels) {
     for (const size_t nops : {0U, 1U}) {
       const auto build = [&](const Bytes& cookie) {
-        Packet packet =
-            start(side).option(Bytes(nops, 1)).option(fast_open(cookie)).data(6 + nops);
+        Packet packet = start(side).option(Bytes(nops, 1)).option(fast_open(cookie)).data(6 + nops);
         return tunnel.wrap(packet);
       };
       cases.push_back(renewed(fmt::format("{}, {} NOPs", tunnel.name, nops), build, side));
@@ -157,7 +156,8 @@ RenewCases signature_cases() {
         return start(side).option(before).option(fast_open(cookie)).option(after).data(4);
       };
     };
-    const Bytes md5 = tcp_option(kMd5, Bytes(16, 7)), ao = tcp_option(kAuthentication, Bytes(14, 7));
+    const Bytes md5 = tcp_option(kMd5, Bytes(16, 7)),
+                ao = tcp_option(kAuthentication, Bytes(14, 7));
     cases.push_back(untouched(renewed("MD5 before", with(md5, {}), side)));
     cases.push_back(untouched(renewed("MD5 after", with({}, md5), side)));
     cases.push_back(untouched(renewed("MD5 after NOPs", with(Bytes(3, 1), md5), side)));

@@ -183,8 +183,7 @@ Result<Treatment> XdpUnderTest::treat(std::span<const uint8_t> frame, uint32_t l
   Treatment treatment{.verdict = {TFO_OTHER}, .left = std::vector<uint8_t>(frame.size() + 64)};
   const auto before = counters(slots_);
   if (!before) return tl::unexpected(before.error());
-  LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data(),
-              .data_out = treatment.left.data(),
+  LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data(), .data_out = treatment.left.data(),
               .data_size_in = static_cast<uint32_t>(frame.size()),
               .data_size_out = static_cast<uint32_t>(treatment.left.size()), .repeat = 1);
   xdp_md context{};

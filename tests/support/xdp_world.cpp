@@ -16,7 +16,8 @@ Result<XdpUnderTest> load_world(const World& world) {
   }
   if (auto done = xdp->set_vips(rows); !done) return tl::unexpected(done.error());
   for (const auto& [pool, keys] : world.pools) {
-    if (auto done = xdp->set_ring(pool, ring_of(world, pool)); !done) return tl::unexpected(done.error());
+    if (auto done = xdp->set_ring(pool, ring_of(world, pool)); !done)
+      return tl::unexpected(done.error());
   }
   xdp->set_now(world.now_ns);
   return xdp;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What is renewed and what is left alone, through the core compiled for the host.
+#include "tests/support/renew_cases.h"
+
 #include <gtest/gtest.h>
 
 #include "tests/support/host_core.h"
-#include "tests/support/renew_cases.h"
 
 namespace tfo::test {
 namespace {

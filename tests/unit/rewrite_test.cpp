@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The rewriting of a cookie against a full recomputation, over random bytes.
+#include "bpf/rewrite.h"
+
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <random>
 
 #include "bpf/policy.h"
-#include "bpf/rewrite.h"
 #include "tests/support/bytes.h"
 #include "tests/support/packet.h"
 
@@ -103,7 +104,8 @@ TEST(RewriteSigned, TheWalkStaysInsideTheOptions) {
   for (int i = 0; i < kRounds; i++) {
     const size_t length = random() % 41;
     Bytes options(length);
-    for (uint8_t& byte : options) byte = static_cast<uint8_t>(random() % 8 == 0 ? 19 : random() % 6);
+    for (uint8_t& byte : options)
+      byte = static_cast<uint8_t>(random() % 8 == 0 ? 19 : random() % 6);
     const uint8_t* end = options.data() + options.size();
     // What a reader byte by byte comes to.
     bool expected = false;
