@@ -48,6 +48,7 @@ tfo_ring ring_of(const std::vector<WorldKey>& keys, const WorldRenewal& renewal)
     ring.generation[ring.count++] = {load64(bytes.data()), load64(bytes.data() + 8),
                                      key.not_after_ns, static_cast<__u32>(key.place), 0};
   }
+  ring.count -= renewal.behind;
   return ring;
 }
 

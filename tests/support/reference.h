@@ -42,6 +42,7 @@ struct WorldRenewal {
   uint16_t renew = 0;
   uint16_t target = 0;
   uint64_t until_ns = 0;
+  uint32_t behind = 0;  ///< so many of the pool's last keys lie behind the ring's count
 };
 
 /// Everything that a verdict depends on besides the frame.

@@ -29,7 +29,7 @@ const std::vector<RingKind> kRings = {
     {"past its time", 2002, {kAllButPrevious, 1, kNow - 1}, false},
     {"the target lives to the last tick", 2003, {kAllButPrevious, 1, UINT64_MAX}, true, kNow},
     {"the target has expired", 2004, {kAllButPrevious, 1, UINT64_MAX}, false, kNow - 1},
-    {"the target lies behind the ring", 2005, {kAllButPrevious, 6, UINT64_MAX}, false},
+    {"the target lies behind the ring", 2005, {kAllButPrevious, 6, UINT64_MAX, 1}, false},
     {"the target lies behind all rings", 2006, {kAllButPrevious, 17, UINT64_MAX}, false},
     {"the target is revoked",
      2007,
@@ -132,6 +132,7 @@ World renew_world() {
       world.vips.push_back(vip_of(side, kRings[i].port, pool, TFO_ENFORCE, true));
       world.pools[pool] = ring_with(kRings[i].target_not_after, kRings[i].target_place);
       world.renewals[pool] = kRings[i].renewal;
+      if (kRings[i].renewal.behind != 0) world.pools[pool].push_back({kStrangerKey});
     }
   }
   return world;

@@ -163,7 +163,8 @@ TEST_F(KeyPoolRenewal, NotToWhatAServerLacksSinceBeforeTheRestart) {
   clock_.pass(KeyPool::kRetry);
   pool->tick();
   EXPECT_EQ(renews_to(), previous);
-  EXPECT_EQ(world_.broken, "");
+  // What that server minted meanwhile is nobody's fault here.
+  EXPECT_EQ(world_.broken.find("renews to"), std::string::npos) << world_.broken;
 }
 
 TEST_F(KeyPoolRenewal, GoesOnAcrossARestartWhereTheServersStillHoldTheKey) {
