@@ -96,9 +96,23 @@ tfo_inline int tfo_is_match(int reason)
 	return reason != TFO_NO_KEY && reason != TFO_COOKIE_INVALID;
 }
 
+/* A reason, and where it is a match the place in the ring of the key, in one word. */
+tfo_inline int tfo_match(int reason, __u32 generation)
+{
+	return reason | (int)generation << 8;
+}
+tfo_inline int tfo_match_reason(int match)
+{
+	return match & 255;
+}
+tfo_inline __u8 tfo_match_generation(int match)
+{
+	return match >> 8 & 15;
+}
+
 /*
  * The ring's keys from `first` on, each hashed only after the one before it missed. `reason` is
- * what the keys before `first` gave: TFO_NO_KEY if there were none.
+ * what the keys before `first` gave: TFO_NO_KEY if there were none. Returns a tfo_match().
  */
 tfo_inline int tfo_match_cookie(const struct tfo_ring *ring, __u32 first, int reason, __u64 now_ns,
 				const struct tfo_flow *flow, __u64 cookie)
@@ -109,7 +123,7 @@ tfo_inline int tfo_match_cookie(const struct tfo_ring *ring, __u32 first, int re
 		int tried = tfo_try_key(&ring->generation[i], now_ns, flow, cookie);
 
 		if (tfo_is_match(tried))
-			return tried;
+			return tfo_match(tried, i);
 		if (tried == TFO_COOKIE_INVALID)
 			reason = TFO_COOKIE_INVALID;
 	}

@@ -43,12 +43,16 @@ struct tfo_packet {
 	__u8 verdict; /* policy: enum tfo_action, what is done */
 	__u8 would; /* policy: enum tfo_action, what enforce would do */
 	__u8 option_kind; /* tcpopt: enum tfo_option_kind of the effective one */
+	__u8 mode; /* vip: enum tfo_vip_mode */
+	__u8 flags; /* vip: TFO_VIP_* */
+	__u8 generation; /* cookie: place in the ring of the key that made it */
+	__u8 pad;
 };
 
 /*
- * Loads of any alignment, in the frame's byte order. clang's BPF target would turn a memcpy of
- * unknown alignment into single bytes, so there the load is made directly. The length of a whole
- * frame is a helper call there.
+ * Loads and stores of any alignment, in the frame's byte order. clang's BPF target would turn a
+ * memcpy of unknown alignment into single bytes, so there the load is made directly. The length of
+ * a whole frame is a helper call there.
  */
 #ifdef __bpf__
 tfo_inline __u32 tfo_frame_len(const struct tfo_frame *frame); /* tfo_xdp.bpf.c */
@@ -64,6 +68,14 @@ tfo_inline __u32 tfo_load32(const __u8 *p)
 tfo_inline __u64 tfo_load64(const __u8 *p)
 {
 	return *(const __u64 *)p;
+}
+tfo_inline void tfo_store16(__u8 *p, __u16 v)
+{
+	*(__u16 *)p = v;
+}
+tfo_inline void tfo_store64(__u8 *p, __u64 v)
+{
+	*(__u64 *)p = v;
 }
 #else
 tfo_inline __u32 tfo_frame_len(const struct tfo_frame *frame)
@@ -88,6 +100,14 @@ tfo_inline __u64 tfo_load64(const __u8 *p)
 	__u64 v;
 	__builtin_memcpy(&v, p, sizeof(v));
 	return v;
+}
+tfo_inline void tfo_store16(__u8 *p, __u16 v)
+{
+	__builtin_memcpy(p, &v, sizeof(v));
+}
+tfo_inline void tfo_store64(__u8 *p, __u64 v)
+{
+	__builtin_memcpy(p, &v, sizeof(v));
 }
 #endif
 

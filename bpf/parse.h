@@ -34,6 +34,9 @@
  */
 #define TFO_MAX_EXTENSIONS 8
 
+/* No header starts beyond; what a verifier knows nothing of is masked with it. */
+#define TFO_HEADERS 0x3fff
+
 #define TFO_TCP_MIN 14 /* flags included: the least that says what a segment is */
 #define TFO_TCP_LEN 20
 #define TFO_TCP_FIN 0x01

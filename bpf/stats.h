@@ -21,6 +21,11 @@ static __always_inline void tfo_count(const struct tfo_packet *p, __u32 reason)
 	asm volatile("" : "+r"(cell));
 	if (cell < TFO_CELLS)
 		((__u64 *)counters->cell)[cell]++;
+	if (p->would == TFO_PASS)
+		return; /* nothing is done where nothing would be */
+	counters->would[p->would & (TFO_ACTION_COUNT - 1)]++;
+	if (p->verdict != TFO_PASS)
+		counters->action[p->verdict & (TFO_ACTION_COUNT - 1)]++;
 }
 
 /* For user space to read once the run has returned. */

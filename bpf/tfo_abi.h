@@ -175,7 +175,7 @@ struct tfo_load_config {
 	__u8 every_vip; /* the VIP (::, any port) stands for every destination (replay) */
 	__be16 gue_port; /* UDP destination port of GUE, network order */
 	__u8 trace; /* leave struct tfo_trace behind (replay) */
-	__u8 pad;
+	__u8 partial; /* packets may come with unfinished checksums: veth, virtio, tap */
 };
 
 /* What the last packet came to, for a load that asks for it. Not shared: each load has its own. */

@@ -30,7 +30,7 @@ struct {
 	__type(value, __u32);
 } bench_targets SEC(".maps");
 
-const volatile __u32 bench_mask; /* packets - 1 */
+__u32 bench_mask; /* of the packets that take turns: their number - 1; 0: always the first */
 __u32 bench_next; /* index of the next packet; user space sets it to 0 before each run */
 
 /* The whole packet in 8-byte words, then what is left of it in 2-byte ones: lengths are even. */

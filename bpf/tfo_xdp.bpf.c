@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /*
- * Ingress: parse -> VIP -> options -> cookie -> count, one exit. Every VIP is observed: the class
- * of each SYN is counted and the packet passes untouched.
+ * Ingress: parse -> VIP -> options -> cookie -> policy -> count, one exit. Every packet passes; in
+ * mode enforce, cookies that some server would refuse are renewed on the way.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -11,6 +11,8 @@
 #include "maps.h"
 #include "parse.h"
 #include "plain.h"
+#include "policy.h"
+#include "rewrite.h"
 #include "stats.h"
 #include "vip.h"
 
@@ -32,8 +34,6 @@ tfo_inline struct tfo_frame tfo_frame_of(struct xdp_md *ctx)
  * The walk stands in a global function: the verifier looks at it once, on its own, whatever way
  * led to the call. What it gets it knows nothing of, hence the masks.
  */
-#define TFO_HEADERS 0x3fff /* no header starts beyond */
-
 __attribute__((noinline)) int tfo_walk(struct xdp_md *ctx, __u32 offset, __u32 len)
 {
 	struct tfo_frame frame = tfo_frame_of(ctx);
@@ -50,7 +50,7 @@ static __always_inline __u32 tfo_options(struct xdp_md *ctx, const struct tfo_fr
 	return found == TFO_NEEDS_WALK ? (__u32)tfo_walk(ctx, offset, len) : found;
 }
 
-/* The keys after the first, which nearly every good cookie was made with. */
+/* The keys after the first, which nearly every good cookie was made with: a tfo_match(). */
 __attribute__((noinline)) int tfo_match_rest(const struct tfo_flow *flow, __u32 index, int reason,
 					     __u64 cookie)
 {
@@ -61,18 +61,45 @@ __attribute__((noinline)) int tfo_match_rest(const struct tfo_flow *flow, __u32 
 	return tfo_match_cookie(ring, 1, reason, tfo_now(), flow, cookie);
 }
 
-static __always_inline int tfo_check_cookie(const struct tfo_frame *frame,
-					    const struct tfo_packet *p, const struct tfo_flow *flow,
+/*
+ * What enforcing does with a cookie to renew, and in mode enforce the doing of it. A global
+ * function, so that neither the verifier nor other packets pay for it. `index`: of the ring.
+ */
+__attribute__((noinline)) int tfo_renew(struct xdp_md *ctx, const struct tfo_site *site,
+					const struct tfo_flow *flow, __u32 index, int mode)
+{
+	const struct tfo_ring *ring = bpf_map_lookup_elem(&rings, &index);
+	struct tfo_frame frame = tfo_frame_of(ctx);
+	const struct tfo_generation *target;
+	const __u8 *options;
+
+	if (!site || !flow || !ring)
+		return TFO_PASS;
+	target = tfo_renew_target(ring, tfo_now());
+	options = frame.data + (site->tcp & TFO_HEADERS) + TFO_TCP_LEN;
+	if (!target || tfo_is_signed(options, frame.end, site->options))
+		return TFO_PASS;
+	if (tfo_verdict(mode, TFO_RENEW) == TFO_PASS)
+		return TFO_RENEW;
+	return tfo_put_cookie(&frame, site, flow, tfo_make_cookie(target->k0, target->k1, flow),
+			      tfo_cfg.partial)
+		       ? TFO_RENEW
+		       : TFO_PASS;
+}
+
+static __always_inline int tfo_check_cookie(struct xdp_md *ctx, const struct tfo_frame *frame,
+					    struct tfo_packet *p, const struct tfo_flow *flow,
 					    const struct tfo_vip *vip)
 {
 	__u32 offset = (p->option & TFO_HEADERS) + tfo_option_base(p->option_kind);
 	const __u8 *at = tfo_at(frame, offset, TFO_COOKIE_LEN);
 	__u32 pool = vip->pool & (TFO_MAX_POOLS - 1);
 	const struct tfo_ring *ring;
-	struct tfo_flow copy;
+	struct tfo_site site;
+	struct tfo_flow copy; /* the flow itself stays in registers */
 	__u64 cookie;
 	__u32 index;
-	int reason;
+	int match;
 
 	if (!at)
 		return TFO_INTERNAL_ERROR;
@@ -83,11 +110,20 @@ static __always_inline int tfo_check_cookie(const struct tfo_frame *frame,
 		return TFO_INTERNAL_ERROR;
 	if (!ring->count)
 		return TFO_NO_KEY;
-	reason = tfo_try_key(&ring->generation[0], tfo_now(), flow, cookie);
-	if (tfo_is_match(reason))
-		return reason;
-	tfo_copy_flow(&copy, flow); /* the flow itself stays in registers */
-	return tfo_match_rest(&copy, index, reason, cookie);
+	match = tfo_try_key(&ring->generation[0], tfo_now(), flow, cookie);
+	if (!tfo_is_match(match)) {
+		tfo_copy_flow(&copy, flow);
+		match = tfo_match_rest(&copy, index, match, cookie);
+		p->generation = tfo_match_generation(match);
+		match = tfo_match_reason(match);
+	}
+	if (tfo_may_renew(p, match, ring)) {
+		tfo_site_of(&site, p);
+		tfo_copy_flow(&copy, flow);
+		p->would = tfo_renew(ctx, &site, &copy, index, p->mode);
+		p->verdict = tfo_verdict(p->mode, p->would);
+	}
+	return match;
 }
 
 /* The reason of a SYN whose header is whole. */
@@ -108,10 +144,12 @@ static __always_inline int tfo_classify_syn(struct xdp_md *ctx, const struct tfo
 	if (!vip)
 		return TFO_NOT_VIP;
 	p->slot = vip->slot;
+	p->mode = vip->mode;
+	p->flags = vip->flags;
 	found = tfo_options(ctx, frame, p);
 	tfo_note_options(p, found);
 	reason = tfo_judge_options(p, found);
-	return reason == TFO_GO_ON ? tfo_check_cookie(frame, p, &flow, vip) : reason;
+	return reason == TFO_GO_ON ? tfo_check_cookie(ctx, frame, p, &flow, vip) : reason;
 }
 
 /* What an outer packet carries; see parse.h. */
@@ -136,7 +174,7 @@ __attribute__((noinline)) int tfo_classify_any(struct xdp_md *ctx, struct tfo_pa
 	return reason == TFO_GO_ON ? tfo_classify_syn(ctx, &frame, p) : reason;
 }
 
-/* The one exit. Policy, the guard and a chained program find their place here. */
+/* The one exit. The guard and a chained program find their place here. */
 static __always_inline int tfo_exit(const struct tfo_packet *p, int reason)
 {
 	if (reason != TFO_OTHER || tfo_cfg.count_other)

@@ -10,6 +10,8 @@
 #include <tl/expected.hpp>
 #include <vector>
 
+#include "bpf/tfo_abi.h"
+
 namespace tfo {
 
 /// Hard upper limits of a configuration; past them parse_config() reports an error.
@@ -58,6 +60,8 @@ struct VipConfig {
   std::vector<ConfigAddress> addresses;  // at least one
   std::vector<uint16_t> ports;           // host order; empty = any port
   std::string pool;                      // name of an entry of Config::pools
+  tfo_vip_mode mode = TFO_OBSERVE;       // TFO_OBSERVE or TFO_ENFORCE
+  bool renew = false;                    // rewrite cookies that not every server holds
 };
 
 struct NamespaceConfig {

@@ -42,6 +42,7 @@ class ConfigParser {
 
   void vips(const ConfigNode& node);
   void vip(const ConfigNode& node);
+  void actions(ConfigObject& object, VipConfig& out);
   void addresses(const ConfigNode& node, VipConfig& out);
   void ports(const ConfigNode& node, VipConfig& out);
   void rows(const ConfigNode& node, const VipConfig& vip);

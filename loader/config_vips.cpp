@@ -67,13 +67,19 @@ void ConfigParser::vip(const ConfigNode& node) {
   if (address_list) addresses(*address_list, out);
   const auto port_list = object.optional("ports");
   if (port_list) ports(*port_list, out);
-  if (const auto field = object.optional("mode")) {
-    field->choice({"observe"}, {"canary", "enforce"});
-  }
+  actions(object, out);
   object.finish();
   // Ports that were all refused are not "any port".
   if (!port_list || port_list->is_empty_array() || !out.ports.empty()) rows(node, out);
   config_.vips.push_back(out);
+}
+
+void ConfigParser::actions(ConfigObject& object, VipConfig& out) {
+  if (const auto field = object.optional("mode")) {
+    const auto mode = field->choice({"observe", "enforce"}, {"canary"});
+    if (mode && *mode == 1) out.mode = TFO_ENFORCE;
+  }
+  if (const auto field = object.optional("renew")) out.renew = field->boolean().value_or(false);
 }
 
 void ConfigParser::addresses(const ConfigNode& node, VipConfig& out) {

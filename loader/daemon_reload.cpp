@@ -90,11 +90,20 @@ Result<> Daemon::switch_dataplane(const Config& next, const PoolSet::Plan& plan)
 Result<> Daemon::set_vips(Dataplane& dataplane, const Config& config, const PoolSet::Plan* plan) {
   // Once for each pool: a second flip of the same ring would wait for the packets in flight.
   std::set<std::string> pools;
-  for (const VipConfig& vip : config.vips) pools.insert(vip.pool);
+  for (const VipConfig& vip : config.vips) {
+    pools.insert(vip.pool);
+    if (vip.mode == TFO_ENFORCE && !vip.renew) {
+      log_warning("VIP \"{}\": mode \"enforce\" does nothing without \"renew\": true", vip.name);
+    }
+  }
   for (const std::string& pool : pools) {
     const KeyRing* ring = plan != nullptr ? pools_.ring(*plan, pool) : pools_.ring(pool);
-    if (ring == nullptr) continue;
-    if (auto set = dataplane.set_ring(pool, *ring); !set) return set;
+    // Keys that are in force stay as they are, with what was known of the servers. Others begin
+    // without: only their pool, which starts later, asks the servers what they hold.
+    if (ring == nullptr || dataplane.has_keys(pool, *ring)) continue;
+    KeyRing first = *ring;
+    first.renewal = {};
+    if (auto set = dataplane.set_ring(pool, first); !set) return set;
   }
   return dataplane.set_vips(config.vips);
 }

@@ -24,23 +24,27 @@ constexpr double kHashExtraV6 = 12;  // ns that a SipHash over 32 bytes takes lo
 constexpr double kTolerance = 1.5;   // times the goal: above it a row has to be explained
 constexpr double kSlowSeconds = 2;   // from then on progress is shown
 
-/// The goals are ns net for IPv4, hot and cold. The last three have none: they show what SYNs cost
-/// that Linux clients send more rarely, or not at all.
+constexpr double kNoGoal = -1;
+
+/// The goals are ns net for IPv4, hot and cold. `renew` has none: its cost is stated. Nor have the
+/// last three: they show what SYNs cost that Linux clients send more rarely, or not at all.
 constexpr BenchCase kCases[] = {
     {"not_syn", "segments of connections: left alone", 2, 2, 0, 0, BenchOptions::kTimestamps, 0,
-     TFO_OTHER, false, true},
+     TFO_PASS, TFO_OTHER, false, true},
     {"syn_plain", "SYNs without Fast Open, as Linux sends most", 12, 25, 0, 0, BenchOptions::kPlain,
-     0, TFO_PLAIN, true, true},
+     0, TFO_PASS, TFO_PLAIN, true, true},
     {"cookie_valid", "SYNs with the current key's cookie and data", 30, 45, 16, 1,
-     BenchOptions::kCookie, 1, TFO_COOKIE_CURRENT, true, true},
+     BenchOptions::kCookie, 1, TFO_PASS, TFO_COOKIE_CURRENT, true, true},
+    {"renew", "SYNs with a retired key's cookie and data, rewritten", 0, kNoGoal, 16, 4,
+     BenchOptions::kCookie, 3, TFO_RENEW, TFO_COOKIE_RETIRED, true, true},
     {"cookie_invalid_4", "SYNs with a cookie that none of four keys made", 75, 90, 16, 4,
-     BenchOptions::kCookie, 0, TFO_COOKIE_INVALID, true, true},
+     BenchOptions::kCookie, 0, TFO_PASS, TFO_COOKIE_INVALID, true, true},
     {"cookie_request", "SYNs that ask for a cookie", 0, 0, 0, 0, BenchOptions::kRequest, 0,
-     TFO_REQUEST, true, true},
+     TFO_PASS, TFO_REQUEST, true, true},
     {"cookie_valid_other_order", "cookie_valid with the TCP options in another order than Linux's",
-     0, 0, 16, 1, BenchOptions::kOtherOrder, 1, TFO_COOKIE_CURRENT, true, true},
+     0, 0, 16, 1, BenchOptions::kOtherOrder, 1, TFO_PASS, TFO_COOKIE_CURRENT, true, true},
     {"syn_not_vip", "SYNs to an address that is no VIP", 0, 0, 0, 0, BenchOptions::kPlain, 0,
-     TFO_NOT_VIP, true, false},
+     TFO_PASS, TFO_NOT_VIP, true, false},
 };
 
 struct Row {
@@ -51,7 +55,8 @@ struct Row {
 
   double goal() const {
     const double goal = cold ? what->goal_cold : what->goal_hot;
-    return goal == 0 || family == 4 ? goal : goal + kHashExtraV6 * what->hashes;
+    if (goal <= 0) return 0;
+    return family == 4 ? goal : goal + kHashExtraV6 * what->hashes;
   }
   bool within() const { return goal() == 0 || cost.net <= kTolerance * goal(); }
   const char* tables() const { return cold ? "cold" : "hot"; }
@@ -85,7 +90,9 @@ class Progress {
 Result<> check_counts(const Row& row, const std::vector<uint64_t>& before,
                       const std::vector<uint64_t>& after, uint64_t packets) {
   for (unsigned reason = 0; reason < before.size(); reason++) {
-    const bool counted = reason == row.what->reason && reason != TFO_OTHER;
+    const bool counted =
+        (reason == row.what->reason && reason != TFO_OTHER) ||
+        (row.what->action != TFO_PASS && reason == BenchWorld::action_count(row.what->action));
     const uint64_t wanted = counted ? packets : 0;
     if (after[reason] - before[reason] != wanted) {
       return fail(fmt::format("{} IPv{} {}: {} packets were counted under reason {} instead of {}",
@@ -100,19 +107,24 @@ Result<> check_counts(const Row& row, const std::vector<uint64_t>& before,
 Result<> measure(BenchWorld& world, const BenchArgs& args, Row& row) {
   const std::vector<uint8_t> frame = world.frame(*row.what, row.family, 1);
   const uint32_t repeat = row.cold ? world.packets() : args.repeat;
+  const bool anew = row.cold || row.what->action != TFO_PASS;  // each round on a frame of its own
   uint64_t packets = 0;
   const auto before = world.counted();
   if (!before) return tl::unexpected<Error>(before.error());
-  if (row.cold) world.prepare(*row.what, row.family);
+  if (row.cold) {
+    world.prepare(*row.what, row.family);
+  } else if (anew) {
+    world.prepare_first(*row.what, row.family);
+  }
 
   const auto empty = [&] {
-    world.rewind();
-    return time_run(row.cold ? world.cold_empty() : world.empty(), frame, repeat);
+    world.rewind(row.cold ? world.packets() : 1);
+    return time_run(anew ? world.cold_empty() : world.empty(), frame, repeat);
   };
   const auto program = [&] {
-    world.rewind();
+    world.rewind(row.cold ? world.packets() : 1);
     packets += repeat;
-    return time_run(row.cold ? world.cold_tfo() : world.tfo(), frame, repeat);
+    return time_run(anew ? world.cold_tfo() : world.tfo(), frame, repeat);
   };
   const auto cost = compare(empty, program, args.runs);
   if (!cost) return tl::unexpected<Error>(cost.error());
@@ -138,7 +150,7 @@ Result<std::vector<Row>> plan(const BenchArgs& args) {
     for (const int family : {4, 6}) {
       if (!wanted || (args.family != 0 && args.family != family)) continue;
       rows.push_back(Row{&one, family, false, {}});
-      if (one.goal_cold > 0) rows.push_back(Row{&one, family, true, {}});
+      if (one.goal_cold != 0) rows.push_back(Row{&one, family, true, {}});
     }
   }
   return rows;
@@ -175,7 +187,12 @@ Result<Report> run(Context& context, const BenchArgs& args) {
     progress.step(fmt::format("{} of {}: {} IPv{} {}", &row - rows->data() + 1, rows->size(),
                               row.what->name, row.family, row.tables()));
     if (auto done = measure(*world, args, row); !done) return tl::unexpected<Error>(done.error());
-    if (!row.cold) empties.push_back(row.cost.empty);
+    if (!row.cold && row.what->action == TFO_PASS) empties.push_back(row.cost.empty);
+  }
+  if (empties.empty()) {
+    const auto empty = time_run(world->empty(), world->frame(kCases[0], 4, 1), args.repeat);
+    if (!empty) return tl::unexpected<Error>(empty.error());
+    empties.push_back(*empty);
   }
   result.empty = median(std::move(empties));
   result.rows = std::move(*rows);

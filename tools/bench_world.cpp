@@ -116,7 +116,6 @@ Result<> BenchWorld::load_bench() {
     bpf_program__set_expected_attach_type(program, type);
   }
   bpf_map__set_max_entries(bench_->maps.bench_packets, packets_);
-  bench_->rodata->bench_mask = packets_ - 1;
   if (auto loaded = bench_.load(); !loaded) return loaded;
 
   for (const auto& [index, fd] : {std::pair{TFO_BENCH_EMPTY, empty()}, {TFO_BENCH_TFO, tfo()}}) {
@@ -141,7 +140,8 @@ Result<> BenchWorld::fill_vips() {
       entry.port = vip % kAnyPortEach == 0 ? 0 : htons(kPort);
       entry.slot = static_cast<__u16>(vip + 1);
       entry.pool = static_cast<__u16>(vip % kPools);
-      entry.flags = TFO_VIP_USED;
+      entry.mode = TFO_ENFORCE;
+      entry.flags = TFO_VIP_USED | TFO_VIP_RENEW;
       entries.push_back(entry);
     }
   }
@@ -161,6 +161,10 @@ Result<> BenchWorld::fill_rings() {
   for (uint32_t pool = 0; pool < kPools; pool++) {
     tfo_ring ring{};
     ring.count = kKeys;
+    // As in a rotation's steady state: the retired ones, to the previous one.
+    ring.renew = 1 << 2 | 1 << 3;
+    ring.target = 1;
+    ring.renew_until_ns = UINT64_MAX;
     for (uint32_t i = 0; i < kKeys; i++) {
       const Key key = Key::random();
       ring.generation[i] = {key.k0(), key.k1(), UINT64_MAX, static_cast<__u32>(kPlaces[i]), 0};
@@ -197,14 +201,19 @@ std::vector<uint8_t> BenchWorld::frame(const BenchCase& what, int family, uint32
 }
 
 void BenchWorld::prepare(const BenchCase& what, int family) {
-  for (uint32_t i = 0; i < packets_; i++) {
-    const std::vector<uint8_t> bytes = frame(what, family, i);
-    std::memcpy(table_[i].bytes, bytes.data(), std::min(bytes.size(), sizeof(table_[i].bytes)));
-  }
+  for (uint32_t i = 0; i < packets_; i++) put(i, frame(what, family, i));
+}
+
+void BenchWorld::prepare_first(const BenchCase& what, int family) {
+  put(0, frame(what, family, 1));
+}
+
+void BenchWorld::put(uint32_t index, const std::vector<uint8_t>& frame) {
+  std::memcpy(table_[index].bytes, frame.data(), std::min(frame.size(), sizeof(table_[0].bytes)));
 }
 
 Result<std::vector<uint64_t>> BenchWorld::counted() const {
-  std::vector<uint64_t> totals(TFO_REASON_COUNT);
+  std::vector<uint64_t> totals(action_count(TFO_ACTION_COUNT));
   std::vector<tfo_counters> values(possible_cpus());
   for (uint32_t slot = 0; slot <= kVips; slot++) {
     if (bpf_map_lookup_elem(bpf_map__fd(tfo_->maps.stats), &slot, values.data()) != 0) {
@@ -213,6 +222,9 @@ Result<std::vector<uint64_t>> BenchWorld::counted() const {
     for (const tfo_counters& counters : values) {
       for (unsigned reason = 0; reason < TFO_REASON_COUNT; reason++) {
         for (const auto& option : counters.cell[reason]) totals[reason] += option[0] + option[1];
+      }
+      for (unsigned action = 0; action < TFO_ACTION_COUNT; action++) {
+        totals[action_count(action)] += counters.action[action];
       }
     }
   }

@@ -21,11 +21,12 @@ struct BenchCase {
   const char* name;
   const char* meaning;   // which packets these are, for the help
   double goal_hot;       // ns net, IPv4; 0: no goal
-  double goal_cold;      // likewise; 0: not measured cold
+  double goal_cold;      // likewise; 0: not measured cold; below: measured, without a goal
   size_t data;           // bytes of payload
   int hashes;            // SipHash evaluations, which cost more over IPv6
   BenchOptions options;  // as they lie in the segment
   int key;               // place of the key that made the cookie, from 1; 0: none did
+  tfo_action action;     // what the program must do with every one of them
   tfo_reason reason;     // what the program must count for every one of them
   bool syn;
   bool to_vip;  // or to an address that is none
@@ -54,10 +55,21 @@ class BenchWorld {
   /// Fills the table of prepared packets.
   void prepare(const BenchCase& what, int family);
 
-  /// The next cold run begins with packet 0.
-  void rewind() { bench_->bss->bench_next = 0; }
+  /// Fills only the first of them. For a hot run of packets that the program rewrites: the kernel's
+  /// test run would give the rewritten one to the next round.
+  void prepare_first(const BenchCase& what, int family);
 
-  /// Packets counted, by reason, over all slots and processors.
+  /// The next cold run begins with packet 0, and takes as many in turn; 1: that one again and
+  /// again.
+  void rewind(uint32_t packets) {
+    bench_->bss->bench_next = 0;
+    bench_->bss->bench_mask = packets - 1;
+  }
+
+  /// Where counted() has an action's.
+  static constexpr unsigned action_count(unsigned action) { return TFO_REASON_COUNT + action; }
+
+  /// Packets counted by reason, then by action, over all slots and processors.
   Result<std::vector<uint64_t>> counted() const;
 
   int tfo() const { return bpf_program__fd(tfo_->progs.tfo_xdp); }
@@ -73,6 +85,7 @@ class BenchWorld {
   Result<> load_bench();
   Result<> fill_vips();
   Result<> fill_rings();
+  void put(uint32_t index, const std::vector<uint8_t>& frame);
 
   XdpSkeleton tfo_;
   Skeleton<tfo_bench> bench_;

@@ -38,6 +38,7 @@ Result<Explanation> explain_input(const ExplainInput& input, ReplayWorld& world,
   return explain({.frame = frame,
                   .config = hook.config(),
                   .ring = world.ring(judgement->slot),
+                  .policy = world.policy(judgement->slot),
                   .now_ns = world.now_ns(),
                   .judgement = *judgement,
                   .left = left});

@@ -137,6 +137,14 @@ ordered_json servers_json(const Explanation& explanation) {
   return rows;
 }
 
+ordered_json renewal_json(const Explanation& explanation) {
+  const RenewalOutcome& renewal = explanation.renewal;
+  if (renewal.rule.empty()) return nullptr;
+  return {
+      {"rule", renewal.rule},
+      {"target", renewal.target.empty() ? ordered_json(nullptr) : ordered_json(renewal.target)}};
+}
+
 }  // namespace
 
 ordered_json explanation_json(const ExplainedPacket& packet) {
@@ -160,6 +168,7 @@ ordered_json explanation_json(const ExplainedPacket& packet) {
                            {"data", judged.data ? 1 : 0},
                            {"verdict", action_label(judged.verdict)},
                            {"would", action_label(judged.would)},
+                           {"renewal", renewal_json(explanation)},
                            {"servers", servers_json(explanation)},
                            {"servers_notes", server_notes(explanation.options)},
                            {"defect", nullptr}};

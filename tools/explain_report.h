@@ -36,9 +36,9 @@ void print_explanation(std::ostream& out, const ExplainedPacket& packet);
 /// source, destination, offset, header_length, end, protocol, extensions, fragment}], gue, padding,
 /// tcp: {...}, vip: {name, pool}, options: [{offset, bytes, kind, name, effect, effective}],
 /// fast_open: {state, kind, offset, cookie}, keys: [{number, place, fingerprint, slot, result}],
-/// reason, sentence, rule, option, data, verdict, would, servers: [{accepted,
-/// acks_data, fresh_cookie, option, counters, given}], servers_notes, defect}. A part that the
-/// packet does not get to is null. Offsets count in the frame as it was given.
+/// reason, sentence, rule, option, data, verdict, would, renewal: {rule, target}, servers:
+/// [{accepted, acks_data, fresh_cookie, option, counters, given}], servers_notes, defect}. A part
+/// that the packet does not get to is null. Offsets count in the frame as it was given.
 nlohmann::ordered_json explanation_json(const ExplainedPacket& packet);
 
 /// Judges a packet on the hook of this interface (empty: of the capture's own) and writes what

@@ -273,10 +273,14 @@ void print_verdict(Sheet& sheet, const Explanation& explanation) {
   sheet.part("verdict");
   sheet.add(fmt::format("{}: {}", reason_label(judged.reason), reason_sentence(judged.reason)));
   if (explanation.is_defect()) {
-    sheet.add(fmt::format("DEFECT: the same core on the host says {}, for this reason:",
-                          reason_label(explanation.host_reason)));
+    sheet.add(fmt::format(
+        "DEFECT: the same core on the host says {} ({}, in enforce mode {}), for "
+        "this reason:",
+        reason_label(explanation.host_reason), action_label(explanation.renewal.verdict),
+        action_label(explanation.renewal.would)));
   }
   sheet.add(explanation.rule);
+  if (!explanation.renewal.rule.empty()) sheet.add(explanation.renewal.rule);
   sheet.add(fmt::format("action: {}; in enforce mode: {}", action_label(judged.verdict),
                         action_label(judged.would)));
 }

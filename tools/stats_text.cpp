@@ -85,6 +85,10 @@ std::vector<std::string> overview_row(const json& vip, const Rates* rates) {
     cells.push_back(rates ? rate_words(count, sum_of(before, column.reasons), seconds)
                           : fmt::format("{}", count));
   }
+  const int64_t renewed = number_of(member(vip, "actions"), "renew");
+  const json earlier = rates ? member(earlier_vip(rates->before, name), "actions") : json();
+  cells.push_back(rates ? rate_words(renewed, number_of(earlier, "renew"), seconds)
+                        : fmt::format("{}", renewed));
   return cells;
 }
 
@@ -120,6 +124,7 @@ void print_vips(std::ostream& out, const json& stats, const Rates* rates) {
   for (const Column& column : columns()) {
     titles.push_back(rates ? fmt::format("{}/s", column.title) : column.title);
   }
+  titles.emplace_back(rates ? "renewed/s" : "renewed");
   TextTable table(titles);
   for (const json& vip : array_of(stats, "vips")) table.add(overview_row(vip, rates));
   if (table.empty()) {

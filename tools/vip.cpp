@@ -28,10 +28,11 @@ int vip_list(Context& context) {
     print_json(context, *reply);
     return kExitOk;
   }
-  TextTable table({"vip", "<mode", "<pool", "<ports", "<addresses"});
+  TextTable table({"vip", "<mode", "<renew", "<pool", "<ports", "<addresses"});
   for (const json& one : reply->is_array() ? *reply : array_of(*reply, "vips")) {
-    table.add({text_of(one, "name"), text_of(one, "mode"), text_of(one, "pool"),
-               list_words(one, "ports", "any"), list_words(one, "addresses", "-")});
+    table.add({text_of(one, "name"), text_of(one, "mode"), text_of(one, "renew"),
+               text_of(one, "pool"), list_words(one, "ports", "any"),
+               list_words(one, "addresses", "-")});
   }
   table.print(context.out);
   return kExitOk;

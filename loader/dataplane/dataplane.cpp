@@ -61,6 +61,9 @@ class Dataplane::Impl {
   Result<> open();
   Result<> set_ring(const std::string& pool, const KeyRing& ring);
   Result<> verify_ring(const std::string& pool, const KeyRing& ring) const;
+  bool has_keys(const std::string& pool, const KeyRing& ring) const {
+    return set_->has_pool(pool) && verify_ring(pool, ring);
+  }
   Result<> set_vips(const std::vector<VipConfig>& vips);
   Result<> set_interfaces(const std::vector<InterfaceConfig>& interfaces);
   Result<> detach_all();
@@ -225,6 +228,10 @@ bool Dataplane::adopted() const { return impl_->adopted(); }
 
 Result<> Dataplane::set_ring(const std::string& pool, const KeyRing& ring) {
   return impl_->set_ring(pool, ring);
+}
+
+bool Dataplane::has_keys(const std::string& pool, const KeyRing& ring) const {
+  return impl_->has_keys(pool, ring);
 }
 
 std::unique_ptr<KeySink> Dataplane::key_sink(const std::string& pool) {

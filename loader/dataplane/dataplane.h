@@ -80,6 +80,10 @@ class Dataplane {
   /// to TFO_MAX_POOLS of them.
   Result<> set_ring(const std::string& pool, const KeyRing& ring);
 
+  /// Packets are judged by these keys of the pool already, in these places. False for a pool that
+  /// is not known.
+  bool has_keys(const std::string& pool, const KeyRing& ring) const;
+
   /// set_ring() as the sink of one pool's keys. Must not outlive the Dataplane.
   std::unique_ptr<KeySink> key_sink(const std::string& pool);
 

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/dataplane/device.h"
 
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <optional>
+#include <string_view>
 
 #include "loader/dataplane/fd.h"
 
@@ -36,7 +41,27 @@ std::optional<bool> starts_with_ip(uint16_t type) {
   }
 }
 
+/// True too for a device that does not say what it is, such as lo.
+bool delivers_partial(int socket, ifreq request) {
+  ethtool_drvinfo info{};
+  info.cmd = ETHTOOL_GDRVINFO;
+  request.ifr_data = reinterpret_cast<char*>(&info);
+  if (ioctl(socket, SIOCETHTOOL, &request) != 0) return true;
+  info.bus_info[sizeof(info.bus_info) - 1] = '\0';
+  info.driver[sizeof(info.driver) - 1] = '\0';
+  return may_be_partial(info.driver, info.bus_info);
+}
+
 }  // namespace
+
+/// Devices without hardware name no bus (ethtool_get_drvinfo() in net/ethtool/ioctl.c), or one of
+/// these words instead; of those with a bus, paravirtual ones take packets from their host.
+bool may_be_partial(std::string_view driver, std::string_view bus) {
+  constexpr std::array<std::string_view, 4> kNoBus = {"", "N/A", "tun", "tap"};
+  constexpr std::array<std::string_view, 2> kParavirtual = {"virtio_net", "vif"};
+  return std::ranges::find(kNoBus, bus) != kNoBus.end() ||
+         std::ranges::find(kParavirtual, driver) != kParavirtual.end();
+}
 
 unsigned device_index(const std::string& name) { return if_nametoindex(name.c_str()); }
 
@@ -59,6 +84,7 @@ Result<Device> find_device(const std::string& name) {
   }
   device.l3 = *l3;
   if (ioctl(socket_fd.get(), SIOCGIFMTU, &request) == 0) device.mtu = request.ifr_mtu;
+  device.partial = delivers_partial(socket_fd.get(), request);
   return device;
 }
 

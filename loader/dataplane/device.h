@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "loader/result.h"
 
@@ -14,7 +15,13 @@ struct Device {
   unsigned ifindex = 0;
   bool l3 = false;  // frames start with the IP header: tun, raw IP, IP tunnels
   int mtu = 0;
+  /// Packets may come with a checksum that nobody has computed yet (CHECKSUM_PARTIAL), since their
+  /// sender is on this machine: veth, virtio, tap and other devices without hardware.
+  bool partial = false;
 };
+
+/// Is Device::partial true of a driver and its bus, as `ethtool -i` shows them?
+bool may_be_partial(std::string_view driver, std::string_view bus);
 
 /// 0 if there is none of that name.
 unsigned device_index(const std::string& name);

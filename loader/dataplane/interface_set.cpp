@@ -18,6 +18,7 @@ tfo_load_config load_config_of(const InterfaceConfig& config, const Device& devi
   load.l3_device = device.l3 ? 1 : 0;
   load.decap = config.decap;
   load.gue_port = htons(config.gue_port);
+  load.partial = device.partial ? 1 : 0;
   return load;
 }
 

@@ -29,8 +29,8 @@ void append_rows(std::vector<tfo_vip>& rows, const VipConfig& vip, uint32_t slot
       row.port = htons(port);
       row.slot = static_cast<__u16>(slot);
       row.pool = static_cast<__u16>(pool);
-      row.mode = TFO_OBSERVE;
-      row.flags = TFO_VIP_USED;
+      row.mode = static_cast<__u8>(vip.mode);
+      row.flags = vip.renew ? TFO_VIP_USED | TFO_VIP_RENEW : TFO_VIP_USED;
       rows.push_back(row);
     }
   }

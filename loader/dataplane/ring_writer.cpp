@@ -15,6 +15,23 @@ uint64_t boot_deadline(int64_t not_after, int64_t boot_offset_ns) {
   return static_cast<uint64_t>(std::max<int64_t>(not_after * kSecond - boot_offset_ns, 0));
 }
 
+/// Which cookies are renewed, to which generation, and until when. Nothing, where the target is no
+/// key that could be accepted.
+void fill_renewal(const KeyRing& ring, int64_t boot_offset_ns, tfo_ring& result) {
+  const Renewal& renewal = ring.renewal;
+  const Generation* target = renewal.target == 0 ? nullptr : ring.find(renewal.target);
+  if (target == nullptr || target->place == TFO_PLACE_REVOKED) return;
+  for (size_t i = 0; i < ring.generations.size(); ++i) {
+    const Generation& generation = ring.generations[i];
+    const bool held = std::ranges::find(renewal.held, generation.id) != renewal.held.end();
+    if (held || &generation == target || generation.place == TFO_PLACE_REVOKED) continue;
+    result.renew = static_cast<__u16>(result.renew | 1U << i);
+  }
+  if (result.renew == 0) return;
+  result.target = static_cast<__u16>(target - ring.generations.data());
+  result.renew_until_ns = boot_deadline(renewal.until, boot_offset_ns);
+}
+
 }  // namespace
 
 Result<tfo_ring> kernel_ring(const KeyRing& ring, int64_t boot_offset_ns) {
@@ -30,6 +47,7 @@ Result<tfo_ring> kernel_ring(const KeyRing& ring, int64_t boot_offset_ns) {
     to.place = generation.place;
     to.not_after_ns = boot_deadline(generation.not_after, boot_offset_ns);
   }
+  fill_renewal(ring, boot_offset_ns, result);
   return result;
 }
 

@@ -11,8 +11,9 @@
 namespace tfo {
 
 /// A ring as packets read it. `boot_offset_ns` is CLOCK_REALTIME - CLOCK_BOOTTIME: it turns the
-/// unix seconds of not_after into boot time; a generation without one never expires. Holds secrets:
-/// wipe it with wipe_ring(). Fails if the ring has more than TFO_MAX_GENERATIONS keys.
+/// unix seconds of not_after and Renewal::until into boot time; without one there is no end.
+/// Renewed is every generation that is neither held nor revoked. Holds secrets: wipe it with
+/// wipe_ring(). Fails if the ring has more than TFO_MAX_GENERATIONS keys.
 Result<tfo_ring> kernel_ring(const KeyRing& ring, int64_t boot_offset_ns);
 
 void wipe_ring(tfo_ring& ring);

@@ -51,6 +51,9 @@ int64_t KeyPool::tick() {
   const Moment now = clock_.now();
   run(now);
   verify_servers(now);
+  if (review_renewal()) {
+    apply_role(KeySink::Role::validator);
+  }
   const bool failing = !missing().empty() || !store_error_.empty();
   const int64_t calm = places_.empty() ? kMaxSleep : std::min(kMaxSleep, kVerify);
   const int64_t most = failing ? kRetry : calm;
@@ -140,10 +143,54 @@ void KeyPool::run(const Moment& now) {
   report_troubles();
 }
 
+/// What validators may renew to is settled before the servers change, and again once they have: a
+/// key that they lacked may be renewed to only then.
 void KeyPool::apply() {
+  review_renewal();
   if (apply_role(KeySink::Role::validator)) {
     apply_role(KeySink::Role::server);
   }
+  if (review_renewal()) {
+    apply_role(KeySink::Role::validator);
+  }
+}
+
+/// Has validators take the ring again, and says so, if what is known of the servers has changed.
+bool KeyPool::review_renewal() {
+  const bool renews = std::all_of(places_.begin(), places_.end(), [&](const Place& place) {
+    return place.sink->role() != KeySink::Role::server || place.sink->gone() || holds_target(place);
+  });
+  if (renews == renews_) {
+    return false;
+  }
+  renews_ = renews;
+  for (Place& place : places_) {
+    if (place.sink->role() == KeySink::Role::validator) {
+      place.revision = 0;
+    }
+  }
+  return true;
+}
+
+/// A server that lacks the present ring, or was overwritten, may hold the key all the same.
+bool KeyPool::holds_target(const Place& place) const {
+  const Generation* target = ring().find(ring().renewal.target);
+  if (target == nullptr) {
+    return false;
+  }
+  if (place.revision == ring().revision && place.drift.empty()) {
+    return true;
+  }
+  const auto held = place.sink->held();
+  return held && std::find(held->begin(), held->end(), target->key) != held->end();
+}
+
+KeyRing KeyPool::offered() const {
+  KeyRing offered = ring();
+  if (!renews_) {
+    offered.renewal = {};
+  }
+  return offered;
 }
 
 bool KeyPool::apply_role(KeySink::Role role) {
@@ -161,7 +208,8 @@ void KeyPool::apply_to(Place& place) {
   if (has_ring(place)) {
     return;
   }
-  const auto applied = place.sink->apply(ring());
+  const bool validates = place.sink->role() == KeySink::Role::validator;
+  const auto applied = place.sink->apply(validates ? offered() : ring());
   const std::string subject = name_ + "/" + place.sink->name();
   const std::string error = applied ? "" : applied.error().message;
   if (place.sink->gone()) {

@@ -83,6 +83,9 @@ class KeyPool {
 
   const std::string& name() const { return name_; }
   const KeyRing& ring() const { return store_->ring(); }
+  /// The ring as validators get it: nothing is renewed as long as some server is not known to hold
+  /// the key to renew to. Without servers of our own the store's word is taken.
+  KeyRing offered() const;
   PoolStatus status() const;
   int event_fd() const { return store_->event_fd(); }
 
@@ -98,6 +101,8 @@ class KeyPool {
   void run(const Moment& now);
   void apply();
   bool apply_role(KeySink::Role role);
+  bool review_renewal();
+  bool holds_target(const Place& place) const;
   void apply_to(Place& place);
   void lose(Place& place, const std::string& error);
   void recheck_staged();
@@ -119,6 +124,7 @@ class KeyPool {
   const Clock& clock_;
   ConditionCallback callback_;
   std::vector<Place> places_;
+  bool renews_ = false;  ///< every server is known to hold ring().renewal.target
   std::string store_error_;
   std::string held_;
   std::map<std::string, std::string> troubles_;  // evidence by id

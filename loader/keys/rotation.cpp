@@ -82,6 +82,7 @@ uint64_t new_id() {
 
 RotationState changed(RotationState state) {
   ++state.ring.revision;
+  state.ring.renewal = local_renewal(state.ring);
   return state;
 }
 
@@ -95,6 +96,25 @@ RotationState mint(RotationState state) {
 }
 
 }  // namespace
+
+Renewal local_renewal(const KeyRing& ring) {
+  const Generation* current = ring.current();
+  const Generation* previous = ring.previous();
+  if (current == nullptr) return {};
+  switch (ring.phase) {
+    case Phase::steady:
+      if (previous == nullptr) return {.target = current->id, .held = {current->id}};
+      return {.target = previous->id, .held = {current->id, previous->id}};
+    case Phase::prepare:
+    case Phase::staged:
+      return {.target = current->id, .held = {current->id}};
+    case Phase::minting:
+      // It has just stopped minting: servers that did not follow yet have it as their first key.
+      if (previous != nullptr) return {.target = previous->id, .held = {previous->id}};
+      break;
+  }
+  return {};
+}
 
 int64_t RotationPolicy::default_not_after(int64_t interval) {
   return std::min(interval > kMaxNotAfter ? kMaxNotAfter : 3 * interval, kMaxNotAfter);
@@ -207,7 +227,7 @@ bool Rotation::maintain(RotationState& state, const Moment& now) const {
   const bool dropped = drop_expired(state.ring, now.unix_s);
   const bool extended = extend_slots(state.ring, now.unix_s);
   if (stepped || dropped || extended) {
-    ++state.ring.revision;
+    state = changed(std::move(state));
     return true;
   }
   return false;

@@ -51,6 +51,11 @@ struct RotationState {
   TimeAnchor anchor;
 };
 
+/// What may be renewed while a rotation of the kind below stands where it stands: in steady to the
+/// servers' backup key, which has the server hand out a fresh cookie too, in between to the one key
+/// that servers before and after the change hold.
+Renewal local_renewal(const KeyRing& ring);
+
 /// The rotation of one node's keys over any number of sinks: steady -> staged -> minting -> steady.
 /// Pure: no clock, file or sink; every function takes a state and returns the next one, which the
 /// caller makes durable before it applies it. A crash between any two of these steps continues

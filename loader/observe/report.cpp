@@ -138,7 +138,8 @@ json vips_json(const std::vector<VipConfig>& vips) {
                    {"addresses", addresses},
                    {"ports", vip.ports},
                    {"pool", vip.pool},
-                   {"mode", "observe"}});
+                   {"mode", vip.mode == TFO_ENFORCE ? "enforce" : "observe"},
+                   {"renew", vip.renew}});
   }
   return {{"vips", out}};
 }

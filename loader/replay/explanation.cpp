@@ -19,6 +19,7 @@ constexpr uint32_t kFirstPiece = 3072;
 
 /// What the core on the host makes of a SYN to a VIP.
 struct Outcome {
+  tfo_packet packet{};
   OptionWalk options;
   std::vector<KeyTrial> keys;
   tfo_reason reason = TFO_INTERNAL_ERROR;
@@ -85,7 +86,20 @@ Outcome judge_syn(const EthernetFrame& frame, tfo_packet packet, const KeyRing& 
   const int reason = tfo_judge_options(&packet, outcome.options.found);
   outcome.reason = reason == TFO_GO_ON ? check_cookie(core, packet, ring, now_ns, outcome.keys)
                                        : static_cast<tfo_reason>(reason);
+  outcome.packet = packet;
   return outcome;
+}
+
+RenewalOutcome judge_renewal(const JudgedFrame& judged, const Outcome& outcome) {
+  const auto match = std::ranges::find(outcome.keys, KeyResult::kMatch, &KeyTrial::result);
+  if (match == outcome.keys.end()) return {};
+  const tfo_packet& packet = outcome.packet;
+  const AcceptedCookie cookie{.packet = packet,
+                              .options = judged.frame.bytes.subspan(
+                                  packet.tcp + TFO_TCP_LEN, packet.header_len - TFO_TCP_LEN),
+                              .reason = outcome.reason,
+                              .generation = match->number - 1};
+  return renewal_of(cookie, judged.ring, judged.policy, judged.now_ns);
 }
 
 std::vector<ServerAnswer> answers_to(const Outcome& outcome, bool data) {
@@ -142,6 +156,7 @@ Explanation explain(const JudgedFrame& judged) {
   Outcome outcome = judge_syn(judged.frame, headers.packet, judged.ring, judged.now_ns);
   explanation.host_reason = outcome.reason;
   explanation.rule = syn_rule(outcome.reason, outcome.options, outcome.keys);
+  explanation.renewal = judge_renewal(judged, outcome);
   const bool changed = judged.judgement.verdict != TFO_PASS;
   explanation.servers =
       changed ? answers_to_changed(judged) : answers_to(outcome, headers.packet.data != 0);

@@ -9,6 +9,7 @@
 #include "loader/keys/ring.h"
 #include "loader/replay/headers.h"
 #include "loader/replay/option_walk.h"
+#include "loader/replay/renewal_rules.h"
 #include "loader/replay/servers_answer.h"
 #include "loader/replay/world.h"
 
@@ -34,6 +35,7 @@ struct JudgedFrame {
   const EthernetFrame& frame;
   const tfo_load_config& config;  // of the program
   const KeyRing& ring;            // of the VIP that owns judgement.slot
+  VipPolicy policy{};             // of that VIP
   uint64_t now_ns;                // the program's clock, unix time
   Judgement judgement;
   std::span<const uint8_t> left;  // the frame as the program left it
@@ -48,12 +50,16 @@ struct Explanation {
   std::vector<KeyTrial> keys;  // if there is a cookie of 8 bytes: all of the ring, in order
   tfo_reason host_reason = TFO_INTERNAL_ERROR;
   std::string rule;                   // that decided, one sentence
+  RenewalOutcome renewal;             // of a cookie that some key made
   std::vector<ServerAnswer> servers;  // to what the program left; none unless a SYN to a VIP
 
   bool is_syn() const { return headers.parsed < 0; }
   bool has_vip() const { return judgement.slot != TFO_NODE_SLOT; }
   /// Program and core differ: a defect of one of them.
-  bool is_defect() const { return judgement.reason != host_reason; }
+  bool is_defect() const {
+    return judgement.reason != host_reason || judgement.would != renewal.would ||
+           judgement.verdict != renewal.verdict;
+  }
 };
 
 Explanation explain(const JudgedFrame& judged);

@@ -11,6 +11,7 @@
 
 #include "loader/dataplane/ring_writer.h"
 #include "loader/keys/keyring_file.h"
+#include "loader/keys/rotation.h"
 
 namespace tfo {
 namespace {
@@ -28,6 +29,7 @@ tfo_load_config load_config(const InterfaceConfig& interface, bool every_vip) {
   config.gue_port = htons(interface.gue_port);
   config.count_other = 1;
   config.trace = 1;
+  config.partial = 1;  // what was captured on the sending host often is
   config.every_vip = every_vip ? 1 : 0;
   return config;
 }
@@ -52,7 +54,9 @@ Result<KeyRing> ring_in(const PoolConfig& pool) {
     return fail("pool \"" + pool.name + "\": there is no key file " + pool.file +
                 "; take a configuration that names one, or give the keys with --key-file");
   }
-  return kept->ring;
+  KeyRing ring = kept->ring;
+  ring.renewal = local_renewal(ring);
+  return ring;
 }
 
 uint64_t present_ns() {
@@ -127,7 +131,9 @@ Result<ReplayWorld> ReplayWorld::make(const std::vector<VipConfig>& vips,
   world.rings_ = std::move(rings);
   for (const VipConfig& vip : vips) {
     const auto slot = world.load_->live().slots().find(vip.name);
-    if (slot) world.pool_of_.emplace(*slot, vip.pool);
+    if (!slot) continue;
+    world.pool_of_.emplace(*slot, vip.pool);
+    world.policies_.emplace(*slot, VipPolicy{.mode = vip.mode, .renew = vip.renew});
   }
   for (const InterfaceConfig& interface : interfaces) {
     done = world.add_hook(interface);
@@ -219,6 +225,11 @@ const std::string& ReplayWorld::pool_name(uint32_t slot) const {
   static const std::string kNone;
   const auto pool = pool_of_.find(slot);
   return pool == pool_of_.end() ? kNone : pool->second;
+}
+
+VipPolicy ReplayWorld::policy(uint32_t slot) const {
+  const auto policy = policies_.find(slot);
+  return policy == policies_.end() ? VipPolicy{} : policy->second;
 }
 
 const KeyRing& ReplayWorld::ring(uint32_t slot) const {

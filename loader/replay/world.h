@@ -14,6 +14,7 @@
 #include "loader/dataplane/private_load.h"
 #include "loader/keys/ring.h"
 #include "loader/replay/derived_rings.h"
+#include "loader/replay/renewal_rules.h"
 
 namespace tfo {
 
@@ -85,6 +86,8 @@ class ReplayWorld {
   const std::string& pool_name(uint32_t slot) const;
   /// The keys that frames to a slot's VIP are checked with. Secret! Empty for TFO_NODE_SLOT.
   const KeyRing& ring(uint32_t slot) const;
+  /// What that VIP's configuration says of actions; that of TFO_NODE_SLOT: nothing is done.
+  VipPolicy policy(uint32_t slot) const;
   /// Every frame's destination counts as a VIP.
   bool every_vip() const { return every_vip_; }
 
@@ -102,7 +105,8 @@ class ReplayWorld {
   std::map<std::string, ReplayHook*> by_name_;  // interfaces of the configuration
   std::map<std::string, KeyRing> rings_;        // by pool
   DerivedRings derived_;
-  std::map<uint32_t, std::string> pool_of_;  // by slot
+  std::map<uint32_t, std::string> pool_of_;     // by slot
+  std::map<uint32_t, VipPolicy> policies_;      // by slot
   uint64_t now_ns_ = 0;
 };
 

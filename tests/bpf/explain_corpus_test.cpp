@@ -36,6 +36,7 @@ TEST(ExplainProgram, ProgramAndHostAgreeOnRandomPackets) {
     const Explanation told = explain({.frame = frame,
                                       .config = hook.config(),
                                       .ring = world.ring((*judged)->slot),
+                                      .policy = world.policy((*judged)->slot),
                                       .now_ns = world.now_ns(),
                                       .judgement = **judged,
                                       .left = left});

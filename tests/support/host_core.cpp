@@ -8,6 +8,8 @@
 
 #include "bpf/judge.h"
 #include "bpf/plain.h"
+#include "bpf/policy.h"
+#include "bpf/rewrite.h"
 #include "bpf/vip_hash.h"
 
 namespace tfo::test {
@@ -36,14 +38,24 @@ uint32_t walk(const tfo_frame& frame, const tfo_packet& packet) {
 
 }  // namespace
 
-tfo_ring ring_of(const std::vector<WorldKey>& keys) {
+tfo_ring ring_of(const std::vector<WorldKey>& keys, const WorldRenewal& renewal) {
   tfo_ring ring{};
+  ring.renew = renewal.renew;
+  ring.target = renewal.target;
+  ring.renew_until_ns = renewal.until_ns;
   for (const WorldKey& key : keys) {
     const KeyBytes bytes = key_bytes(key.text);
     ring.generation[ring.count++] = {load64(bytes.data()), load64(bytes.data() + 8),
                                      key.not_after_ns, static_cast<__u32>(key.place), 0};
   }
+  ring.count -= renewal.behind;
   return ring;
+}
+
+tfo_ring ring_of(const World& world, uint16_t pool) {
+  const auto renewal = world.renewals.find(pool);
+  return ring_of(world.pools.at(pool),
+                 renewal == world.renewals.end() ? WorldRenewal{} : renewal->second);
 }
 
 std::array<uint8_t, 16> mapped(const Address& address) {
@@ -60,11 +72,12 @@ tfo_load_config load_config_of(const World& world) {
   config.decap = world.decap;
   config.count_other = world.count_other ? 1 : 0;
   config.gue_port = htons(world.gue_port);
+  config.partial = world.partial ? 1 : 0;
   return config;
 }
 
 HostCore::HostCore(const World& world) : world_(world), config_(load_config_of(world)) {
-  for (const auto& [pool, keys] : world.pools) rings_[pool] = ring_of(keys);
+  for (const auto& [pool, keys] : world.pools) rings_[pool] = ring_of(world, pool);
 }
 
 const WorldVip* HostCore::find(const tfo_vip_key& key) const {
@@ -76,30 +89,64 @@ const WorldVip* HostCore::find(const tfo_vip_key& key) const {
   return it == world_.vips.end() ? nullptr : &*it;
 }
 
-Verdict HostCore::classify(View bytes) const {
+int HostCore::check_cookie(const tfo_frame& frame, tfo_packet& packet, const tfo_flow& flow,
+                           const tfo_ring& ring) const {
+  const uint8_t* cookie =
+      tfo_at(&frame, packet.option + tfo_option_base(packet.option_kind), TFO_COOKIE_LEN);
+  if (cookie == nullptr) return TFO_INTERNAL_ERROR;
+  const int match =
+      tfo_match_cookie(&ring, 0, TFO_NO_KEY, world_.now_ns, &flow, tfo_load64(cookie));
+  packet.generation = tfo_match_generation(match);
+  return tfo_match_reason(match);
+}
+
+void HostCore::apply_policy(Treatment& treatment, tfo_packet& packet, const tfo_flow& flow,
+                            const tfo_ring& ring) const {
+  const tfo_frame left{treatment.left.data(), treatment.left.data() + treatment.left.size(),
+                       nullptr};
+  const tfo_generation* target = tfo_renew_target(&ring, world_.now_ns);
+  if (tfo_may_renew(&packet, treatment.verdict.reason, &ring) == 0 || target == nullptr) return;
+  tfo_site site{};
+  tfo_site_of(&site, &packet);
+  if (tfo_is_signed(left.data + site.tcp + TFO_TCP_LEN, left.end, site.options) != 0) return;
+  treatment.would = TFO_RENEW;
+  treatment.action = tfo_verdict(packet.mode, TFO_RENEW);
+  if (treatment.action == TFO_PASS) return;
+  const uint64_t cookie = tfo_make_cookie(target->k0, target->k1, &flow);
+  if (tfo_put_cookie(&left, &site, &flow, cookie, config_.partial) == 0) {
+    treatment.would = treatment.action = TFO_PASS;
+  }
+}
+
+Treatment HostCore::act(View bytes) const {
   const tfo_frame frame{bytes.data(), bytes.data() + bytes.size(), nullptr};
+  Treatment treatment{.verdict = {}, .left = Bytes(bytes.begin(), bytes.end())};
   tfo_packet packet{};
+  const auto ends = [&treatment](int reason) {
+    treatment.verdict = {static_cast<tfo_reason>(reason)};
+    return treatment;
+  };
   int reason = parse(frame, config_, packet);
-  if (reason != TFO_GO_ON) return {static_cast<tfo_reason>(reason)};
+  if (reason != TFO_GO_ON) return ends(reason);
   tfo_flow flow{};
-  if (tfo_load_flow(&frame, packet.family, packet.ip, &flow) == 0) return {TFO_INTERNAL_ERROR};
+  if (tfo_load_flow(&frame, packet.family, packet.ip, &flow) == 0) return ends(TFO_INTERNAL_ERROR);
   tfo_vip_key key{};
   tfo_vip_key_of(&key, &flow, tfo_load16(frame.data + packet.tcp + 2));
   const WorldVip* vip = find(key);
   key.port = 0;
   if (vip == nullptr) vip = find(key);
-  if (vip == nullptr) return {TFO_NOT_VIP};
+  if (vip == nullptr) return ends(TFO_NOT_VIP);
+  packet.mode = vip->mode;
+  packet.flags = vip->renew ? TFO_VIP_USED | TFO_VIP_RENEW : TFO_VIP_USED;
   const uint32_t found = walk(frame, packet);
   tfo_note_options(&packet, found);
   reason = tfo_judge_options(&packet, found);
-  if (reason == TFO_GO_ON) {
-    const uint8_t* cookie =
-        tfo_at(&frame, packet.option + tfo_option_base(packet.option_kind), TFO_COOKIE_LEN);
-    if (cookie == nullptr) return {TFO_INTERNAL_ERROR};
-    reason = tfo_match_cookie(&rings_.at(vip->pool), 0, TFO_NO_KEY, world_.now_ns, &flow,
-                              tfo_load64(cookie));
-  }
-  return {static_cast<tfo_reason>(reason), packet.option_seen, packet.data != 0, vip->slot};
+  const tfo_ring& ring = rings_.at(vip->pool);
+  if (reason == TFO_GO_ON) reason = check_cookie(frame, packet, flow, ring);
+  treatment.verdict = {static_cast<tfo_reason>(reason), packet.option_seen, packet.data != 0,
+                       vip->slot};
+  apply_policy(treatment, packet, flow, ring);
+  return treatment;
 }
 
 }  // namespace tfo::test

@@ -3,6 +3,9 @@
 
 #include "tests/support/reference.h"
 
+struct tfo_flow;     // bpf/cookie.h
+struct tfo_frame;    // bpf/core.h
+struct tfo_packet;   // bpf/core.h
 struct tfo_vip_key;  // bpf/vip_hash.h
 
 namespace tfo::test {
@@ -12,10 +15,16 @@ namespace tfo::test {
 class HostCore {
  public:
   explicit HostCore(const World& world);
-  Verdict classify(View bytes) const;
+  Verdict classify(View bytes) const { return act(bytes).verdict; }
+  /// What becomes of the frame, too.
+  Treatment act(View bytes) const;
 
  private:
   const WorldVip* find(const tfo_vip_key& key) const;
+  int check_cookie(const tfo_frame& frame, tfo_packet& packet, const tfo_flow& flow,
+                   const tfo_ring& ring) const;
+  void apply_policy(Treatment& treatment, tfo_packet& packet, const tfo_flow& flow,
+                    const tfo_ring& ring) const;
 
   World world_;
   tfo_load_config config_{};
@@ -23,7 +32,8 @@ class HostCore {
 };
 
 /// The ring of a pool as the data plane holds it.
-tfo_ring ring_of(const std::vector<WorldKey>& keys);
+tfo_ring ring_of(const std::vector<WorldKey>& keys, const WorldRenewal& renewal = {});
+tfo_ring ring_of(const World& world, uint16_t pool);
 /// An address as it stands in the VIP table, IPv4 mapped.
 std::array<uint8_t, 16> mapped(const Address& address);
 /// What the program is loaded with for this world.

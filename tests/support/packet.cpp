@@ -55,7 +55,8 @@ Bytes tcp_segment(const Packet& packet) {
   if (segment.size() >= 18) {
     const Bytes pseudo = pseudo_header(packet.ip, segment.size(), kProtocolTcp);
     const uint16_t sum = internet_checksum({pseudo, segment});
-    put16(segment, 16, static_cast<uint16_t>(tcp.bad_checksum ? sum ^ 0x5555 : sum));
+    put16(segment, 16,
+          tcp.checksum.value_or(static_cast<uint16_t>(tcp.bad_checksum ? sum ^ 0x5555 : sum)));
   }
   return segment;
 }
@@ -151,6 +152,10 @@ Bytes link_header(const LinkLayer& link, bool v6) {
 }
 
 }  // namespace
+
+uint16_t pseudo_header_sum(const IpLayer& ip, size_t length) {
+  return static_cast<uint16_t>(~internet_checksum({pseudo_header(ip, length, kProtocolTcp)}));
+}
 
 Bytes Packet::frame() const {
   Bytes bytes = ip_packet(ip, kProtocolTcp, tcp_segment(*this));

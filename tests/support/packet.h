@@ -91,6 +91,7 @@ struct TcpLayer {
   std::optional<uint8_t> doff;  ///< a lie
   std::optional<size_t> cut;    ///< the segment ends after so many bytes, and the IP length says so
   bool bad_checksum = false;
+  std::optional<uint16_t> checksum;  ///< instead of the right one
 };
 
 /// A frame to be: six layers (link, tunnel, IP, TCP, payload, trailer), each a plain struct that
@@ -135,6 +136,10 @@ class Packet {
   Bytes tail;
   size_t lost = 0;
 };
+
+/// The sum over the pseudo-header of a TCP segment of `length` bytes, folded and not complemented:
+/// what the checksum field holds while nobody has computed it (CHECKSUM_PARTIAL).
+uint16_t pseudo_header_sum(const IpLayer& ip, size_t length);
 
 /// One TCP option with an honest length byte.
 Bytes tcp_option(uint8_t kind, View body);

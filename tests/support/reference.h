@@ -33,6 +33,16 @@ struct WorldVip {
   uint16_t port = 0;  ///< 0: any
   uint16_t slot = 1;
   uint16_t pool = 0;
+  tfo_vip_mode mode = TFO_OBSERVE;
+  bool renew = false;
+};
+
+/// What a pool's ring says of renewal; see struct tfo_ring.
+struct WorldRenewal {
+  uint16_t renew = 0;
+  uint16_t target = 0;
+  uint64_t until_ns = 0;
+  uint32_t behind = 0;  ///< so many of the pool's last keys lie behind the ring's count
 };
 
 /// Everything that a verdict depends on besides the frame.
@@ -40,10 +50,12 @@ struct World {
   bool l3 = false;
   uint8_t decap = 0;  ///< TFO_DECAP_*
   uint16_t gue_port = 6080;
+  bool partial = false;     ///< packets may come with unfinished checksums
   bool count_other = true;  ///< TFO_OTHER is counted; the verdict is the same
   uint64_t now_ns = 1'000'000'000;
   std::vector<WorldVip> vips;
   std::map<uint16_t, std::vector<WorldKey>> pools;  ///< keys in the order they are tried
+  std::map<uint16_t, WorldRenewal> renewals;        ///< by pool; none: nothing is renewed
 };
 
 Verdict reference_verdict(View frame, const World& world);

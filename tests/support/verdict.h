@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "bpf/tfo_abi.h"
 
@@ -15,6 +16,14 @@ struct Verdict {
   bool data = false;
   uint32_t slot = TFO_NODE_SLOT;
   bool operator==(const Verdict&) const = default;
+};
+
+/// A verdict, and what becomes of the packet.
+struct Treatment {
+  Verdict verdict;
+  uint32_t action = TFO_PASS;  ///< enum tfo_action, what is done
+  uint32_t would = TFO_PASS;   ///< enum tfo_action, what enforcing would do
+  std::vector<uint8_t> left;   ///< the frame that goes on
 };
 
 /// "cookie_current option=34 data=1 slot=2"

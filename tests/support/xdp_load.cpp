@@ -53,6 +53,20 @@ Result<std::optional<Verdict>> moved(const std::vector<tfo_counters>& before,
   return found;
 }
 
+/// Which action the one packet moved; none: it passed.
+Result<> moved_actions(const tfo_counters& before, const tfo_counters& after, Treatment& treated) {
+  for (uint32_t action = 0; action < TFO_ACTION_COUNT; action++) {
+    const uint64_t done = after.action[action] - before.action[action];
+    const uint64_t would = after.would[action] - before.would[action];
+    if (done > 1 || would > 1 || (action == TFO_PASS && done + would != 0)) {
+      return fail("one packet moved more than one action, or counted that it passed");
+    }
+    if (done == 1) treated.action = action;
+    if (would == 1) treated.would = action;
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<XdpUnderTest> XdpUnderTest::load(const tfo_load_config& config, const LoadSizes& sizes) {
@@ -121,7 +135,8 @@ Result<> XdpUnderTest::set_vips(const std::vector<VipRow>& rows) {
     vip.slot = row.slot;
     slots_ = std::min(kSlots, std::max(slots_, row.slot + 1U));
     vip.pool = row.pool;
-    vip.flags = TFO_VIP_USED;
+    vip.mode = row.mode;
+    vip.flags = TFO_VIP_USED | row.flags;
   }
   for (uint32_t i = 0; i < kRows; i++) {
     const uint32_t index = side * kRows + i;
@@ -159,10 +174,18 @@ Result<std::vector<tfo_counters>> XdpUnderTest::counters(uint32_t count) const {
 }
 
 Result<Verdict> XdpUnderTest::run(std::span<const uint8_t> frame, uint32_t linear) {
+  auto treated = treat(frame, linear);
+  if (!treated) return tl::unexpected(treated.error());
+  return treated->verdict;
+}
+
+Result<Treatment> XdpUnderTest::treat(std::span<const uint8_t> frame, uint32_t linear) {
+  Treatment treatment{.verdict = {TFO_OTHER}, .left = std::vector<uint8_t>(frame.size() + 64)};
   const auto before = counters(slots_);
   if (!before) return tl::unexpected(before.error());
-  LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data(),
-              .data_size_in = static_cast<uint32_t>(frame.size()), .repeat = 1);
+  LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data(), .data_out = treatment.left.data(),
+              .data_size_in = static_cast<uint32_t>(frame.size()),
+              .data_size_out = static_cast<uint32_t>(treatment.left.size()), .repeat = 1);
   xdp_md context{};
   if (linear != 0) {
     context.data_end = linear;
@@ -174,11 +197,16 @@ Result<Verdict> XdpUnderTest::run(std::span<const uint8_t> frame, uint32_t linea
   if (opts.retval != XDP_PASS) return fail(fmt::format("action {} is not XDP_PASS", opts.retval));
   const auto after = counters(slots_);
   if (!after) return tl::unexpected(after.error());
-  auto verdict = moved(*before, *after);
+  const auto verdict = moved(*before, *after);
   if (!verdict) return tl::unexpected(verdict.error());
-  if (*verdict) return **verdict;
-  if (!count_other_) return Verdict{TFO_OTHER};
-  return fail("no counter moved");
+  if (!*verdict && count_other_) return fail("no counter moved");
+  treatment.left.resize(opts.data_size_out);
+  treatment.verdict = verdict->value_or(treatment.verdict);
+  const uint32_t slot = treatment.verdict.slot;
+  if (auto counted = moved_actions((*before)[slot], (*after)[slot], treatment); !counted) {
+    return tl::unexpected(counted.error());
+  }
+  return treatment;
 }
 
 Result<double> XdpUnderTest::time(std::span<const uint8_t> frame, uint32_t repeat) {

@@ -23,6 +23,8 @@ struct VipRow {
   uint16_t port;
   uint16_t slot;
   uint16_t pool;
+  uint8_t mode = TFO_OBSERVE;  ///< enum tfo_vip_mode
+  uint8_t flags = 0;           ///< TFO_VIP_*, besides TFO_VIP_USED
 };
 
 /// Entries of maps that differ from what the program asks for; 0 = as it asks.
@@ -45,6 +47,8 @@ class XdpUnderTest {
   /// `linear`: only so many bytes of the frame lie in one piece, the rest in fragments; 0 = as the
   /// kernel does it.
   Result<Verdict> run(std::span<const uint8_t> frame, uint32_t linear = 0);
+  /// The same, with the action that was counted and the frame that came out.
+  Result<Treatment> treat(std::span<const uint8_t> frame, uint32_t linear = 0);
   /// Nanoseconds per run, as the kernel measured them.
   Result<double> time(std::span<const uint8_t> frame, uint32_t repeat);
 

@@ -34,7 +34,8 @@ constexpr char kWhole[] = R"({
             "api": {}},
   "vips": [{"name": "web", "addresses": ["192.0.2.10", "2001:db8::10"], "ports": [80, 443],
             "pool": "web", "mode": "observe"},
-           {"name": "web-any", "addresses": ["192.0.2.10"], "pool": "web"}],
+           {"name": "web-any", "addresses": ["192.0.2.10"], "pool": "web", "mode": "enforce",
+            "renew": true}],
   "server": {"namespaces": [{"pool": "web"}, {"pool": "api", "netns": "api"},
                             {"pool": "api", "netns": "/proc/7/ns/net"}],
              "manage_sysctl": false, "enable_delay": "90s"},
@@ -65,6 +66,10 @@ TEST(Config, ReadsEveryField) {
   EXPECT_EQ(address_text(result->vips[0].addresses[1]), "2001:db8::10");
   EXPECT_EQ(result->vips[0].ports, (std::vector<uint16_t>{80, 443}));
   EXPECT_TRUE(result->vips[1].ports.empty());
+  EXPECT_EQ(result->vips[0].mode, TFO_OBSERVE);
+  EXPECT_FALSE(result->vips[0].renew);
+  EXPECT_EQ(result->vips[1].mode, TFO_ENFORCE);
+  EXPECT_TRUE(result->vips[1].renew);
   ASSERT_TRUE(result->server);
   EXPECT_FALSE(result->server->manage_sysctl);
   EXPECT_EQ(result->server->namespaces[0].netns, "");
@@ -256,8 +261,11 @@ const BadCase kBad[] = {
       "vips[0].ports[2]: port 80 is given twice; remove one of the two",
       R"(vips[0].ports[3]: is the string "443"; give a TCP port, a whole number from 1 to 65535)"}},
     {"vip_mode",
-     with_vip(kGood + R"(, "mode": "enforce")"),
-     {R"(vips[0].mode: "enforce" is not available in this version yet; give "observe")"}},
+     with_vip(kGood + R"(, "mode": "canary")"),
+     {R"(vips[0].mode: "canary" is not available in this version yet; give "observe" or "enforce")"}},
+    {"vip_renew",
+     with_vip(kGood + R"(, "renew": "yes")"),
+     {R"(vips[0].renew: is the string "yes"; give true or false)"}},
     {"vip_twice",
      with(R"("vips": [{)" + kGood + "}, {" + kGood + "}]"),
      {"vips[1].name: VIP name a is already used by vips[0].name; every one may be used once",

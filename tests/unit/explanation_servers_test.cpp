@@ -265,7 +265,7 @@ TEST(ServersAnswer, ToAPacketThatTheProgramChanged) {
   ASSERT_EQ(as_backup->servers.size(), 1U);
   EXPECT_EQ(counters_text(as_backup->servers[0]), "Passive PassiveAltKey");
   EXPECT_TRUE(Explained(frame, invalid, world, TFO_DROP, frame)->servers.empty());
-  EXPECT_FALSE(as_request->is_defect());
+  EXPECT_EQ(as_request->host_reason, TFO_COOKIE_INVALID);
 }
 
 }  // namespace

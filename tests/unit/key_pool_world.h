@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,8 @@ class FakeClock : public Clock {
 /// What stands in a validator or a server, and outlives the process that wrote it.
 struct Device {
   KeySink::Role role = KeySink::Role::server;
-  std::vector<Key> accepts;  ///< a server's first one mints
+  std::vector<Key> accepts;      ///< a server's first one mints
+  std::optional<Key> renews_to;  ///< what a validator rewrites to, if anything
   std::function<std::string()> fails = [] { return std::string(); };
   bool gone = false;
   int writes = 0;
@@ -63,6 +65,27 @@ struct PoolWorld {
 
   std::string broken;
   void check() {
+    check_minting();
+    check_renewing();
+  }
+
+  /// Every server accepts what a validator rewrites to.
+  void check_renewing() {
+    for (const auto& [name, validator] : devices) {
+      if (!validator.renews_to) continue;
+      for (const auto& [other, server] : devices) {
+        if (server.role != KeySink::Role::server || server.gone) continue;
+        const auto accepts = [&keys = server.accepts](const Key& key) {
+          return std::find(keys.begin(), keys.end(), key) != keys.end();
+        };
+        if (!accepts(*validator.renews_to)) {
+          broken.append(name).append(" renews to what ").append(other).append(" refuses; ");
+        }
+      }
+    }
+  }
+
+  void check_minting() {
     for (const auto& [name, server] : devices) {
       if (server.role == KeySink::Role::server && !server.accepts.empty() && !server.gone) {
         for (const auto& [other, device] : devices) {
@@ -94,6 +117,10 @@ class FakeSink : public KeySink {
     }
     world_.effect([&] {
       device().accepts = wanted(ring);
+      const Generation* target = ring.find(ring.renewal.target);
+      device().renews_to = target == nullptr || device().role == Role::server
+                               ? std::optional<Key>()
+                               : std::optional<Key>(target->key);
       ++device().writes;
     });
     return {};

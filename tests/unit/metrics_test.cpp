@@ -35,7 +35,9 @@ View example() {
   view.conditions = {{"generic_mode", "eth0", Severity::kWarning, 1, "why"}};
   view.counters.vips = {{"web", {}}};
   view.counters.vips[0].counters.cell[TFO_COOKIE_CURRENT][TFO_OPTION_34][1] = 41;
-  view.counters.vips[0].counters.action[TFO_PASS] = 41;
+  view.counters.vips[0].counters.action[TFO_PASS] = 38;
+  view.counters.vips[0].counters.action[TFO_RENEW] = 3;
+  view.counters.vips[0].counters.would[TFO_RENEW] = 4;
   view.counters.node.cell[TFO_NOT_VIP][0][0] = 5;
   return view;
 }
@@ -48,7 +50,10 @@ TEST(Metrics, SayWhatTheViewHolds) {
            "tfo_packets_total{vip=\"web\",reason=\"cookie_current\",option=\"34\",data=\"1\"} 41\n",
            "tfo_packets_total{vip=\"web\",reason=\"cookie_current\",option=\"34\",data=\"0\"} 0\n",
            "tfo_packets_total{vip=\"\",reason=\"not_vip\",option=\"none\",data=\"0\"} 5\n",
-           "tfo_actions_total{vip=\"web\",action=\"pass\"} 41\n",
+           "tfo_actions_total{vip=\"web\",action=\"pass\"} 38\n",
+           "tfo_actions_total{vip=\"web\",action=\"renew\"} 3\n",
+           "tfo_actions_total{vip=\"\",action=\"renew\"} 0\n",
+           "tfo_would_actions_total{vip=\"web\",action=\"renew\"} 4\n",
            "tfo_would_actions_total{vip=\"web\",action=\"demote\"} 0\n",
            "tfo_condition_active{condition=\"generic_mode\"} 1\n",
            "tfo_condition_active{condition=\"key_drift\"} 0\n",
