@@ -17,10 +17,7 @@ constexpr int64_t kHousekeeping = 5;
 
 void Daemon::housekeeping() {
   const int64_t next = pools_.tick();
-  namespaces_.tick(clock_.now().boot_s, [this](const std::string& name) {
-    const KeyPool* pool = pools_.find(name);
-    return pool != nullptr && pool->status().missing.empty();
-  });
+  namespaces_.tick(clock_.now(), [this](const std::string& pool) { return pool_keys(pool); });
   links_changed();  // no message tells that somebody detached our program
   schedule(std::min(next, kHousekeeping));
 }
@@ -94,6 +91,7 @@ void Daemon::stop(const char* why) {
                  "it off the wire)"
                : "the servers keep their keys");
   sd_notify(0, "STOPPING=1");
+  if (config_.server && config_.server->restore_on_stop) restore_servers();
   loop_->quit(0);
 }
 
