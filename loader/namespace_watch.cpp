@@ -171,7 +171,7 @@ void NamespaceWatch::watch_overflow(const NetworkNamespace& files, Known& known)
     log_warning("namespace {}: a listener's Fast Open queue was full for {} SYNs; raise its qlen",
                 files.label(), *count - *known.overflow);
   }
-  known.overflow = *count;
+  known.overflow = count;
 }
 
 std::vector<NamespaceView> NamespaceWatch::view() const {

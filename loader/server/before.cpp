@@ -67,8 +67,9 @@ Restored restored(const Before& before, const NetworkNamespace& ns) {
 Result<BeforeState> BeforeFile::load() const {
   auto text = read_private_file(path_, kMaxSize);
   if (!text) return tl::unexpected(text.error());
-  if (!*text) return BeforeState{.boot_id = boot_id_, .namespaces = {}};
-  auto state = decode_before(**text);
+  const std::optional<WipedString>& document = *text;
+  if (!document) return BeforeState{.boot_id = boot_id_, .namespaces = {}};
+  auto state = decode_before(*document);
   if (!state) {
     return tl::unexpected(
         std::move(state.error())
