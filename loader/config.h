@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "bpf/tfo_abi.h"
+#include "loader/keys/drift.h"
 
 namespace tfo {
 
@@ -74,6 +75,8 @@ struct ServerConfig {
   std::vector<NamespaceConfig> namespaces;
   bool manage_sysctl = true;             // false: only read counters, write nothing
   std::chrono::seconds enable_delay{0};  // after boot, before tcp_fastopen's server bit is set
+  OnDrift on_drift = OnDrift::repair;    // of keys and server bit that somebody else changed
+  bool restore_on_stop = false;          // at SIGTERM and detach: what was there before tfod
 };
 
 struct HttpConfig {
@@ -94,6 +97,9 @@ struct Config {
   std::string bpffs = "/sys/fs/bpf";
   std::string log_level = "info";
 
+  /// `<state_directory>/<instance>.servers`: what the server namespaces held before tfod. Mode
+  /// 0600.
+  std::string servers_file() const;
   /// `<bpffs>/tfoguard/<instance>`: where maps and links are pinned.
   std::string pin_directory() const;
   const PoolConfig* pool(std::string_view name) const;

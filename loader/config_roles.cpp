@@ -117,6 +117,14 @@ void ConfigParser::server(const ConfigNode& node) {
     const auto value = field->duration(seconds{1}, kDay, true);
     if (value) out.enable_delay = *value;
   }
+  if (const auto field = object.optional("on_drift")) {
+    if (const auto value = field->choice({"repair", "report"})) {
+      out.on_drift = *value == 0 ? OnDrift::repair : OnDrift::report;
+    }
+  }
+  if (const auto field = object.optional("restore_on_stop")) {
+    if (const auto value = field->boolean()) out.restore_on_stop = *value;
+  }
   object.finish();
   config_.server = std::move(out);
 }

@@ -87,6 +87,8 @@ std::string ConfigError::text() const {
 
 std::string Config::pin_directory() const { return bpffs + "/tfoguard/" + instance; }
 
+std::string Config::servers_file() const { return state_directory + "/" + instance + ".servers"; }
+
 const PoolConfig* Config::pool(std::string_view name) const {
   const auto found =
       std::find_if(pools.begin(), pools.end(), [&](const PoolConfig& p) { return p.name == name; });

@@ -40,6 +40,7 @@ Daemon::Daemon(Config config, std::string config_file, const Clock& clock)
       reminded_at_(clock_.now().boot_s),
       conditions_([this] { return clock_.now().unix_s; }, condition_changed),
       namespaces_(conditions_),
+      before_(config_.servers_file(), clock_.now().boot_id),
       pools_(clock_, [this](const KeyCondition& condition) { key_condition(condition); }) {}
 
 Daemon::~Daemon() {
@@ -67,6 +68,9 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Config config, std::string config_
     if (!dataplane || !dataplane->adopted()) plan->abandon();
     return tl::unexpected(opened.error());
   }
+  daemon->remember_servers(
+      daemon->config_, daemon->namespaces_.files(),
+      [&](const std::string& pool) { return daemon->pools_.ring(*plan, pool); });
   daemon->open_for_business(std::move(*plan));
   return daemon;
 }

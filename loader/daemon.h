@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "loader/config.h"
 #include "loader/control.h"
@@ -17,12 +19,13 @@
 #include "loader/observe/view.h"
 #include "loader/pool_set.h"
 #include "loader/result.h"
+#include "loader/server/before.h"
 #include "loader/watch.h"
 
 namespace tfo {
 
-/// A running tfod: one event loop in one thread owns everything; only HTTP has threads of its own,
-/// which ask the loop for a View.
+/// A running tfod: one event loop in one thread owns everything. HTTP has threads of its own, which
+/// ask the loop for a View; each foreign server namespace has one that the loop waits for.
 class Daemon {
  public:
   /// Everything up to a working data plane and keys in force. After an error nothing of a first
@@ -48,6 +51,12 @@ class Daemon {
   void open_for_business(PoolSet::Plan plan);
   void start_http();
 
+  // daemon_server.cpp: what the server namespaces held before us
+  void remember_servers(const Config& config, const NamespaceWatch::Files& files,
+                        const std::function<const KeyRing*(const std::string& pool)>& ring);
+  std::vector<Restored> restore_servers();
+  PoolKeys pool_keys(const std::string& pool);
+
   // daemon_run.cpp: what happens while it runs
   void housekeeping();
   /// At the whole second `unix_s` of the wall clock, a few ms late, never early.
@@ -72,7 +81,7 @@ class Daemon {
   Result<nlohmann::json> stats() const;
   Result<nlohmann::json> pool_command(const std::string& name, nlohmann::json& request);
   Result<nlohmann::json> import_keys(KeyPool& pool, nlohmann::json& request);
-  Result<nlohmann::json> detach();
+  Result<nlohmann::json> detach(const nlohmann::json& request);
   View view(bool with_counters);
 
   Config config_;
@@ -84,6 +93,7 @@ class Daemon {
   Conditions conditions_;
   std::unique_ptr<EventLoop> loop_;
   NamespaceWatch namespaces_;
+  BeforeFile before_;
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<ControlServer> control_;
   std::optional<Dataplane> dataplane_;  // none: a server without XDP

@@ -18,7 +18,7 @@ Result<json> Daemon::command(const std::string& name, json& request) {
   if (name == "stats") return stats();
   if (name == "vips") return vips_json(config_.vips);
   if (name == "keys") return keys_json(view(false));
-  if (name == "detach") return detach();
+  if (name == "detach") return detach(request);
   if (name.starts_with("key-")) return pool_command(name, request);
   return fail(
       "unknown command \"" + without_keys(name) +
@@ -75,7 +75,10 @@ Result<json> Daemon::import_keys(KeyPool& pool, json& request) {
   return json{{"pool", pool.name()}};
 }
 
-Result<json> Daemon::detach() {
+Result<json> Daemon::detach(const json& request) {
+  const auto asked = request.find("restore");
+  const bool restore = (asked != request.end() && *asked == true) ||
+                       (config_.server && config_.server->restore_on_stop);
   json names = json::array();
   if (dataplane_) {
     for (const InterfaceStatus& status : dataplane_->interfaces()) names.push_back(status.name);
@@ -88,9 +91,15 @@ Result<json> Daemon::detach() {
   timer_.stop();
   links_.reset();
   steps_.reset();
+  json restored = json::array();
+  if (restore) {
+    for (const Restored& one : restore_servers()) {
+      restored.push_back({{"netns", one.netns}, {"done", one.done}, {"detail", one.detail}});
+    }
+  }
   // The moment is for the reply to leave.
   farewell_.start(std::chrono::milliseconds(100));
-  return json{{"interfaces", names}};
+  return json{{"interfaces", names}, {"restored", restored}};
 }
 
 View Daemon::view(bool with_counters) {

@@ -63,6 +63,8 @@ Result<> Daemon::try_reload() {
   auto plan = pools_.prepare(*next, *files);
   if (!plan) return tl::unexpected(plan.error());
   if (auto switched = switch_dataplane(*next, *plan); !switched) return switched;
+  remember_servers(*next, *files,
+                   [&](const std::string& pool) { return pools_.ring(*plan, pool); });
   config_ = std::move(*next);
   start_log(config_.log_level);
   clear_pool_conditions(*plan);

@@ -19,10 +19,7 @@ constexpr int64_t kReminder = 600;
 void Daemon::housekeeping() {
   const int64_t now = clock_.now().unix_s;
   const int64_t next = pools_.tick();
-  namespaces_.tick(clock_.now().boot_s, [this](const std::string& name) {
-    const KeyPool* pool = pools_.find(name);
-    return pool != nullptr && pool->status().missing.empty();
-  });
+  namespaces_.tick(clock_.now(), [this](const std::string& pool) { return pool_keys(pool); });
   links_changed();  // no message tells that somebody detached our program
   remind();
   schedule(now + std::min(next, kHousekeeping));
@@ -115,6 +112,7 @@ void Daemon::stop(const char* why) {
                  "it off the wire)"
                : "the servers keep their keys");
   sd_notify(0, "STOPPING=1");
+  if (config_.server && config_.server->restore_on_stop) restore_servers();
   loop_->quit(0);
 }
 

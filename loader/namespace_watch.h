@@ -3,43 +3,71 @@
 
 #include <functional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "loader/config.h"
+#include "loader/keys/clock.h"
 #include "loader/network_namespace.h"
 #include "loader/observe/conditions.h"
 #include "loader/observe/view.h"
 #include "loader/result.h"
+#include "loader/server/server_bit.h"
 
 namespace tfo {
 
-/// The server namespaces while tfod runs: sets tcp_fastopen's server bit when that is due, notices
-/// namespaces that were deleted and Fast Open queues that overflow (which the kernel only counts).
+/// The server namespaces while tfod runs: keeps tcp_fastopen's server bit, collects what their
+/// listeners can take, notices namespaces that were deleted, listeners with keys of their own and
+/// Fast Open queues that overflow (which the kernel only counts).
 class NamespaceWatch {
  public:
   using Files = std::map<std::string, std::shared_ptr<NetworkNamespace>>;  // by path
+  using AskPool = std::function<PoolKeys(const std::string& pool)>;
+
+  /// Seconds between two looks at the listeners of a namespace...
+  static constexpr int64_t kListeners = 10;
+  /// ... and most namespaces looked at in one tick: where nobody is connected, a look walks the
+  /// kernel's whole connection table, 1.6 ms for 262,144 buckets.
+  static constexpr size_t kListsPerTick = 16;
 
   explicit NamespaceWatch(Conditions& conditions) : conditions_(conditions) {}
 
   /// The files of a configuration's namespaces: those we have, and newly opened ones.
-  Result<Files> open(const Config& config) const;
+  Result<Files> open(const Config& config);
   void use(const Config& config, Files files);
+  const Files& files() const { return files_; }
 
-  /// `boot_s`: seconds since boot. `keys_are_in`: do all servers of this pool hold its keys?
-  void tick(int64_t boot_s, const std::function<bool(const std::string& pool)>& keys_are_in);
+  void tick(const Moment& now, const AskPool& ask);
 
   std::vector<NamespaceView> view() const;
 
  private:
-  void keep_server_bit(const NamespaceConfig& config, const NetworkNamespace& files, bool due);
-  void watch_overflow(const NamespaceConfig& config, const NetworkNamespace& files);
+  /// What is known of a namespace from one look to the next.
+  struct Known {
+    ServerBitKeeper bit;
+    ListenerReport listeners;
+    int64_t listed_at = -kListeners;   // boot seconds
+    std::optional<uint64_t> overflow;  // TCPFastOpenListenOverflow seen last
+  };
+
+  void keep_server_bit(const NetworkNamespace& files, Known& known, const Moment& now,
+                       const PoolKeys& keys);
+  void watch_bits(const NetworkNamespace& files);
+  void list_some(const Moment& now, const AskPool& ask);
+  void watch_listeners(const NetworkNamespace& files, Known& known, const PoolKeys& keys);
+  void watch_own_keys(const Known& known, const KeyRing& ring);
+  void watch_overflow(const NetworkNamespace& files, Known& known);
 
   Conditions& conditions_;
   ServerConfig config_;
   Files files_;
+  std::map<std::string, Known> known_;  // by path
+  size_t next_list_ = 0;                // in config_.namespaces
   bool managed_ = false;
-  std::map<std::string, uint64_t> overflows_;  // TCPFastOpenListenOverflow seen last, by path
+  std::shared_ptr<const ListenerIterator> iterator_;
+  bool tried_iterator_ = false;
 };
 
 }  // namespace tfo

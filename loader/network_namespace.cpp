@@ -33,6 +33,15 @@ Result<Fd> duplicate(const Fd& fd) {
   return copy;
 }
 
+Result<unsigned> read_number(const Fd& fd) {
+  char text[32];
+  const ssize_t n = pread(fd.get(), text, sizeof(text), 0);
+  if (n < 0) return fail_errno("cannot read it");
+  unsigned number = 0;
+  if (std::from_chars(text, text + n, number).ec != std::errc{}) return fail("it is no number");
+  return number;
+}
+
 }  // namespace
 
 Result<> NetworkNamespace::open_files(bool manage) {
@@ -40,6 +49,9 @@ Result<> NetworkNamespace::open_files(bool manage) {
   auto netstat = open_file("/proc/thread-self/net/netstat", O_RDONLY);
   if (!netstat) return tl::unexpected(netstat.error());
   netstat_ = std::move(*netstat);
+  // Without these two something less is shown, and said to be so.
+  somaxconn_ = Fd(::open("/proc/sys/net/core/somaxconn", O_RDONLY | O_CLOEXEC));
+  if (auto diag = SocketDiag::open()) diag_.emplace(std::move(*diag));
   const int flags = manage ? O_RDWR : O_RDONLY;
   auto fastopen = open_file("/proc/sys/net/ipv4/tcp_fastopen", flags);
   if (!fastopen) return tl::unexpected(fastopen.error());
@@ -51,11 +63,12 @@ Result<> NetworkNamespace::open_files(bool manage) {
   return {};
 }
 
-Result<std::shared_ptr<NetworkNamespace>> NetworkNamespace::open(const std::string& netns,
-                                                                 bool manage) {
+Result<std::shared_ptr<NetworkNamespace>> NetworkNamespace::open(
+    const std::string& netns, bool manage, std::shared_ptr<const ListenerIterator> iterator) {
   std::shared_ptr<NetworkNamespace> made(new NetworkNamespace());
   made->path_ = netns;
   made->label_ = netns.empty() ? "self" : netns;
+  made->iterator_ = std::move(iterator);
   if (netns.starts_with(kRunNetns)) made->label_ = netns.substr(kRunNetns.size());
   if (netns.empty()) {
     if (auto opened = made->open_files(manage); !opened) return tl::unexpected(opened.error());
@@ -71,11 +84,18 @@ Result<std::shared_ptr<NetworkNamespace>> NetworkNamespace::open(const std::stri
   }
   made->device_ = status.st_dev;
   made->inode_ = status.st_ino;
+  if (auto opened = made->open_inside(file, manage); !opened) {
+    return tl::unexpected(std::move(opened.error()).in("server.namespaces: " + netns));
+  }
+  return made;
+}
+
+/// A thread of its own goes there; ours never leaves home.
+Result<> NetworkNamespace::open_inside(const Fd& file, bool manage) {
   Result<> result;
-  // A thread of its own goes there and ends; ours never leaves home.
   std::thread visitor([&] {
     if (setns(file.get(), CLONE_NEWNET) == 0) {
-      result = made->open_files(manage);
+      result = open_files(manage);
       return;
     }
     const char* why = errno == EPERM ? " (CAP_SYS_ADMIN is needed, which tfod only has at start: "
@@ -84,8 +104,11 @@ Result<std::shared_ptr<NetworkNamespace>> NetworkNamespace::open(const std::stri
     result = fail_errno("cannot enter it" + std::string(why));
   });
   visitor.join();
-  if (!result) return tl::unexpected(std::move(result.error()).in("server.namespaces: " + netns));
-  return made;
+  if (!result || !iterator_) return result;
+  auto resident = Resident::enter(file.get());
+  if (!resident) return tl::unexpected(resident.error());
+  resident_ = std::move(*resident);
+  return {};
 }
 
 Result<std::unique_ptr<KeySink>> NetworkNamespace::key_sink() const {
@@ -98,14 +121,56 @@ Result<std::unique_ptr<KeySink>> NetworkNamespace::key_sink() const {
 Result<KernelMib> NetworkNamespace::kernel_counters() const { return read_netstat(netstat_.get()); }
 
 Result<unsigned> NetworkNamespace::fastopen_bits() const {
-  char text[32];
-  const ssize_t n = pread(fastopen_.get(), text, sizeof(text), 0);
-  if (n < 0) return fail_errno("cannot read tcp_fastopen of " + label_);
-  unsigned bits = 0;
-  if (std::from_chars(text, text + n, bits).ec != std::errc{}) {
-    return fail("tcp_fastopen of " + label_ + " is no number");
-  }
+  auto bits = read_number(fastopen_);
+  if (!bits) return tl::unexpected(std::move(bits.error()).in("tcp_fastopen of " + label_));
   return bits;
+}
+
+Result<std::vector<Key>> NetworkNamespace::keys() const {
+  auto sink = key_sink();
+  if (!sink) return tl::unexpected(sink.error());
+  return (*sink)->held();
+}
+
+Result<> NetworkNamespace::set_keys(const std::vector<Key>& keys) const {
+  auto sink = key_sink();
+  if (!sink) return tl::unexpected(sink.error());
+  KeyRing ring;
+  for (const Key& key : keys) {
+    const bool first = ring.generations.empty();
+    ring.generations.push_back({.id = ring.generations.size() + 1,
+                                .key = key,
+                                .place = first ? TFO_PLACE_CURRENT : TFO_PLACE_PREVIOUS});
+  }
+  if (auto sound = ring.check(); !sound) return sound;
+  return (*sink)->apply(ring);
+}
+
+Result<std::vector<Listener>> NetworkNamespace::iterate() const {
+  if (!iterator_) return fail("BPF is not to be had (see the log of tfod's start)");
+  if (!resident_) return iterator_->listeners();
+  Result<std::vector<Listener>> all;
+  resident_->run([&] { all = iterator_->listeners(); });
+  return all;
+}
+
+ListenerReport NetworkNamespace::listeners() const {
+  ListenerReport report;
+  report.netns = label_;
+  report.fastopen_bits = fastopen_bits().value_or(0);
+  report.somaxconn = somaxconn_ ? read_number(somaxconn_).value_or(0) : 0;
+  auto all = iterate();
+  if (!all) {
+    report.unseen = all.error().message;
+    all = diag_ ? diag_->listeners() : fail("no sock_diag socket");
+  }
+  if (all) {
+    report.listeners = std::move(*all);
+  } else {
+    report.error = all.error().message;
+  }
+  tidy(report);
+  return report;
 }
 
 Result<> NetworkNamespace::set_fastopen_bits(unsigned bits) const {
@@ -125,6 +190,9 @@ bool NetworkNamespace::gone() {
     gone_ = errno == ENOENT;
   }
   if (gone_) {
+    resident_.reset();
+    diag_.reset();
+    somaxconn_.reset();
     netstat_.reset();
     fastopen_.reset();
     key_.reset();

@@ -9,6 +9,9 @@
 namespace tfo {
 namespace {
 
+/// Seconds, if no pool wants to be called earlier.
+constexpr int64_t kLongestSleep = 30;
+
 /// What the servers hold, if they all hold the same: a new store begins with that, and no cookie
 /// out there is refused.
 std::vector<Key> common_keys(const PoolSet::Spec& spec) {
@@ -29,7 +32,8 @@ PoolView view_of(const KeyPool& pool) {
                 .state = std::string(to_string(status.phase)),
                 .next_rotation = status.next_rotation,
                 .missing = status.missing,
-                .keys = {}};
+                .keys = {},
+                .repairs = status.repairs};
   for (const Generation& generation : pool.ring().generations) {
     view.keys.push_back({.id = id_text(generation.id),
                          .fingerprint = generation.key.fingerprint(),
@@ -64,6 +68,7 @@ Result<PoolSet::Plan> PoolSet::prepare(const Config& config,
   if (config.server && config.server->manage_sysctl) {
     for (const NamespaceConfig& ns : config.server->namespaces) {
       plan.specs[ns.pool].servers.push_back(namespaces.at(ns.netns));
+      plan.specs[ns.pool].on_drift = config.server->on_drift;
     }
   }
   for (const auto& [name, spec] : plan.specs) {
@@ -129,6 +134,7 @@ void PoolSet::commit(Plan plan, Dataplane* dataplane) {
 void PoolSet::start(Entry& entry, std::unique_ptr<KeyStore> store) {
   const std::string& name = entry.spec.config.name;
   entry.pool = std::make_unique<KeyPool>(name, std::move(store), clock_, callback_);
+  entry.pool->set_on_drift(entry.spec.on_drift);
   if (dataplane_ != nullptr) entry.pool->add_sink(dataplane_->key_sink(name));
   for (const auto& server : entry.spec.servers) {
     if (auto sink = server->key_sink()) {
@@ -156,7 +162,7 @@ void PoolSet::reopen(Entry& entry) {
 }
 
 int64_t PoolSet::tick() {
-  int64_t next = KeyPool::kVerify;
+  int64_t next = kLongestSleep;
   for (auto& [name, entry] : entries_) {
     if (!entry.pool) reopen(entry);
     if (!entry.pool) {

@@ -28,6 +28,7 @@ class PoolSet {
   struct Spec {
     PoolConfig config;
     std::vector<std::shared_ptr<NetworkNamespace>> servers;
+    OnDrift on_drift = OnDrift::repair;
     bool operator==(const Spec&) const = default;
   };
 

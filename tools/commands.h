@@ -70,7 +70,9 @@ int cookie_check(Context& context, const CookieArgs& args);
 
 struct DetachArgs {
   std::string bpffs = kDefaultBpffs;
-  bool force = false;  // do not ask a daemon
+  bool force = false;    // do not ask a daemon
+  bool restore = false;  // and put back what the server namespaces held before tfod
+  std::string state_directory = kDefaultStateDirectory;  // for that, without a daemon
 };
 int detach_run(Context& context, const DetachArgs& args);
 

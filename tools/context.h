@@ -18,6 +18,7 @@ inline constexpr int kExitFailed = 2;  // wrong usage, or it could not be done
 inline constexpr const char* kDefaultInstance = "default";
 inline constexpr const char* kDefaultSocket = "/run/tfoguard/tfod.sock";
 inline constexpr const char* kDefaultBpffs = "/sys/fs/bpf";
+inline constexpr const char* kDefaultStateDirectory = "/var/lib/tfoguard";
 
 /// What every command gets: where it reads and writes, and the options that all of them know.
 struct Context {

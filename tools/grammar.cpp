@@ -144,7 +144,15 @@ void add_detach(CLI::App& root, Context& context, Invocation& what) {
   CLI::App* detach = add_command(&root, context, "detach",
                                  "Take everything off the wire, with or without a daemon",
                                  "  tfoctl detach\n"
-                                 "  tfoctl detach --instance edge --force\n");
+                                 "  tfoctl detach --instance edge --force\n"
+                                 "  tfoctl detach --restore      # and the servers' old keys\n");
+  detach->add_flag("--restore", what.detach.restore,
+                   "Put back the keys and the server bit that tfod found at its first start");
+  detach
+      ->add_option("--state-directory", what.detach.state_directory,
+                   "Where tfod keeps its state, for --restore without a daemon")
+      ->type_name("DIR")
+      ->capture_default_str();
   detach->add_flag("--force", what.detach.force, "Do not ask a daemon: remove the pins directly");
   detach->add_option("--bpffs", what.detach.bpffs, "Where the BPF file system is mounted")
       ->type_name("DIR")

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "tools/client.h"
 #include "tools/commands.h"
 #include "tools/text_table.h"
@@ -54,6 +58,50 @@ void print_pools(Context& context, const json& status) {
   }
 }
 
+/// "backlog 4096, Fast Open 3 of 256, own keys"; nothing of what is not known.
+std::string listener_words(const json& one) {
+  std::string words = "backlog " + text_of(one, "backlog");
+  if (text_of(one, "fastopen_limit") == "-") return words + ", Fast Open not known";
+  words +=
+      ", Fast Open " + text_of(one, "fastopen_pending") + " of " + text_of(one, "fastopen_limit");
+  if (!array_of(one, "own_keys").empty()) words += ", keys of its own";
+  return words;
+}
+
+/// Only listeners that may do Fast Open, and not all of many: -j has the rest.
+void print_servers(Context& context, const json& status) {
+  constexpr size_t kMost = 8;
+  TextTable table({"netns", "<pool", "<Fast Open", "<bits", "<listener", "<takes"});
+  for (const json& ns : array_of(status, "namespaces")) {
+    const json listeners = array_of(ns, "listeners");
+    const std::string bits = fmt::format("{:#x}", number_of(ns, "fastopen_bits"));
+    std::vector<std::string> row = {text_of(ns, "netns"), text_of(ns, "pool"),
+                                    text_of(ns, "server_bit"), bits};
+    size_t shown = 0;
+    size_t more = 0;
+    for (const json& one : listeners) {
+      if (text_of(one, "fastopen_limit") == "0") continue;
+      if (shown == kMost) {
+        ++more;
+        continue;
+      }
+      row.resize(4);
+      row.push_back(text_of(one, "address") + " port " + text_of(one, "port"));
+      row.push_back(listener_words(one));
+      table.add(row);
+      if (++shown == 1) std::fill(row.begin(), row.begin() + 4, "");
+    }
+    row.resize(4);
+    row.push_back(shown == 0 ? "-" : fmt::format("and {} more", more));
+    row.emplace_back("");
+    if (shown == 0 || more > 0) table.add(row);
+  }
+  if (!table.empty()) {
+    context.out << '\n';
+    table.print(context.out);
+  }
+}
+
 void print_conditions(Context& context, const json& status) {
   TextTable table({"condition", "<of", "<severity", "<since", "<evidence"});
   for (const json& one : array_of(status, "conditions")) {
@@ -84,6 +132,7 @@ int status_show(Context& context) {
               << '\n';
   print_interfaces(context, *status);
   print_pools(context, *status);
+  print_servers(context, *status);
   print_conditions(context, *status);
   return kExitOk;
 }

@@ -23,7 +23,9 @@ KeyPool::KeyPool(std::string name, std::unique_ptr<KeyStore> store, const Clock&
       callback_(std::move(callback)) {}
 
 void KeyPool::add_sink(std::unique_ptr<KeySink> sink) {
-  places_.push_back({.sink = std::move(sink), .revision = 0, .error = {}, .gone = {}, .drift = {}});
+  Place place;
+  place.sink = std::move(sink);
+  places_.push_back(std::move(place));
 }
 
 std::vector<std::unique_ptr<KeySink>> KeyPool::take_sinks() {
@@ -55,8 +57,11 @@ int64_t KeyPool::tick() {
     apply_role(KeySink::Role::validator);
   }
   const bool failing = !missing().empty() || !store_error_.empty();
-  const int64_t calm = places_.empty() ? kMaxSleep : std::min(kMaxSleep, kVerify);
-  const int64_t most = failing ? kRetry : calm;
+  const bool servers = std::any_of(places_.begin(), places_.end(), [](const Place& place) {
+    return place.sink->role() == KeySink::Role::server;
+  });
+  const int64_t calm = servers ? kVerify : kMaxSleep;
+  const int64_t most = failing ? std::min(calm, kRetry) : calm;
   const int64_t due = store_->next_wakeup().value_or(now.unix_s + most) - now.unix_s;
   return failing && due <= 0 ? kRetry : std::clamp<int64_t>(due, 1, most);
 }
@@ -105,10 +110,14 @@ PoolStatus KeyPool::status() const {
                     .phase = ring().phase,
                     .next_rotation = store_->next_rotation(),
                     .missing = missing(),
-                    .gone = {}};
+                    .gone = {},
+                    .repairs = {}};
   for (const Place& place : places_) {
     if (place.sink->gone()) {
       status.gone.push_back(place.sink->name());
+    }
+    if (place.sink->role() == KeySink::Role::server) {
+      status.repairs.emplace_back(place.sink->name(), place.repairs.total());
     }
   }
   return status;
@@ -131,7 +140,7 @@ std::vector<Key> KeyPool::held_by_all_servers() const {
 void KeyPool::run(const Moment& now) {
   for (int i = 0; i < kMaxSteps; ++i) {
     apply();
-    recheck_staged();
+    recheck_staged(now);
     const auto stepped = store_->step(now, {.revision = ring().revision, .missing = missing()});
     report("key_store_failed", name_, store_error_, stepped ? "" : stepped.error().message);
     if (!stepped || !*stepped) {
@@ -231,18 +240,22 @@ void KeyPool::lose(Place& place, const std::string& error) {
              "back, or remove it from server.namespaces");
   report("key_sink_failed", subject, place.error, "");
   report("key_drift", subject, place.drift, "");
+  report("key_repaired", subject, place.repaired, "");
+  report("key_fight", subject, place.fight, "");
 }
 
 /// A sink that took the staged key may have been overwritten while others were waited for; nobody
-/// may begin to mint before all hold it now.
-void KeyPool::recheck_staged() {
+/// may begin to mint before all hold it now, so that is mended even where drift is only reported.
+void KeyPool::recheck_staged(const Moment& now) {
   if (ring().phase != Phase::staged || !store_->waits_for_sinks()) {
     return;
   }
   for (Place& place : places_) {
-    if (place.revision == ring().revision && !place.sink->gone() && !place.sink->verify(ring())) {
-      place.revision = 0;
-      apply_to(place);
+    if (place.revision != ring().revision || place.sink->gone()) {
+      continue;
+    }
+    if (const auto same = place.sink->verify(ring()); !same) {
+      repair(place, now, same.error().message);
     }
   }
 }
@@ -254,15 +267,40 @@ void KeyPool::verify_servers(const Moment& now) {
   verified_at_ = now.boot_s;
   for (Place& place : places_) {
     if (place.revision == ring().revision && !place.sink->gone()) {
-      const auto same = place.sink->verify(ring());
-      const std::string evidence = same ? "" : same.error().message;
-      if (place.sink->gone()) {
-        lose(place, evidence);
-      } else {
-        report("key_drift", name_ + "/" + place.sink->name(), place.drift, evidence);
-      }
+      verify(place, now);
+    }
+    if (!place.sink->gone()) {
+      report_repairs(place, now.boot_s);
     }
   }
+}
+
+void KeyPool::verify(Place& place, const Moment& now) {
+  const auto same = place.sink->verify(ring());
+  const std::string found = same ? "" : same.error().message;
+  if (place.sink->gone()) {
+    lose(place, found);
+  } else if (same || on_drift_ == OnDrift::report) {
+    report("key_drift", name_ + "/" + place.sink->name(), place.drift, found);
+  } else {
+    repair(place, now, found);
+  }
+}
+
+void KeyPool::repair(Place& place, const Moment& now, const std::string& found) {
+  place.revision = 0;
+  apply_to(place);
+  if (place.revision != 0) {
+    place.repairs.note(now.boot_s);
+    place.found = found;
+  }
+}
+
+void KeyPool::report_repairs(Place& place, int64_t now) {
+  const std::string subject = name_ + "/" + place.sink->name();
+  report("key_repaired", subject, place.repaired,
+         place.repairs.repaired_evidence(now, place.found));
+  report("key_fight", subject, place.fight, place.repairs.fight_evidence(now, place.found));
 }
 
 void KeyPool::report_hold() {
@@ -331,6 +369,8 @@ void KeyPool::report_all() const {
     say("key_sink_failed", subject, place.error);
     say("key_sink_gone", subject, place.gone);
     say("key_drift", subject, place.drift);
+    say("key_repaired", subject, place.repaired);
+    say("key_fight", subject, place.fight);
   }
 }
 

@@ -7,9 +7,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "loader/keys/clock.h"
+#include "loader/keys/drift.h"
 #include "loader/keys/sink.h"
 #include "loader/keys/store.h"
 #include "loader/result.h"
@@ -22,7 +24,9 @@ struct KeyCondition {
   /// key_store_failed  the store cannot be read or written; the keys stay as they are
   /// key_sink_failed   subject did not take the ring; tried again every few seconds
   /// key_sink_gone     subject's namespace was deleted; it is left out
-  /// key_drift         subject holds other keys than we wrote
+  /// key_drift         subject holds other keys than we wrote, and is left so (OnDrift::report)
+  /// key_repaired      subject held other keys a while ago; ours were written again
+  /// key_fight         ... and that happens again and again
   /// rotation_held     a rotation waits for the sinks named in the evidence
   /// and the store's own, see KeyStore::troubles()
   std::string id;
@@ -41,6 +45,8 @@ struct PoolStatus {
   std::optional<int64_t> next_rotation;  ///< unix seconds
   std::vector<std::string> missing;      ///< sinks that do not have the present ring
   std::vector<std::string> gone;         ///< sinks whose namespace was deleted
+  /// Servers, and how often their keys were written again because somebody else had changed them.
+  std::vector<std::pair<std::string, uint64_t>> repairs;
 };
 
 /// One pool: a store, the sinks of its ring, and the loop between them. Not thread-safe: one thread
@@ -48,15 +54,18 @@ struct PoolStatus {
 class KeyPool {
  public:
   /// Seconds between attempts at a sink or store that failed, and between looks at what servers
-  /// hold.
+  /// hold: nothing tells of a sysctl that was written.
   static constexpr int64_t kRetry = 5;
-  static constexpr int64_t kVerify = 30;
+  static constexpr int64_t kVerify = 2;
 
   KeyPool(std::string name, std::unique_ptr<KeyStore> store, const Clock& clock,
           ConditionCallback callback);
 
   /// Before start(), or at any time (a new namespace gets the present ring at the next tick).
   void add_sink(std::unique_ptr<KeySink> sink);
+
+  /// What is done with a server that holds other keys than it was given. Before start().
+  void set_on_drift(OnDrift on_drift) { on_drift_ = on_drift; }
 
   /// Takes the sinks away, to hand them to the pool that replaces this one: those of other
   /// namespaces cannot be opened again without privileges.
@@ -96,6 +105,10 @@ class KeyPool {
     std::string error;      ///< of the last attempt; empty = none
     std::string gone;
     std::string drift;
+    RepairLog repairs;
+    std::string found;  ///< what the last repair found there
+    std::string repaired;
+    std::string fight;
   };
 
   void run(const Moment& now);
@@ -105,9 +118,12 @@ class KeyPool {
   bool holds_target(const Place& place) const;
   void apply_to(Place& place);
   void lose(Place& place, const std::string& error);
-  void recheck_staged();
+  void recheck_staged(const Moment& now);
   std::vector<Key> held_by_all_servers() const;
   void verify_servers(const Moment& now);
+  void verify(Place& place, const Moment& now);
+  void repair(Place& place, const Moment& now, const std::string& found);
+  void report_repairs(Place& place, int64_t now);
   void report_hold();
   void report_troubles();
   Result<> carried_through() const;
@@ -125,6 +141,7 @@ class KeyPool {
   ConditionCallback callback_;
   std::vector<Place> places_;
   bool renews_ = false;  ///< every server is known to hold ring().renewal.target
+  OnDrift on_drift_ = OnDrift::repair;
   std::string store_error_;
   std::string held_;
   std::map<std::string, std::string> troubles_;  // evidence by id

@@ -114,7 +114,7 @@ Result<> SysctlSink::verify(const KeyRing& ring) {
   const std::vector<Key> wanted = wanted_keys(ring);
   if (*now != wanted) {
     return fail(fmt::format(
-        "{}: tcp_fastopen_key holds {} instead of {}; is another program or sysctl.d setting it?",
+        "{}: tcp_fastopen_key holds {} instead of {} (is another program or sysctl.d setting it?)",
         name_, fingerprints(*now), fingerprints(wanted)));
   }
   return {};

@@ -37,6 +37,21 @@ const std::vector<ConditionKind>& condition_kinds() {
       {"cookie_not_required", Severity::kWarning,
        "tcp_fastopen has bit 0x200: servers take SYN data without any cookie"},
       {"kernel_counters_failed", Severity::kWarning, "/proc/net/netstat could not be read"},
+      {"key_repaired", Severity::kWarning, "A server's keys were overwritten and written again"},
+      {"key_fight", Severity::kCritical, "Another program keeps overwriting a server's keys"},
+      {"server_off", Severity::kCritical, "Fast Open is switched off at a server for want of keys"},
+      {"server_bit_drift", Severity::kCritical, "Somebody changed tcp_fastopen's server bit"},
+      {"server_bit_repaired", Severity::kWarning,
+       "tcp_fastopen's server bit was changed and put back"},
+      {"server_bit_fight", Severity::kCritical,
+       "Another program keeps changing tcp_fastopen's server bit"},
+      {"every_listener", Severity::kWarning,
+       "tcp_fastopen has bit 0x400: every listener takes Fast Open"},
+      {"listeners_failed", Severity::kWarning, "A namespace's listeners could not be listed"},
+      {"listener_own_key", Severity::kCritical, "A listener has Fast Open keys of its own"},
+      {"backlog_clamped", Severity::kWarning, "A low somaxconn bounds a Fast Open listener"},
+      {"server_state_failed", Severity::kWarning,
+       "What the servers held before tfod could not be remembered or restored"},
   };
   return kinds;
 }

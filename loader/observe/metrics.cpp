@@ -153,6 +153,79 @@ void add_keys(const View& view, Families& out) {
   for (Family* family : {&generations, &age, &end, &state, &next}) out.push_back(family->take());
 }
 
+/// Listeners of one port, added up.
+struct Port {
+  double backlog = 0;
+  double accept_queue = 0;
+  double limit = 0;
+  double pending = 0;
+  bool seen = true;  // is the Fast Open queue of all of them known?
+};
+
+/// By port; those past kMostPorts together as "other", so that a host with thousands of listeners
+/// makes no thousands of series.
+std::map<std::string, Port> ports_of(const ListenerReport& report) {
+  constexpr size_t kMostPorts = 32;
+  std::map<std::string, Port> ports;
+  for (const Listener& one : report.listeners) {  // by port: the same ones at every scrape
+    if (!one.may_fast_open()) continue;
+    const std::string own = std::to_string(one.port);
+    Port& port = ports[ports.contains(own) || ports.size() < kMostPorts ? own : "other"];
+    port.backlog += one.backlog;
+    port.accept_queue += one.accept_queue;
+    port.seen = port.seen && one.fast_open;
+    if (!one.fast_open) continue;
+    port.limit += one.fast_open->limit;
+    port.pending += one.fast_open->pending;
+  }
+  return ports;
+}
+
+void add_listeners(const View& view, Families& out) {
+  Family backlog("tfo_listener_backlog", "Backlog of the listeners of a port that may do Fast Open",
+                 MetricType::Gauge);
+  Family queue("tfo_listener_accept_queue", "Connections that wait for accept()",
+               MetricType::Gauge);
+  Family limit("tfo_listener_fastopen_limit",
+               "Pending Fast Open connections that the listeners of a port take",
+               MetricType::Gauge);
+  Family pending("tfo_listener_fastopen_pending",
+                 "Fast Open connections before the end of their handshake", MetricType::Gauge);
+  for (const NamespaceView& ns : view.namespaces) {
+    for (const auto& [name, port] : ports_of(ns.listeners)) {
+      const Labels labels = {{"netns", ns.name}, {"port", name}};
+      backlog.add(labels, port.backlog);
+      queue.add(labels, port.accept_queue);
+      if (!port.seen) continue;
+      limit.add(labels, port.limit);
+      pending.add(labels, port.pending);
+    }
+  }
+  for (Family* family : {&backlog, &queue, &limit, &pending}) out.push_back(family->take());
+}
+
+void add_servers(const View& view, Families& out) {
+  Family on("tfo_server_enabled", "1 while tcp_fastopen has the server bit (0x2)",
+            MetricType::Gauge);
+  Family bits("tfo_server_bit_repairs_total",
+              "Times that somebody changed the server bit and it was put back",
+              MetricType::Counter);
+  Family keys("tfo_key_repairs_total",
+              "Times that somebody changed a server's keys and they were written again",
+              MetricType::Counter);
+  for (const NamespaceView& ns : view.namespaces) {
+    on.add({{"netns", ns.name}}, (ns.listeners.fastopen_bits & 2) != 0 ? 1 : 0);
+    bits.add({{"netns", ns.name}}, static_cast<double>(ns.server_bit_repairs));
+  }
+  for (const PoolView& pool : view.pools) {
+    for (const auto& [sink, count] : pool.repairs) {
+      keys.add({{"pool", pool.name}, {"sink", sink}}, static_cast<double>(count));
+    }
+  }
+  for (Family* family : {&on, &bits, &keys}) out.push_back(family->take());
+  add_listeners(view, out);
+}
+
 void add_kernel(const View& view, Families& out) {
   if (view.namespaces.empty()) return;
   for (size_t i = 0; i < kKernelCounters; ++i) {
@@ -178,6 +251,7 @@ std::string metrics_text(const View& view) {
   add_conditions(view, families);
   add_keys(view, families);
   add_kernel(view, families);
+  add_servers(view, families);
   families.erase(std::remove_if(families.begin(), families.end(),
                                 [](const MetricFamily& f) { return f.metric.empty(); }),
                  families.end());

@@ -54,6 +54,21 @@ json key_json(const KeyView& key) {
           {"not_after", key.not_after}};
 }
 
+json repairs_json(const PoolView& pool) {
+  json out = json::object();
+  for (const auto& [sink, count] : pool.repairs) out[sink] = count;
+  return out;
+}
+
+json namespace_json(const NamespaceView& ns) {
+  json out = listeners_json(ns.listeners);
+  out["netns"] = ns.name;
+  out["pool"] = ns.pool;
+  out["server_bit"] = ns.server_bit;
+  out["server_bit_repairs"] = ns.server_bit_repairs;
+  return out;
+}
+
 json pool_json(const PoolView& pool) {
   json keys = json::array();
   for (const KeyView& key : pool.keys) keys.push_back(key_json(key));
@@ -62,6 +77,7 @@ json pool_json(const PoolView& pool) {
           {"state", pool.state},
           {"next_rotation", pool.next_rotation ? json(*pool.next_rotation) : json(nullptr)},
           {"missing", pool.missing},
+          {"repairs", repairs_json(pool)},
           {"ring", keys}};
 }
 
@@ -93,9 +109,7 @@ json status_json(const View& view) {
                                  {"detail", interface.detail}});
   }
   for (const PoolView& pool : view.pools) out["pools"].push_back(pool_json(pool));
-  for (const NamespaceView& ns : view.namespaces) {
-    out["namespaces"].push_back({{"netns", ns.name}, {"pool", ns.pool}});
-  }
+  for (const NamespaceView& ns : view.namespaces) out["namespaces"].push_back(namespace_json(ns));
   for (const Condition& condition : view.conditions) {
     out["conditions"].push_back(condition_json(condition));
   }

@@ -13,8 +13,9 @@ namespace tfo {
 /// seconds, counts are packets.
 
 /// {version, instance, pid, uptime_s, http, adopted, interfaces: [{name, ifindex, mode, detail}],
-///  pools: [{name, store, state, next_rotation, missing, ring: [...]}], namespaces: [{netns,
-///  pool}], conditions: [{id, subject, since, evidence, severity}]}
+///  pools: [{name, store, state, next_rotation, missing, repairs: {SINK: count}, ring: [...]}],
+///  namespaces: [{netns, pool, server_bit, server_bit_repairs, ... as listeners_json()}],
+///  conditions: [{id, subject, since, evidence, severity}]}
 nlohmann::json status_json(const View& view);
 
 /// {node: {REASON: count}, vips: [{name, reasons: {REASON: count},

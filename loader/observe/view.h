@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "loader/observe/conditions.h"
 #include "loader/observe/kernel_mib.h"
 #include "loader/observe/snapshot.h"
+#include "loader/server/listeners.h"
 
 namespace tfo {
 
@@ -28,6 +30,7 @@ struct PoolView {
   std::optional<int64_t> next_rotation;  // unix seconds
   std::vector<std::string> missing;      // sinks without the present ring
   std::vector<KeyView> keys;
+  std::vector<std::pair<std::string, uint64_t>> repairs = {};  // PoolStatus::repairs
 };
 
 struct InterfaceView {
@@ -40,6 +43,9 @@ struct InterfaceView {
 struct NamespaceView {
   std::string name;  // "self", a name under /run/netns, or a path
   std::string pool;
+  std::string server_bit;  // to_string(ServerBit): what it is to be; "unmanaged"
+  uint64_t server_bit_repairs = 0;
+  ListenerReport listeners;  // at most NamespaceWatch::kListeners seconds old
   std::optional<KernelMib> mib;
 };
 

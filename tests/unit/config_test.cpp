@@ -38,7 +38,8 @@ constexpr char kWhole[] = R"({
             "renew": true}],
   "server": {"namespaces": [{"pool": "web"}, {"pool": "api", "netns": "api"},
                             {"pool": "api", "netns": "/proc/7/ns/net"}],
-             "manage_sysctl": false, "enable_delay": "90s"},
+             "manage_sysctl": false, "enable_delay": "90s", "on_drift": "report",
+             "restore_on_stop": true},
   "http": {"listen": "[::1]:0"}, /* and the places */
   "socket": "/run/x.sock", "state_directory": "/var/lib/x", "bpffs": "/bpf", "log_level": "debug"
 })";
@@ -72,6 +73,8 @@ TEST(Config, ReadsEveryField) {
   EXPECT_TRUE(result->vips[1].renew);
   ASSERT_TRUE(result->server);
   EXPECT_FALSE(result->server->manage_sysctl);
+  EXPECT_EQ(result->server->on_drift, OnDrift::report);
+  EXPECT_TRUE(result->server->restore_on_stop);
   EXPECT_EQ(result->server->namespaces[0].netns, "");
   EXPECT_EQ(result->server->namespaces[1].netns, "/run/netns/api");
   EXPECT_EQ(result->server->namespaces[2].netns, "/proc/7/ns/net");

@@ -17,6 +17,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
+using testing::Pair;
 
 TEST_F(KeyPoolTest, StartPutsTheRingInForceEverywhere) {
   auto pool = make_pool();
@@ -118,17 +119,70 @@ TEST_F(KeyPoolTest, AKeyOverwrittenDuringAHeldRotationIsWrittenAgainBeforeMintin
   EXPECT_EQ(world_.devices["a"].writes, writes + 3) << "staged again, then minting and steady";
 }
 
-TEST_F(KeyPoolTest, DriftIsReportedAndCleared) {
+TEST_F(KeyPoolTest, DriftIsOnlyReportedWhereAskedFor) {
   auto pool = make_pool();
+  pool->set_on_drift(OnDrift::report);
+  ASSERT_TRUE(pool->start());
+  const auto ours = world_.devices["a"].accepts;
+  const std::vector<Key> theirs = {Key::random()};
+  world_.devices["a"].accepts = theirs;
+  clock_.pass(KeyPool::kVerify);
+  pool->tick();
+  EXPECT_THAT(raised(), ElementsAre("key_drift web/a"));
+  EXPECT_EQ(world_.devices["a"].accepts, theirs);
+  world_.devices["a"].accepts = ours;
+  clock_.pass(KeyPool::kVerify);
+  pool->tick();
+  EXPECT_THAT(raised(), IsEmpty());
+}
+
+TEST_F(KeyPoolTest, DriftIsRepairedAndStaysVisibleForAWhile) {
+  auto pool = make_pool(kByHand);
   ASSERT_TRUE(pool->start());
   const auto ours = world_.devices["a"].accepts;
   world_.devices["a"].accepts = {Key::random()};
   clock_.pass(KeyPool::kVerify);
+  EXPECT_EQ(pool->tick(), KeyPool::kVerify) << "servers are looked at all the time";
+  EXPECT_EQ(world_.devices["a"].accepts, ours);
+  EXPECT_THAT(raised(), ElementsAre("key_repaired web/a"));
+  EXPECT_THAT(conditions_["key_repaired web/a"], HasSubstr("1 time "));
+  EXPECT_THAT(pool->status().repairs, ElementsAre(Pair("a", 1U), Pair("b", 0U), Pair("c", 0U)));
+  clock_.pass(RepairLog::kShown - 1);
   pool->tick();
-  EXPECT_THAT(raised(), ElementsAre("key_drift web/a"));
-  world_.devices["a"].accepts = ours;
+  EXPECT_THAT(raised(), ElementsAre("key_repaired web/a"));
   clock_.pass(KeyPool::kVerify);
   pool->tick();
+  EXPECT_THAT(raised(), IsEmpty());
+}
+
+TEST_F(KeyPoolTest, AFightIsSaidAndEnds) {
+  auto pool = make_pool(kByHand);
+  ASSERT_TRUE(pool->start());
+  for (size_t i = 0; i < RepairLog::kFight; ++i) {
+    EXPECT_FALSE(conditions_.contains("key_fight web/a"));
+    world_.devices["a"].accepts = {Key::random()};
+    clock_.pass(KeyPool::kVerify);
+    pool->tick();
+  }
+  EXPECT_THAT(raised(), ElementsAre("key_fight web/a", "key_repaired web/a"));
+  clock_.pass(RepairLog::kFightWindow);
+  pool->tick();
+  EXPECT_THAT(raised(), ElementsAre("key_repaired web/a"));
+}
+
+TEST_F(KeyPoolTest, ARepairThatFailsIsAFailureAndTriedAgain) {
+  auto pool = make_pool(kByHand);
+  ASSERT_TRUE(pool->start());
+  const auto ours = world_.devices["a"].accepts;
+  world_.devices["a"].accepts = {Key::random()};
+  world_.devices["a"].fails = [] { return "read-only"; };
+  clock_.pass(KeyPool::kVerify);
+  EXPECT_EQ(pool->tick(), KeyPool::kRetry);
+  EXPECT_THAT(raised(), ElementsAre("key_sink_failed web/a"));
+  EXPECT_THAT(pool->status().missing, ElementsAre("a"));
+  world_.devices["a"].fails = [] { return std::string(); };
+  pool->tick();
+  EXPECT_EQ(world_.devices["a"].accepts, ours);
   EXPECT_THAT(raised(), IsEmpty());
 }
 

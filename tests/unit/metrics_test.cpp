@@ -30,7 +30,19 @@ View example() {
                  3000,
                  {},
                  {{"1", "aaaaaaaa", "current", 1500, 0}, {"2", "bbbbbbbb", "staged", 1990, 9000}}}};
-  view.namespaces = {{"self", "web", KernelMib{}}};
+  view.pools[0].repairs = {{"own netns", 2}};
+  view.namespaces.resize(1);
+  NamespaceView& ns = view.namespaces[0];
+  ns.name = "self";
+  ns.pool = "web";
+  ns.server_bit = "on";
+  ns.server_bit_repairs = 3;
+  ns.listeners.fastopen_bits = 3;
+  ns.listeners.listeners = {{{}, 80, 100, 4, FastOpenQueue{16, 2, {"cccccccc"}}},
+                            {{}, 80, 50, 1, FastOpenQueue{16, 1, {}}},
+                            {{}, 81, 50, 0, FastOpenQueue{0, 0, {}}},
+                            {{}, 82, 60, 0, std::nullopt}};
+  ns.mib.emplace();
   (*view.namespaces[0].mib)[0] = 17;
   view.conditions = {{"generic_mode", "eth0", Severity::kWarning, 1, "why"}};
   view.counters.vips = {{"web", {}}};
@@ -62,6 +74,14 @@ TEST(Metrics, SayWhatTheViewHolds) {
            "tfo_key_not_after_timestamp_seconds{pool=\"web\",place=\"staged\"} 9000\n",
            "tfo_rotation_state{pool=\"web\",state=\"staged\"} 1\n",
            "tfo_kernel_passive_total{netns=\"self\"} 17\n",
+           "tfo_key_repairs_total{pool=\"web\",sink=\"own netns\"} 2\n",
+           "tfo_server_bit_repairs_total{netns=\"self\"} 3\n",
+           "tfo_server_enabled{netns=\"self\"} 1\n",
+           "tfo_listener_backlog{netns=\"self\",port=\"80\"} 150\n",
+           "tfo_listener_accept_queue{netns=\"self\",port=\"80\"} 5\n",
+           "tfo_listener_fastopen_limit{netns=\"self\",port=\"80\"} 32\n",
+           "tfo_listener_fastopen_pending{netns=\"self\",port=\"80\"} 3\n",
+           "tfo_listener_backlog{netns=\"self\",port=\"82\"} 60\n",
        }) {
     EXPECT_THAT(text, HasSubstr(line));
   }
@@ -70,6 +90,9 @@ TEST(Metrics, SayWhatTheViewHolds) {
 TEST(Metrics, ShowNoFingerprintAndNoUnknownKernelCounter) {
   const std::string text = metrics_text(example());
   EXPECT_THAT(text, Not(HasSubstr("aaaaaaaa")));
+  EXPECT_THAT(text, Not(HasSubstr("cccccccc")));
+  EXPECT_THAT(text, Not(HasSubstr("port=\"81\""))) << "no Fast Open there";
+  EXPECT_THAT(text, Not(HasSubstr("tfo_listener_fastopen_limit{netns=\"self\",port=\"82\"}")));
   EXPECT_THAT(text, Not(HasSubstr("tfo_kernel_active_total")));
 }
 
@@ -84,6 +107,18 @@ TEST(Metrics, EverySeriesIsThereOnceAndEveryFamilyHasHelpAndType) {
     EXPECT_TRUE(typed.contains(line.substr(0, line.find_first_of("{ ")))) << line;
   }
   EXPECT_GT(series.size(), vip_cells().size());
+}
+
+TEST(Metrics, ManyPortsMakeNoManySeries) {
+  View view = example();
+  view.namespaces[0].listeners.listeners.clear();
+  for (uint16_t port = 1; port <= 1000; ++port) {
+    view.namespaces[0].listeners.listeners.push_back({{}, port, 10, 0, FastOpenQueue{1, 0, {}}});
+  }
+  const std::string text = metrics_text(view);
+  EXPECT_THAT(text, HasSubstr("tfo_listener_backlog{netns=\"self\",port=\"32\"} 10\n"));
+  EXPECT_THAT(text, HasSubstr("tfo_listener_backlog{netns=\"self\",port=\"other\"} 9680\n"));
+  EXPECT_THAT(text, Not(HasSubstr("port=\"33\"")));
 }
 
 TEST(Metrics, ACellThatCannotOccurIsNotHidden) {

@@ -127,6 +127,43 @@ json stats(int valid, int invalid) {
             {{"name", "api"}, {"reasons", json::object()}}}}};
 }
 
+TEST(TfoctlDaemon, StatusShowsTheServersListenersThatMayDoFastOpen) {
+  json status = kStatus;
+  json listeners = {{{"address", "::"},
+                     {"port", 81},
+                     {"backlog", 12},
+                     {"fastopen_limit", 0},
+                     {"fastopen_pending", 0},
+                     {"own_keys", json::array()}},
+                    {{"address", "192.0.2.1"},
+                     {"port", 80},
+                     {"backlog", 33},
+                     {"fastopen_limit", 7},
+                     {"fastopen_pending", 2},
+                     {"own_keys", {"0a0b0c0d"}}}};
+  for (int port = 1000; port < 1020; ++port) {
+    listeners.push_back({{"address", "192.0.2.1"},
+                         {"port", port},
+                         {"backlog", 5},
+                         {"fastopen_limit", nullptr},
+                         {"fastopen_pending", nullptr},
+                         {"own_keys", nullptr}});
+  }
+  FakeDaemon daemon;
+  status["namespaces"] = {{{"netns", "blue"},
+                           {"pool", "web"},
+                           {"server_bit", "on"},
+                           {"fastopen_bits", 3},
+                           {"listeners", listeners}}};
+  daemon.answer("status", status);
+  const std::string text = daemon.run({"status"}).out;
+  EXPECT_NE(text.find("192.0.2.1 port 80"), std::string::npos) << text;
+  EXPECT_NE(text.find("backlog 33, Fast Open 2 of 7, keys of its own"), std::string::npos) << text;
+  EXPECT_NE(text.find("backlog 5, Fast Open not known"), std::string::npos) << text;
+  EXPECT_NE(text.find("and 13 more"), std::string::npos) << text;
+  EXPECT_EQ(text.find("port 81"), std::string::npos) << text;
+}
+
 TEST(TfoctlDaemon, StatusAsTextAndAsTheDaemonsDocument) {
   FakeDaemon daemon;
   daemon.answer("status", kStatus);
