@@ -17,11 +17,13 @@ bool same_generation(const Generation& a, const Generation& b) {
 
 }  // namespace
 
-bool same_keys(const KeyRing& a, const KeyRing& b) {
-  return std::ranges::equal(a.generations, b.generations,
-                            [](const Generation& x, const Generation& y) {
-                              return x.place == y.place && x.key == y.key;
-                            });
+bool same_slots(const KeyRing& a, const KeyRing& b) {
+  const auto same = [&](tfo_place place) {
+    const Generation* one = a.find(place);
+    const Generation* other = b.find(place);
+    return one == nullptr || other == nullptr ? one == other : one->key == other->key;
+  };
+  return same(TFO_PLACE_CURRENT) && same(TFO_PLACE_PREVIOUS) && same(TFO_PLACE_STAGED);
 }
 
 bool same_ring(const KeyRing& a, const KeyRing& b) {

@@ -5,8 +5,8 @@
 
 namespace tfo {
 
-/// The same keys in the same places?
-bool same_keys(const KeyRing& a, const KeyRing& b);
+/// The same current, previous and staged keys?
+bool same_slots(const KeyRing& a, const KeyRing& b);
 
 /// Is there nothing that a sink would do differently? (All but the revision.)
 bool same_ring(const KeyRing& a, const KeyRing& b);

@@ -53,16 +53,17 @@ Result<> DerivedStore::check_first_start(const Moment& now) const {
 
 Result<> DerivedStore::open(const Moment& now, const std::vector<Key>& host) {
   if (auto usable = policy_.check(); !usable) return usable;
-  if (auto read = look_at_secret(); !read) return read;
+  if (auto read = look_at_secret({}); !read) return read;
   const auto loaded = state_.load();
   // With a clock that is right, what was remembered of an older one does not matter.
   if (!loaded && !now.synchronised) return tl::unexpected(loaded.error());
-  if (loaded && *loaded) {
-    clock_.restore((*loaded)->acted_at);
+  const std::optional<DerivedState> known = loaded ? *loaded : std::nullopt;
+  if (known) {
+    clock_.restore(known->acted_at);
   } else if (auto sure = check_first_start(now); !sure) {
     return sure;
   }
-  made_ = loaded && !*loaded;
+  made_ = loaded && !known;
   at_ = clock_.read(now);
   if (auto entered = enter(DerivedHalf::at(policy_.interval, at_.unix_s)); !entered) {
     return tl::unexpected(std::move(entered.error()).in("secret " + files_.secret));
@@ -86,23 +87,25 @@ void DerivedStore::abandon() {
   made_ = false;
 }
 
-/// Reads the secret, and takes it over unless that changes the present ring.
-Result<> DerivedStore::look_at_secret() {
+/// Reads the secret, which must have a key for `half`, and takes it over unless that changes what
+/// servers hold.
+Result<> DerivedStore::look_at_secret(const DerivedHalf& half) {
   auto read = DerivedSecret::load(files_.secret);
   if (read && read->has_zero()) {
     read = fail("secret " + files_.secret +
                 ": it is all zero, as a damaged file is; copy it from another node");
   }
   const bool first = !secret_;
-  auto ring = read && !first ? derived_ring(*read, policy_, half_) : Result<KeyRing>(KeyRing());
+  auto ring = read && !first ? derived_ring(*read, policy_, half) : Result<KeyRing>(KeyRing());
   lost_ = !read || !ring;
   if (!read) return tl::unexpected(std::move(read.error()));
   if (!ring) return tl::unexpected(std::move(ring.error()).in("secret " + files_.secret));
   next_.reset();
-  if (first || same_keys(*ring, base_)) {
-    secret_ = std::move(*read);
+  const auto present = derived_ring(*read, policy_, half_);
+  if (first || (present && same_slots(*present, base_))) {
+    secret_ = std::make_unique<DerivedSecret>(std::move(*read));
   } else {
-    next_ = std::move(*read);
+    next_ = std::make_unique<DerivedSecret>(std::move(*read));
   }
   return {};
 }
@@ -115,7 +118,6 @@ Result<> DerivedStore::enter(const DerivedHalf& half) {
   half_ = half;
   if (before) replace_secret(*before, *ring);
   if (next_) secret_ = std::move(next_);
-  next_.reset();
   base_ = std::move(*ring);
   unsaved_ = true;
   return {};
@@ -211,8 +213,8 @@ void DerivedStore::clock_set() {
 Result<bool> DerivedStore::step(const Moment& now, const Confirmation& confirmed) {
   at_ = clock_.read(now);
   if (std::abs(at_.step) > policy_.margin()) clock_set();
-  Result<> done = look_at_secret();
   const DerivedHalf half = DerivedHalf::at(policy_.interval, at_.unix_s);
+  Result<> done = look_at_secret(half);
   if (done && at_.sure && half != half_) {
     done = enter(half);
     if (!done) done = tl::unexpected(std::move(done.error()).in("secret " + files_.secret));

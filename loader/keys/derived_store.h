@@ -58,7 +58,7 @@ class DerivedStore : public KeyStore {
 
  private:
   Result<> check_first_start(const Moment& now) const;
-  Result<> look_at_secret();
+  Result<> look_at_secret(const DerivedHalf& half);
   Result<> enter(const DerivedHalf& half);
   void clock_set();
   void replace_secret(const KeyRing& before, const KeyRing& after);
@@ -76,8 +76,8 @@ class DerivedStore : public KeyStore {
   StagedWatch staged_;
   ClockTrust::Reading at_;  ///< of the last step
 
-  std::optional<DerivedSecret> secret_;  ///< in force; always there after open()
-  std::optional<DerivedSecret> next_;    ///< replaces it at the next half
+  std::unique_ptr<DerivedSecret> secret_;  ///< in force; always there after open()
+  std::unique_ptr<DerivedSecret> next_;    ///< replaces it at the next half
   DerivedHalf half_;
   KeyRing base_;                    ///< of secret_ in half_
   std::vector<Generation> guests_;  ///< accepted besides: of another secret or store

@@ -158,6 +158,29 @@ TEST_F(DerivedStoreTest, ALineForAnIntervalToComeIsAnOrdinaryRotation) {
   EXPECT_NE(store->ring().find(key('s', kIndex + 1)), nullptr);
 }
 
+TEST_F(DerivedStoreTest, LinesThatAreOverMayBeRemoved) {
+  write_secret(fmt::format("0 {}\n{} {}\n", hex('o'), kIndex - 1, hex('s')));
+  const auto store = make_store();
+  ASSERT_EQ(open(*store), "");
+  EXPECT_NE(store->ring().find(key('o', kIndex - 2)), nullptr);
+  write_secret(fmt::format("{} {}\n", kIndex - 1, hex('s')));
+  run_to(*store, kEdge + 60);
+  EXPECT_EQ(trouble(*store, "secret_replaced"), "");
+  EXPECT_EQ(store->ring().sysctl_value().view(), slots());
+  EXPECT_NE(store->ring().renewal.target, 0U);
+}
+
+TEST_F(DerivedStoreTest, ASecretThatBeginsAfterALongAbsenceIsTaken) {
+  const auto store = make_store();
+  ASSERT_EQ(open(*store), "");
+  std::filesystem::remove(secret_path());
+  pass_to(kEdge + 1010);
+  EXPECT_NE(settle(*store), "");
+  write_secret(fmt::format("{} {}", kIndex + 9, hex('n')));
+  EXPECT_EQ(settle(*store), "");
+  EXPECT_EQ(store->ring().current()->key, key('n', kIndex + 10));
+}
+
 TEST_F(DerivedStoreTest, KeysOfBeforeStayAccepted) {
   const Key host = *Key::parse("00112233-44556677-8899aabb-ccddeeff");
   auto store = make_store();
