@@ -59,7 +59,8 @@ class Daemon {
 
   // daemon_run.cpp: what happens while it runs
   void housekeeping();
-  /// At the whole second `unix_s` of the wall clock, a few ms late, never early.
+  /// At the whole second `unix_s` of the wall clock; a little early does no harm, since what is due
+  /// only then asks to be called again.
   void schedule(int64_t unix_s);
   void remind();
   void links_changed();

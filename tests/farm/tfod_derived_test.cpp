@@ -93,7 +93,7 @@ TEST_F(TfodDerived, TheKernelsKeyFollowsEdgesAndMiddles) {
     EXPECT_EQ(held(), derived(seen));
     const double late = std::fmod(seen, kInterval / 2.0) - kDerivedDelay;
     EXPECT_GE(late, 0);
-    EXPECT_LT(late, 1);
+    EXPECT_LT(late, 2.5) << "half of what is left of the half interval; a busy machine is late";
     worst = std::max(worst, late);
   }
   std::printf("changed at most %.3f s after the due moment\n", worst);
