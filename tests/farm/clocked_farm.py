@@ -24,6 +24,9 @@ SECRET = bytes(range(100, 132))  # of a farm that lives some minutes
 POOL = "web"
 # Clients live in networks of their own (RFC 2544, RFC 3849): every address there is a client.
 NETWORK = {4: "198.18.0.0/16", 6: "2001:db8:3::/64"}
+# The VIP has many addresses, so that the clients' kernel remembers many cookies.
+VIP_NETWORK = {4: "192.0.2.0/24", 6: "2001:db8::/64"}
+VIPS = 250  # of each family
 
 Timing = collections.namedtuple("Timing", "interval max_skew accept_generations")
 
@@ -45,6 +48,11 @@ def key_text(counter):
     key = hashlib.blake2b(b"", digest_size=16, key=SECRET, salt=counter.to_bytes(8, "little"),
                           person=b"tofurkey").hexdigest()
     return "-".join(key[at:at + 8] for at in range(0, 32, 8))
+
+
+def vip_address(number, family):
+    """`number`: 1 to VIPS."""
+    return f"192.0.2.{number}" if family == 4 else f"2001:db8::{number:x}"
 
 
 def client_address(number, family):
@@ -127,7 +135,6 @@ class ClockedFarm:
     def __init__(self, name, directory, binaries, timing, vip):
         self.name, self.directory, self.timing = name, directory, timing
         self.info = json.loads(output(FARM, "info", name, "--json"))
-        self.vip = {4: self.info["vip4"], 6: self.info["vip6"]}
         self.port = self.info["nginx_port"]
         (directory / "secret").touch(mode=0o600)
         (directory / "secret").write_bytes(SECRET)
@@ -135,7 +142,9 @@ class ClockedFarm:
         self.balancer = Node(self, "lb", binaries, {
             "instance": name, "bpffs": f"{directory}/bpf", "pools": pools,
             "interfaces": [{"name": self.info["balancer_interface"], "mode": "native"}],
-            "vips": [{"name": POOL, "addresses": list(self.vip.values()), "pool": POOL} | vip]})
+            "vips": [{"name": f"{POOL}{family}", "pool": POOL,
+                      "addresses": [vip_address(number, family) for number in range(1, VIPS + 1)]} | vip
+                     for family in VIP_NETWORK]})
         self.servers = [Node(self, node, binaries, {"pools": pools, "server": {"namespaces": [{"pool": POOL}]}})
                         for node in self.info["nodes"] if node.startswith("s")]
         self.dialer = dialer.Dialer(self.netns("c1"))
@@ -155,7 +164,10 @@ class ClockedFarm:
     def exec(self, node, *command):
         return output("nsenter", f"--net={self.netns(node)}", "--", *command)
 
-    def route_clients(self):
+    def route(self):
+        for family, network in VIP_NETWORK.items():
+            for server in self.servers:
+                self.exec(server.node, "ip", "route", "add", "local", network, "dev", "lo")
         for family, network in NETWORK.items():
             client = self.info["nodes"]["c1"][f"address{family}"]
             self.exec("c1", "ip", "route", "add", "local", network, "dev", "lo")
@@ -169,11 +181,13 @@ class ClockedFarm:
     def counter(self, moment):
         return int(moment) // self.timing.interval
 
-    def new_client(self):
-        """(source, destination) of a client that has no cookie yet, the families in turn."""
+    def new_client(self, first=1, last=VIPS):
+        """(source, destination) of a client that has no cookie yet: the families and the VIP's
+        addresses from number `first` to `last` in turn."""
         self.clients += 1
         family = 4 if self.clients % 2 else 6
-        return client_address(self.clients, family), self.vip[family]
+        vip = first + self.clients // 2 % (last - first + 1)
+        return client_address(self.clients, family), vip_address(vip, family)
 
     def dial(self, client):
         return self.dialer.dial(*client, self.port)
@@ -210,5 +224,5 @@ def clocked_farm(binaries, timing, vip, servers=3):
         stack.callback(output, "umount", str(directory / "bpf"))
         farm = ClockedFarm(name, directory, pathlib.Path(binaries).resolve(), timing, vip)
         stack.callback(farm.close)
-        farm.route_clients()
+        farm.route()
         yield farm

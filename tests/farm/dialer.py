@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Fast Open connections on demand, each from an address of its own: the kernel keeps one cookie per
 pair of addresses (tcp_fastopen_cache_get), so that every source address is a client with a memory.
+It remembers about five sources for each destination (TCP_METRICS_RECLAIM_DEPTH in
+net/ipv4/tcp_metrics.c).
 
   nsenter --net=NETNS dialer.py      one line "SOURCE DESTINATION PORT" in, one answer out:
-                                     "data" (the SYN's data was accepted), "late" (it was sent again
-                                     after the handshake), or "failed WHY"
+                                     "data" (the SYN's data was accepted), "asked" (there was no
+                                     cookie yet, so the SYN asked for one), "refused" (the data had
+                                     to be sent again), or "failed WHY"
 
 As a module: Dialer, the other end of that.
 """
@@ -18,6 +21,7 @@ TIMEOUT = struct.pack("ll", 5, 0)  # struct timeval
 IP_FREEBIND = 15
 IPV6_FREEBIND = 78
 TCPI_OPT_SYN_DATA = 32  # include/uapi/linux/tcp.h: the SYN-ACK acknowledged the SYN's data
+TFO_COOKIE_UNAVAILABLE = 1  # enum tcp_fastopen_client_fail, there too
 REQUEST = b"GET / HTTP/1.0\r\nHost: farm\r\n\r\n"
 
 
@@ -38,8 +42,10 @@ def dial(source, destination, port):
             answer += chunk
         if b" 200" not in answer.split(b"\r\n", 1)[0]:
             return f"failed answered {answer[:40]!r}"
-        options = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)[5]
-        return "data" if options & TCPI_OPT_SYN_DATA else "late"
+        info = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)
+        if info[5] & TCPI_OPT_SYN_DATA:
+            return "data"
+        return "asked" if info[7] >> 1 & 3 == TFO_COOKIE_UNAVAILABLE else "refused"
 
 
 def serve():
