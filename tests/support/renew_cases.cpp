@@ -127,7 +127,7 @@ World renew_world() {
       world.vips.push_back(vip_of(side, port, 0, mode, false));
       world.vips.push_back(vip_of(side, static_cast<uint16_t>(port + kWithRenew), 0, mode, true));
     }
-    for (uint16_t i = 0; i < kRings.size(); i++) {
+    for (size_t i = 0; i < kRings.size(); i++) {
       const auto pool = static_cast<uint16_t>(i + 1);
       world.vips.push_back(vip_of(side, kRings[i].port, pool, TFO_ENFORCE, true));
       world.pools[pool] = ring_with(kRings[i].target_not_after, kRings[i].target_place);

@@ -13,7 +13,7 @@ namespace tfo::test {
 struct RenewCase {
   std::string name;
   Packet packet;
-  tfo_reason reason;
+  tfo_reason reason = TFO_INTERNAL_ERROR;
   tfo_action would = TFO_PASS;
   tfo_action verdict = TFO_PASS;
   Packet left;           ///< what comes out

@@ -92,9 +92,9 @@ void add_links(RenewCases& cases, const Side& side) {
       {"first fragment", [](Packet& p) { p.fragment(0, 64); }},
   };
   for (const auto& [name, change] : changes) {
-    const auto build = [&, &change = change](const Bytes& cookie) {
+    const auto build = [&, &apply = change](const Bytes& cookie) {
       Packet packet = start(side).option(fast_open(cookie)).data(200);
-      change(packet);
+      apply(packet);
       return packet;
     };
     cases.push_back(renewed(name, build, side));

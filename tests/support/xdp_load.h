@@ -19,10 +19,10 @@ namespace tfo::test {
 
 /// One row of the VIP table. `port` in host order, 0 = any; IPv4 addresses mapped.
 struct VipRow {
-  std::array<uint8_t, 16> address;
-  uint16_t port;
-  uint16_t slot;
-  uint16_t pool;
+  std::array<uint8_t, 16> address{};
+  uint16_t port = 0;
+  uint16_t slot = 0;
+  uint16_t pool = 0;
   uint8_t mode = TFO_OBSERVE;  ///< enum tfo_vip_mode
   uint8_t flags = 0;           ///< TFO_VIP_*, besides TFO_VIP_USED
 };

@@ -20,6 +20,7 @@ std::string place_of(const KeyRing& ring, uint64_t id) {
 
 std::vector<std::string> held_places(const KeyRing& ring) {
   std::vector<std::string> places;
+  places.reserve(ring.renewal.held.size());
   for (const uint64_t id : ring.renewal.held) places.push_back(place_of(ring, id));
   return places;
 }
