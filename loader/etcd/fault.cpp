@@ -88,6 +88,18 @@ bool certificate_refused(std::string_view text) {
   return says(text, "alert") && (says(text, "certificate") || says(text, "unknown ca"));
 }
 
+std::string connection_advice(int curl_code) {
+  switch (curl_code) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+      return ": check etcd.ca_file and the names in etcd's certificate";
+    case CURLE_SSL_CERTPROBLEM:
+      return ": check etcd.cert_file and etcd.key_file";
+    default:
+      return ": check etcd.endpoints, and that etcd runs there";
+  }
+}
+
 Fault plain_text_fault(const Occasion& occasion, const HttpReply& reply) {
   if (says(reply.body, kCommonNameText)) {
     return occasion.fault(
@@ -144,25 +156,21 @@ Fault transfer_fault(const Occasion& occasion, const BrokenTransfer& transfer) {
   if (transfer.too_large) {
     return occasion.fault(FaultKind::kTooLarge, "the answer is too large: ask for less at a time");
   }
-  const std::string text = printable(transfer.text);
+  std::string text = printable(transfer.text);
   // TLS 1.3: the server's verdict on our certificate comes after our first bytes, and before it has
-  // read them.
-  if (certificate_refused(transfer.text)) {
-    return occasion.fault(FaultKind::kUnreachable,
-                          text +
-                              ": check etcd.cert_file and etcd.key_file against etcd's "
-                              "--trusted-ca-file");
+  // read them. Often only the end of the connection is seen.
+  const bool refused = certificate_refused(transfer.text);
+  const bool closed =
+      transfer.curl_code == CURLE_SEND_ERROR || transfer.curl_code == CURLE_RECV_ERROR;
+  if (refused || (closed && occasion.endpoint.starts_with("https:"))) {
+    text += refused ? ": " : ": if it stays so, ";
+    text += "check etcd.cert_file and etcd.key_file against etcd's --trusted-ca-file";
   }
-  if (!transfer.sent) {
-    const bool ours = transfer.curl_code == CURLE_PEER_FAILED_VERIFICATION ||
-                      transfer.curl_code == CURLE_SSL_CACERT_BADFILE;
-    const bool files = transfer.curl_code == CURLE_SSL_CERTPROBLEM;
-    const char* todo = ours    ? ": check etcd.ca_file and the names in etcd's certificate"
-                       : files ? ": check etcd.cert_file and etcd.key_file"
-                               : ": check etcd.endpoints, and that etcd runs there";
-    return occasion.fault(FaultKind::kUnreachable, text + todo);
-  }
-  return occasion.fault(FaultKind::kNoAnswer, text);
+  // A request that could not be sent whole is no JSON, and etcd does nothing with it.
+  const bool cut = transfer.curl_code == CURLE_SEND_ERROR;
+  if (transfer.sent && !refused && !cut) return occasion.fault(FaultKind::kNoAnswer, text);
+  if (!transfer.sent) text += connection_advice(transfer.curl_code);
+  return occasion.fault(FaultKind::kUnreachable, text);
 }
 
 std::optional<GrpcStatus> grpc_status(const nlohmann::json& object) {

@@ -21,10 +21,15 @@ class EtcdWatch : public testing::Test {
  protected:
   void SetUp() override { ASSERT_TRUE(cluster_.wait_healthy()) << cluster_.logs(); }
 
-  /// A put that goes through sooner or later, from a member that is neither of these.
+  /// A put through `member`, once there is a leader that it can read from.
   void put_at(size_t member, const std::string& value) {
-    EtcdSession other(cluster_.config(member));
-    ASSERT_TRUE(other.until([&] { return other.put("/tfo/a", value).has_value(); }, 30));
+    auto config = cluster_.config();
+    config.endpoints = {cluster_.endpoint(member)};
+    config.timeouts.read = std::chrono::seconds(1);
+    EtcdSession other(config);
+    ASSERT_TRUE(other.until([&] { return other.read("/tfo/a").has_value(); }, 30));
+    const auto done = other.put("/tfo/a", value);
+    ASSERT_ANSWER(done);
   }
 
   EtcdCluster cluster_;
