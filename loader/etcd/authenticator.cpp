@@ -97,6 +97,7 @@ void Authenticator::taken(Outcome<Answer> answer) {
 
 void Authenticator::tell(const Outcome<Token>& outcome) {
   std::vector<uint64_t> round;
+  round.reserve(waiting_.size());
   for (const auto& [id, waiter] : waiting_) round.push_back(id);
   // A waiter may drop others, and new ones wait for the next round.
   for (const uint64_t id : round) {

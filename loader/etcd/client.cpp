@@ -13,7 +13,7 @@ namespace tfo::etcd {
 
 class Client::Core : public std::enable_shared_from_this<Core> {
  public:
-  Core(EventLoop& loop, const Config& config);
+  Core(EventLoop& on, const Config& checked);
   Result<> open();
   void close();
   Call call(Request request, Callback callback);
@@ -46,7 +46,7 @@ class Client::Core : public std::enable_shared_from_this<Core> {
   }
   uint64_t add(Request request, Callback callback);
   template <class Step>
-  void soon(uint64_t id, Step step);
+  void soon(uint64_t id, const Step& step);
   void authenticate(Secret body);
   void get_token(uint64_t id);
   void attempt(uint64_t id);
@@ -82,7 +82,7 @@ void Client::Core::close() {
 
 /// Not before the caller has its Call.
 template <class Step>
-void Client::Core::soon(uint64_t id, Step step) {
+void Client::Core::soon(uint64_t id, const Step& step) {
   loop.post([weak = weak_from_this(), id, step] {
     const auto self = weak.lock();
     if (self && self->transport) step(*self, id);

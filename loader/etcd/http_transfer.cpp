@@ -98,7 +98,7 @@ size_t HttpTransfer::give(char* to, size_t room) {
     waiting_ = true;
     return CURL_READFUNC_PAUSE;
   }
-  std::memcpy(to, body.data() + given_, size);
+  std::copy_n(body.data() + given_, size, to);
   given_ += size;
   return size;
 }

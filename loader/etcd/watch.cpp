@@ -146,7 +146,7 @@ void Watch::Core::start(Token token) {
                                                             self->data(piece);
                                                         },
                                                     .done =
-                                                        [weak](auto outcome) {
+                                                        [weak](const auto& outcome) {
                                                           if (const auto self = weak.lock()) {
                                                             self->ended(outcome);
                                                           }

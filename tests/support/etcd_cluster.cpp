@@ -126,6 +126,7 @@ std::vector<std::string> EtcdCluster::arguments(size_t member) const {
 void EtcdCluster::start(size_t member) {
   const auto arguments = this->arguments(member);
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   const std::string log = path("log" + std::to_string(member));

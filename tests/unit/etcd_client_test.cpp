@@ -122,7 +122,7 @@ TEST(EtcdClient, CallThatIsDroppedIsNeverAnswered) {
   bool answered = false;
   {
     const auto call =
-        etcd::put(session.client(), {"/tfo/a", "1", 0}, [&](auto) { answered = true; });
+        etcd::put(session.client(), {"/tfo/a", "1", 0}, [&](const auto&) { answered = true; });
     EXPECT_TRUE(session.until([&] { return !server.requests().empty(); }));
   }
   ASSERT_TRUE(session.put("/tfo/a", "2"));
@@ -136,8 +136,9 @@ TEST(EtcdClient, ClientMayGoInItsOwnCallback) {
   auto client = etcd::Client::create(**loop, config_of({server.url()}));
   ASSERT_TRUE(client);
   std::vector<etcd::Call> calls;
+  calls.reserve(5);
   for (int i = 0; i < 3; i++) {
-    calls.push_back(etcd::put(**client, {"/tfo/a", "1", 0}, [&](auto) {
+    calls.push_back(etcd::put(**client, {"/tfo/a", "1", 0}, [&](const auto&) {
       client->reset();
       (*loop)->quit(0);
     }));
@@ -202,9 +203,10 @@ TEST_F(EtcdUser, OneTokenForAllWhoWait) {
   EtcdSession session(config(server.url()));
   int answered = 0;
   std::vector<etcd::Call> calls;
+  calls.reserve(5);
   for (int i = 0; i < 5; i++) {
     calls.push_back(etcd::put(session.client(), {"/tfo/a", "1", 0},
-                              [&](auto reply) { answered += reply ? 1 : 0; }));
+                              [&](const auto& reply) { answered += reply ? 1 : 0; }));
   }
   ASSERT_TRUE(session.until([&] { return answered == 5; }));
   int authentications = 0;

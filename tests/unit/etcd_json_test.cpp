@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "loader/etcd/config.h"
 #include "loader/etcd/json.h"
 #include "loader/etcd/kv.h"
@@ -74,10 +76,11 @@ TEST(EtcdJson, IntegersAreStrings) {
 
 TEST(EtcdJson, OtherTypesSpoilTheObject) {
   const json object = {{"text", 1}, {"flag", "true"}, {"list", "x"}, {"map", "x"}, {"bytes", "!"}};
-  for (const auto read : std::initializer_list<void (*)(etcd::Fields&)>{
-           [](etcd::Fields& f) { f.text("text"); }, [](etcd::Fields& f) { f.boolean("flag"); },
-           [](etcd::Fields& f) { f.array("list"); }, [](etcd::Fields& f) { f.object("map"); },
-           [](etcd::Fields& f) { f.bytes("bytes"); }}) {
+  const std::vector<std::function<void(etcd::Fields&)>> reads = {
+      [](etcd::Fields& f) { f.text("text"); }, [](etcd::Fields& f) { f.boolean("flag"); },
+      [](etcd::Fields& f) { f.array("list"); }, [](etcd::Fields& f) { f.object("map"); },
+      [](etcd::Fields& f) { f.bytes("bytes"); }};
+  for (const auto& read : reads) {
     etcd::Fields fields(object);
     read(fields);
     EXPECT_FALSE(fields.good());
