@@ -9,6 +9,7 @@
 
 #include "bpf/tfo_abi.h"
 #include "loader/config_parser.h"
+#include "loader/pool_store.h"
 
 namespace tfo {
 namespace {
@@ -79,7 +80,14 @@ void ConfigParser::actions(ConfigObject& object, VipConfig& out) {
     const auto mode = field->choice({"observe", "enforce"}, {"canary"});
     if (mode && *mode == 1) out.mode = TFO_ENFORCE;
   }
-  if (const auto field = object.optional("renew")) out.renew = field->boolean().value_or(false);
+  const auto field = object.optional("renew");
+  if (!field) return;
+  out.renew = field->boolean().value_or(false);
+  const PoolConfig* pool = config_.pool(out.pool);
+  if (!out.renew || pool == nullptr || pool->store != StoreKind::kDerived) return;
+  if (const auto able = derived_policy(*pool).can_renew(); !able) {
+    field->complain(fmt::format("cannot be with pool \"{}\"", out.pool), able.error().message);
+  }
 }
 
 void ConfigParser::addresses(const ConfigNode& node, VipConfig& out) {

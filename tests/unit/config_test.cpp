@@ -199,6 +199,10 @@ const BadCase kBad[] = {
      R"({"interfaces": [{"name": "e"}], "pools": {"p": {"secret": "/s", "max_skew": "1s"}}})",
      {R"(pools.p.secret: is a field of the store "derived"; give the pool "store": "derived", or remove this field)",
       R"(pools.p.max_skew: is a field of the store "derived"; give the pool "store": "derived", or remove this field)"}},
+    {"derived_too_short_to_renew",
+     R"({"interfaces": [{"name": "e"}], "pools": {"p": {"store": "derived", "secret": "/s", "interval": "40s"}},
+         "vips": [{"name": "v", "addresses": ["192.0.2.1"], "pool": "p", "renew": true}]})",
+     {R"(vips[0].renew: cannot be with pool "p"; renewal needs an interval of at least 4 x (2 x max_skew + 5 s), to know what every server holds: give a max_skew of at most 2500 ms, or an interval of at least 60 s)"}},
     {"derived_odd_interval",
      R"({"interfaces": [{"name": "e"}], "pools": {"p": {"store": "derived", "secret": "/s", "interval": "11s"}}})",
      {"pools.p.interval: is 11 s, which has no middle; give an even number of seconds: servers "
