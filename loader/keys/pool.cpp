@@ -61,7 +61,7 @@ int64_t KeyPool::tick() {
     return place.sink->role() == KeySink::Role::server;
   });
   const int64_t calm = servers ? kVerify : kMaxSleep;
-  const int64_t most = failing ? std::min(calm, kRetry) : calm;
+  const int64_t most = failing ? kRetry : calm;
   const int64_t due = store_->next_wakeup().value_or(now.unix_s + most) - now.unix_s;
   return failing && due <= 0 ? kRetry : std::clamp<int64_t>(due, 1, most);
 }

@@ -197,6 +197,7 @@ TEST_F(KeyPoolRenewal, GoesOnWhileAServerHoldsTheRotationUp) {
 
 TEST_F(KeyPoolRenewal, StopsWhenAServerIsFoundWithOtherKeys) {
   auto pool = make_pool();
+  pool->set_on_drift(OnDrift::report);
   ASSERT_TRUE(pool->start());
   ASSERT_TRUE(renews_to());
   const std::vector<Key> ours = world_.devices["a"].accepts;
@@ -212,6 +213,7 @@ TEST_F(KeyPoolRenewal, StopsWhenAServerIsFoundWithOtherKeys) {
 
 TEST_F(KeyPoolRenewal, GoesOnWithADriftThatKeepsTheKey) {
   auto pool = make_pool();
+  pool->set_on_drift(OnDrift::report);
   ASSERT_TRUE(pool->start());
   const Key current = pool->ring().current()->key;
   world_.devices["a"].accepts = {Key::random(), current};
