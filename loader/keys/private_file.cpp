@@ -133,6 +133,44 @@ Result<> replace_private_file(const std::string& path, std::string_view text) {
   return sync_directory_of(path);
 }
 
+Result<> write_private_file(const std::string& path, std::string_view text) {
+  auto written = make_directory_of(path);
+  if (written) {
+    written = replace_private_file(path, text);
+  }
+  if (!written) {
+    return tl::unexpected(std::move(written.error()).in(path));
+  }
+  return {};
+}
+
+Result<std::optional<WipedString>> read_private_file(const std::string& path, size_t limit,
+                                                     std::string_view leaked) {
+  auto opened = open_private_file(path, "state_directory", leaked);
+  if (!opened) {
+    return tl::unexpected(std::move(opened.error()).in(path));
+  }
+  const std::optional<PrivateFile>& file = *opened;
+  if (!file) {
+    return std::optional<WipedString>();
+  }
+  if (static_cast<size_t>(file->size) > limit) {
+    return fail(path + ": it is far too big");
+  }
+  auto text = file->read(limit);
+  if (!text) {
+    return tl::unexpected(std::move(text.error()).in(path));
+  }
+  return std::optional<WipedString>(std::move(*text));
+}
+
+Result<> remove_private_file(const std::string& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
+    return fail_errno(path + ": cannot remove it");
+  }
+  return {};
+}
+
 Result<> sync_directory_of(const std::string& path) {
   const std::string directory = directory_of(path);
   const Fd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -40,6 +40,19 @@ Result<> check_private(const struct stat& info, std::string_view field, std::str
 /// to a path at a time.
 Result<> replace_private_file(const std::string& path, std::string_view text);
 
+/// The same for a file of tfod's own, whose directory is made (0700) if only its last component is
+/// missing. Every error names the file.
+Result<> write_private_file(const std::string& path, std::string_view text);
+
+/// All of a file that write_private_file() wrote, or nothing if there is none. Refused: what
+/// open_private_file() refuses, and more than `limit` bytes. Every error names the file. `leaked`
+/// as above.
+Result<std::optional<WipedString>> read_private_file(const std::string& path, size_t limit,
+                                                     std::string_view leaked);
+
+/// Fine if there is none.
+Result<> remove_private_file(const std::string& path);
+
 /// fsync of the directory that holds `path`.
 Result<> sync_directory_of(const std::string& path);
 

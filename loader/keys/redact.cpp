@@ -9,8 +9,10 @@ namespace {
 
 constexpr size_t kInARow = 16;    // hex digits: half of a key
 constexpr size_t kInGroups = 20;  // hex digits: the most of three of a key's four groups
-constexpr size_t kKeyGroup = 7;   // characters: a key's group of eight, one of them lost
-constexpr size_t kGap = 2;        // characters between two groups, one of them too many
+constexpr size_t kInBase64 = 21;  // characters: a key's 22, one of them lost
+constexpr std::string_view kBase64Marks = "+/-_";  // in both alphabets of RFC 4648
+constexpr size_t kKeyGroup = 7;  // characters: a key's group of eight, one of them lost
+constexpr size_t kGap = 2;       // characters between two groups, one of them too many
 constexpr std::string_view kUuid = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 constexpr char kSeparators[] = "- :_./";  // no comma: it stands between fingerprints
 
@@ -79,12 +81,26 @@ size_t key_end(std::string_view text, size_t begin) {
   return key || hex >= kInGroups ? last.end : begin;
 }
 
+bool is_base64(char c) { return is_word(c) || kBase64Marks.find(c) != std::string_view::npos; }
+
+/// End of the padded base64 text that begins at `begin`; `begin` if there is none. Unpadded it
+/// could be a path.
+size_t base64_end(std::string_view text, size_t begin) {
+  if (begin > 0 && is_base64(text[begin - 1])) return begin;
+  size_t end = begin;
+  while (end < text.size() && is_base64(text[end])) end++;
+  if (end - begin < kInBase64 || end == text.size() || text[end] != '=') return begin;
+  while (end < text.size() && text[end] == '=') end++;
+  return end < text.size() && is_base64(text[end]) ? begin : end;
+}
+
 }  // namespace
 
 std::string without_keys(std::string_view text) {
   std::string clean;
   for (size_t at = 0; at < text.size();) {
-    const size_t end = is_word(text[at]) ? key_end(text, at) : at;
+    size_t end = base64_end(text, at);
+    if (end == at && is_word(text[at])) end = key_end(text, at);
     if (end > at) {
       clean += "<key>";
       at = end;

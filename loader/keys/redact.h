@@ -11,8 +11,9 @@ namespace tfo {
 ///
 /// Groups of letters and digits of which at least half are hex digits, joined by hyphens, count as
 /// one text; so do groups like a key's that a blank, colon, underscore, dot or slash separates. Too
-/// many are 20 hex digits in such a text, or 16 (half a key) in a row. Addresses, names, UUIDs and
-/// lists of fingerprints stay.
+/// many are 20 hex digits in such a text, or 16 (half a key) in a row. So are 21 characters of
+/// base64 (RFC 4648) with padding behind them, which is how people make secrets to derive keys
+/// from. Addresses, names, UUIDs and lists of fingerprints stay.
 std::string without_keys(std::string_view text);
 
 /// Would without_keys() change it?

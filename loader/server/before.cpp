@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "loader/server/private_file.h"
+#include "loader/keys/private_file.h"
 #include "loader/server/server_bit.h"
 
 namespace tfo {
@@ -65,7 +65,7 @@ Restored restored(const Before& before, const NetworkNamespace& ns) {
 }  // namespace
 
 Result<BeforeState> BeforeFile::load() const {
-  auto text = read_private_file(path_, kMaxSize);
+  auto text = read_private_file(path_, kMaxSize, "replace the keys");
   if (!text) return tl::unexpected(text.error());
   const std::optional<WipedString>& document = *text;
   if (!document) return BeforeState{.boot_id = boot_id_, .namespaces = {}};

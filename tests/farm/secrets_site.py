@@ -151,7 +151,7 @@ class Site:
     # tfoctl and others who ask
 
     def ctl(self, *arguments, text="", code=None, kind="answers of tfoctl"):
-        done = subprocess.run([self.tfoctl, "--socket", self.config["socket"], *arguments], input=text.encode(),
+        done = subprocess.run([self.tfoctl, "--socket", self.config["socket"], *arguments], input=text if isinstance(text, bytes) else text.encode(),
                               capture_output=True, cwd=self.working, timeout=DEADLINE, check=False)
         if kind is not None:
             self.show(kind, done.stdout, done.stderr)

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import pathlib
-import re
 import secrets
 import signal
 import stat
@@ -21,111 +20,12 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import secret_planting  # noqa: E402
 import secret_search  # noqa: E402
+from secrets_stores import SCENARIOS, ImportedFile, slips  # noqa: E402
 from secrets_site import (WITHOUT_PTRACE, Failed, ProcessWatch, Site, core_limits, http_answer, readable_without_ptrace,  # noqa: E402
                           unlimited_cores, wait_for)
 
 ADDRESSES = ("192.0.2.1", "192.0.2.10")
 DEADLY = (signal.SIGABRT, signal.SIGSEGV, signal.SIGQUIT)
-
-
-class Scenario:
-    """What differs from store to store. `in_use` collects every secret that the daemon holds."""
-    name = ""
-    misuse = False  # also everything that people do wrong, which is the same for all stores
-
-    def __init__(self):
-        self.in_use = set()
-
-    def pool(self, site):
-        """The pool's configuration; makes the files that it names."""
-        raise NotImplementedError
-
-    def change_keys(self, site):
-        """Rotations, imports and whatever else a running tfod does with this store's keys."""
-        raise NotImplementedError
-
-    def damage(self, site):
-        """Yields after each thing that makes tfod refuse to start with this store; puts it right again."""
-        return iter(())
-
-    def note(self, site):
-        self.in_use.update(site.keys())
-
-
-class KeyringFile(Scenario):
-    """Store `file`."""
-
-    def file(self, site):
-        return site.state / "web.keys"
-
-    def damage(self, site):
-        file = self.file(site)
-        good = file.read_text(encoding="ascii")
-        key = re.search(r'"key": "([^"]*)"', good)[1]
-        wrong = [good.replace(key, bad) for bad in slips(key)]
-        wrong += [re.sub(rf'"{field}": ("[^"]*"|\d+)', f'"{field}": "{key}"', good, count=1)
-                  for field in ("format", "version", "phase", "place", "fingerprint", "id", "created_at")]
-        wrong += [good[:good.index(key) + cut] for cut in (0, 17, 35)] + [key + "\n", f'"{key}"', f'["{key}"]']
-        for text in wrong:
-            file.write_text(text, encoding="ascii")
-            yield
-        file.write_text(good, encoding="ascii")
-        for mode in (0o644, 0o620, 0o604):
-            file.chmod(mode)
-            yield
-        file.chmod(0o600)
-
-
-class RotatedFile(KeyringFile):
-    name = "file, rotating by itself every second"
-
-    def pool(self, site):
-        return {"store": "file", "file": str(self.file(site)), "interval": "1s", "accept_generations": 13}
-
-    def change_keys(self, site):
-        def three_more():
-            self.note(site)
-            return len(self.in_use) >= before + 3
-        before = len(self.in_use)
-        wait_for("three rotations", three_more)
-        import_file = site.private / "refused"
-        key = secrets.token_bytes(16)
-        import_file.write_text(secret_search.text_of_key(key) + "\n", encoding="ascii")
-        import_file.chmod(0o600)
-        site.ctl("key", "import", "web", "--key-file", str(import_file), code=2)
-        self.in_use.add(key)
-
-
-class ImportedFile(KeyringFile):
-    name = "file, rotated by command and imported"
-    misuse = True
-
-    def pool(self, site):
-        return {"store": "file", "file": str(self.file(site)), "interval": "0"}
-
-    def change_keys(self, site):
-        for _ in range(3):
-            site.rotate()
-            self.note(site)
-        keys = [secrets.token_bytes(16) for _ in range(3)]
-        self.in_use.update(keys)
-        text = "".join(secret_search.text_of_key(key) + "\n" for key in keys)
-        site.ctl("key", "import", "web", "--key-file", "-", text=text, code=0)
-        self.note(site)
-        site.ctl("-v", "-j", "key", "import", "web", "--key-file", "-", text=text, code=0)
-        site.ask(json.dumps({"command": "key-import", "pool": "web", "keys": text.split() * 9}))
-        site.ask(json.dumps({"command": "key-import", "pool": "web", "keys": [text.split()[0]] * 2}))
-
-
-SCENARIOS = (RotatedFile, ImportedFile)
-
-
-def slips(text):
-    """A key's text as somebody gets it wrong."""
-    flipped = [text[:at] + "g" + text[at + 1:] for at in (0, 7, 12, 20, 34)]
-    return flipped + [text[:-1], text + "0", text + "-" + text[:8], text.replace("-", ""), text.replace("-", ":"),
-                      text.replace("-", " "), text.replace("-", "_"), "0x" + text.replace("-", ""), text[1:],
-                      text.replace("-", "", 1), text.upper() + "G", text.replace("-", "--")]
 
 
 def misuse_tfoctl(site, key):
@@ -323,7 +223,7 @@ def run_scenario(binaries, directory, scenario):
         places = list(site.places())
         wrong += leaks("in use", secret_search.search(secret_search.needles(sorted(scenario.in_use)),
                                                       places + sorted(watch.seen)))
-        wrong += leaks("typed", secret_search.search(secret_search.needles([typed]), places))
+        wrong += leaks("typed", secret_search.search(secret_search.needles([typed, *scenario.typed]), places))
         private = secret_search.files(site.state, site.private, every=True)
         if not secret_search.search(secret_search.needles(sorted(scenario.in_use)), private):
             wrong.append("the search does not find the keys where they are kept")

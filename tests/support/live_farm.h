@@ -50,6 +50,8 @@ class LiveFarm {
 
   /// "primary,backup" for the server.
   Result<> set_keys(const std::string& keys);
+  /// The server's network namespace, a name under /run/netns.
+  const std::string& server_netns() const { return server_.name(); }
   /// Fills in the Ethernet addresses.
   void address(Packet& packet) const;
   /// Sends the frames of one segment, then a plain SYN and awaits its answer: then all was seen.

@@ -44,14 +44,40 @@ TEST(Redact, TakesOutAKeyWithASlip) {
   }
 }
 
+TEST(Redact, TakesOutPaddedBase64) {
+  for (const std::string text :
+       {"ABEiM0RVZneImaq7zN3u/w==", "ABEiM0RVZneImaq7zN3u_w==", "BEiM0RVZneImaq7zN3u/w==",
+        "/+EiM0RVZneImaq7zN3u/wARIjNEVWZ3iJmqu8zd7v8=",
+        "aBcDeFgHiJkLmNoPqRsTuVwXyZaBcDeFgHiJkLmNoPq="}) {
+    EXPECT_EQ(without_keys(text), "<key>");
+    EXPECT_EQ(without_keys("secret " + text + ": there is no such file"),
+              "secret <key>: there is no such file");
+    EXPECT_EQ(without_keys("--secret=" + text), "--secret=<key>");
+    EXPECT_TRUE(looks_like_key(text));
+  }
+}
+
 TEST(Redact, LeavesWhatIsNoKey) {
-  for (const char* text :
-       {"", "-", "a", "key 1a2b3c4d is revoked", "holds 1a2b3c4d,5e6f7a8b instead of 1a2b3c4d,no",
-        "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff is no unicast address", "192.0.2.10",
-        "netns tfo-f419430-1a2b3c4d-s1: gone", "02:00:00:aa:bb:cc", "2026-11-21T11:19:21Z",
-        "01234567-89ab-cdef-0123-456789abcdef", "web-01234567-89ab-cdef-0123-456789abcdef-80",
-        "/var/lib/tfoguard/web.keys.new", "beef-decade-facade.example.org",
-        "\"16777216\" is no port", "\xff\xfe"}) {
+  for (const char* text : {"",
+                           "-",
+                           "a",
+                           "key 1a2b3c4d is revoked",
+                           "holds 1a2b3c4d,5e6f7a8b instead of 1a2b3c4d,no",
+                           "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff is no unicast address",
+                           "192.0.2.10",
+                           "netns tfo-f419430-1a2b3c4d-s1: gone",
+                           "02:00:00:aa:bb:cc",
+                           "2026-11-21T11:19:21Z",
+                           "01234567-89ab-cdef-0123-456789abcdef",
+                           "web-01234567-89ab-cdef-0123-456789abcdef-80",
+                           "/var/lib/tfoguard/web.keys.new",
+                           "beef-decade-facade.example.org",
+                           "\"16777216\" is no port",
+                           "\xff\xfe",
+                           "/usr/local/share/tfoguard/interfaces",
+                           "--a-very-long-option-with-many-words=5",
+                           "an=equals=sign",
+                           "web====="}) {
     EXPECT_EQ(without_keys(text), text);
     EXPECT_FALSE(looks_like_key(text));
   }

@@ -8,16 +8,18 @@
 #include <filesystem>
 #include <fstream>
 
+#include "loader/keys/private_file.h"
 #include "loader/server/before.h"
-#include "loader/server/private_file.h"
 
 namespace tfo {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::AllOf;
 using testing::HasSubstr;
 
 constexpr char kKey[] = "a0bf63f7-ed803d81-cd641d30-cebc4a90";
+constexpr char kAdvice[] = "replace the keys";
 
 class ServerBefore : public testing::Test {
  protected:
@@ -82,25 +84,26 @@ TEST_F(ServerBefore, TheFileIsForTheOwnerOnlyAndReplacedAsAWhole) {
   ASSERT_EQ(stat(path().c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 07777, 0600U);
   EXPECT_FALSE(fs::exists(path() + ".new"));
-  const auto text = read_private_file(path(), 100);
+  const auto text = read_private_file(path(), 100, kAdvice);
   ASSERT_TRUE(text && *text);
   EXPECT_EQ(std::string_view(**text), "two");
   ASSERT_TRUE(remove_private_file(path()));
   EXPECT_TRUE(remove_private_file(path()));
-  const auto none = read_private_file(path(), 100);
+  const auto none = read_private_file(path(), 100, kAdvice);
   ASSERT_TRUE(none);
   EXPECT_FALSE(*none);
 }
 
 TEST_F(ServerBefore, AFileThatOthersCouldReadOrThatIsNoneIsRefused) {
   ASSERT_TRUE(write_private_file(path(), "one"));
-  EXPECT_FALSE(read_private_file(path(), 2)) << "too big";
+  EXPECT_FALSE(read_private_file(path(), 2, kAdvice)) << "too big";
   ASSERT_EQ(chmod(path().c_str(), 0640), 0);
-  EXPECT_THAT(read_private_file(path(), 100).error().message, HasSubstr(path()));
+  EXPECT_THAT(read_private_file(path(), 100, kAdvice).error().message,
+              AllOf(HasSubstr(path()), HasSubstr(kAdvice)));
   const std::string link = directory_ / "link";
   fs::create_symlink(path(), link);
-  EXPECT_FALSE(read_private_file(link, 100));
-  EXPECT_FALSE(read_private_file(directory_, 100));
+  EXPECT_FALSE(read_private_file(link, 100, kAdvice));
+  EXPECT_FALSE(read_private_file(directory_, 100, kAdvice));
 }
 
 }  // namespace
