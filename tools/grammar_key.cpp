@@ -95,11 +95,12 @@ void add_audit(CLI::App* key, Context& context, Invocation& what) {
 }
 
 void add_derive(CLI::App* key, Context& context, Invocation& what) {
-  CLI::App* derive = add_command(
-      key, context, "derive",
-      "Print the keys of a derived pool, which are secrets: primary,backup as the servers hold them",
-      "  tfoctl key derive --secret /etc/tfoguard/web.secret --interval 86400\n"
-      "  tfoctl key derive --secret - --interval 86400 --at 1700000000 < web.secret\n");
+  CLI::App* derive =
+      add_command(key, context, "derive",
+                  "Print the keys of a derived pool, which are secrets: primary,backup as the "
+                  "servers hold them",
+                  "  tfoctl key derive --secret /etc/tfoguard/web.secret --interval 86400\n"
+                  "  tfoctl key derive --secret - --interval 86400 --at 1700000000 < web.secret\n");
   derive->add_option("--secret", what.derive.secret, "The secret; - is standard input")
       ->type_name("FILE")
       ->required();

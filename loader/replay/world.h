@@ -105,8 +105,8 @@ class ReplayWorld {
   std::map<std::string, ReplayHook*> by_name_;  // interfaces of the configuration
   std::map<std::string, KeyRing> rings_;        // by pool
   DerivedRings derived_;
-  std::map<uint32_t, std::string> pool_of_;     // by slot
-  std::map<uint32_t, VipPolicy> policies_;      // by slot
+  std::map<uint32_t, std::string> pool_of_;  // by slot
+  std::map<uint32_t, VipPolicy> policies_;   // by slot
   uint64_t now_ns_ = 0;
 };
 
