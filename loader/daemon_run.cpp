@@ -59,9 +59,9 @@ void Daemon::clock_stepped() {
   if (!dataplane_) return;
   // not_after lives in the maps as boot time, and the wall clock has moved against that.
   for (const std::string& name : pools_.names()) {
-    const KeyRing* ring = pools_.ring(name);
-    if (ring == nullptr) continue;
-    const auto set = dataplane_->set_ring(name, *ring);
+    const KeyPool* pool = pools_.find(name);
+    if (pool == nullptr) continue;
+    const auto set = dataplane_->set_ring(name, pool->offered());
     conditions_.set("dataplane_failed", "pool " + name, !set, set ? "" : set.error().message);
   }
 }

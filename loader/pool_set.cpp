@@ -181,10 +181,13 @@ void PoolSet::check_keys(const KeyPool& pool) const {
   const bool any = std::any_of(keys.begin(), keys.end(), [&](const Generation& generation) {
     return generation.not_after == 0 || generation.not_after > now;
   });
+  const std::string remedy = pool.status().store == "derived"
+                                 ? "see key_store_failed or clock_unsure"
+                                 : "rotate or import keys";
   callback_({.id = "no_key",
              .subject = pool.name(),
              .raised = !any,
-             .evidence = any ? "" : "every key is past its not_after: rotate or import keys"});
+             .evidence = any ? "" : "every key is past its not_after: " + remedy});
 }
 
 KeyPool* PoolSet::find(const std::string& pool) {

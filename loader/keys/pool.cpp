@@ -156,7 +156,7 @@ void KeyPool::run(const Moment& now) {
 /// key that they lacked may be renewed to only then.
 void KeyPool::apply() {
   review_renewal();
-  if (apply_role(KeySink::Role::validator)) {
+  if (apply_role(KeySink::Role::validator) || !store_->waits_for_sinks()) {
     apply_role(KeySink::Role::server);
   }
   if (review_renewal()) {
@@ -166,13 +166,11 @@ void KeyPool::apply() {
 
 /// Has validators take the ring again, and says so, if what is known of the servers has changed.
 bool KeyPool::review_renewal() {
-  const bool renews = std::all_of(places_.begin(), places_.end(), [&](const Place& place) {
-    return place.sink->role() != KeySink::Role::server || place.sink->gone() || holds_target(place);
-  });
-  if (renews == renews_) {
+  Renewal renewal = borne_out();
+  if (renewal == renewal_) {
     return false;
   }
-  renews_ = renews;
+  renewal_ = std::move(renewal);
   for (Place& place : places_) {
     if (place.sink->role() == KeySink::Role::validator) {
       place.revision = 0;
@@ -181,24 +179,41 @@ bool KeyPool::review_renewal() {
   return true;
 }
 
-/// A server that lacks the present ring, or was overwritten, may hold the key all the same.
-bool KeyPool::holds_target(const Place& place) const {
-  const Generation* target = ring().find(ring().renewal.target);
-  if (target == nullptr) {
-    return false;
+/// What the store says of all servers, less what this node's own are not known to hold.
+Renewal KeyPool::borne_out() const {
+  Renewal renewal = ring().renewal;
+  for (const Place& place : places_) {
+    if (place.sink->role() != KeySink::Role::server || place.sink->gone()) {
+      continue;
+    }
+    const std::vector<Key> slots = slots_of(place);
+    std::erase_if(renewal.held, [&](uint64_t id) {
+      const Generation* generation = ring().find(id);
+      return generation == nullptr ||
+             std::find(slots.begin(), slots.end(), generation->key) == slots.end();
+    });
   }
-  if (place.revision == ring().revision && place.drift.empty()) {
-    return true;
+  const auto& held = renewal.held;
+  return std::find(held.begin(), held.end(), renewal.target) == held.end() ? Renewal{} : renewal;
+}
+
+/// A server that lacks the present ring, or was overwritten, is asked.
+std::vector<Key> KeyPool::slots_of(const Place& place) const {
+  if (place.revision != ring().revision || !place.drift.empty()) {
+    return place.sink->held().value_or(std::vector<Key>());
   }
-  const auto held = place.sink->held();
-  return held && std::find(held->begin(), held->end(), target->key) != held->end();
+  std::vector<Key> keys;
+  for (const Generation* generation : {ring().current(), ring().backup()}) {
+    if (generation != nullptr) {
+      keys.push_back(generation->key);
+    }
+  }
+  return keys;
 }
 
 KeyRing KeyPool::offered() const {
   KeyRing offered = ring();
-  if (!renews_) {
-    offered.renewal = {};
-  }
+  offered.renewal = renewal_;
   return offered;
 }
 
@@ -261,7 +276,8 @@ void KeyPool::recheck_staged(const Moment& now) {
 }
 
 void KeyPool::verify_servers(const Moment& now) {
-  if (now.boot_s - verified_at_ < kVerify) {
+  // tick() comes every kVerify seconds; counted in whole ones, it would skip a look now and then.
+  if (now.boot_s == verified_at_) {
     return;
   }
   verified_at_ = now.boot_s;

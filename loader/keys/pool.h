@@ -115,7 +115,8 @@ class KeyPool {
   void apply();
   bool apply_role(KeySink::Role role);
   bool review_renewal();
-  bool holds_target(const Place& place) const;
+  Renewal borne_out() const;
+  std::vector<Key> slots_of(const Place& place) const;
   void apply_to(Place& place);
   void lose(Place& place, const std::string& error);
   void recheck_staged(const Moment& now);
@@ -140,7 +141,7 @@ class KeyPool {
   const Clock& clock_;
   ConditionCallback callback_;
   std::vector<Place> places_;
-  bool renews_ = false;  ///< every server is known to hold ring().renewal.target
+  Renewal renewal_;  ///< what validators were given of ring().renewal
   OnDrift on_drift_ = OnDrift::repair;
   std::string store_error_;
   std::string held_;

@@ -50,6 +50,8 @@ struct Renewal {
   uint64_t target = 0;         ///< id of the generation to renew to; 0: nothing is renewed
   std::vector<uint64_t> held;  ///< ids that all servers hold, target included: left as they are
   int64_t until = 0;           ///< unix seconds up to which that is known; 0 = no such moment
+
+  bool operator==(const Renewal&) const = default;
 };
 
 /// The keys of one pool, as every sink gets them.

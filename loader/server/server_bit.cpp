@@ -18,7 +18,7 @@ bool mints(const Generation& generation, int64_t now) {
 std::string off_evidence(ServerBit bit) {
   if (bit == ServerBit::expired) {
     return "Fast Open is off here: every key is past its not_after; clients keep their cookies and "
-           "get ordinary handshakes until fresh keys are in (see the pool's store, or rotate)";
+           "get ordinary handshakes until fresh keys are in (see no_key)";
   }
   return "Fast Open is off here: the namespace holds a key that the farm does not know and takes "
          "no other (see key_sink_failed)";

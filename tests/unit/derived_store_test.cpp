@@ -250,6 +250,12 @@ TEST_F(DerivedStoreTest, APoolWritesValidatorsFirstAndWaitsForNobody) {
   EXPECT_EQ(key_of_a(), key('s', (clock_.moment.unix_s - 2) / 100));
   EXPECT_FALSE(pool.rotate());
   EXPECT_EQ(pool.status().store, "derived");
+
+  world.devices["bpf"].fails = [] { return std::string("no map"); };
+  for (int i = 0; i < 40; ++i) clock_.pass(pool.tick());
+  pool.tick();
+  EXPECT_EQ(key_of_a(), key('s', (clock_.moment.unix_s - 2) / 100))
+      << "the farm's other servers go on, so must this one";
 }
 
 }  // namespace

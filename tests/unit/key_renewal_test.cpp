@@ -222,6 +222,21 @@ TEST_F(KeyPoolRenewal, GoesOnWithADriftThatKeepsTheKey) {
   EXPECT_EQ(renews_to(), current);
 }
 
+TEST_F(KeyPoolRenewal, TakesForHeldOnlyWhatEveryServerHolds) {
+  auto pool = make_pool();
+  pool->set_on_drift(OnDrift::report);
+  ASSERT_TRUE(pool->start());
+  ASSERT_TRUE(pool->rotate());
+  const Generation previous = *pool->ring().previous();
+  EXPECT_EQ(pool->offered().renewal.held.size(), 2U);
+  world_.devices["a"].accepts = {Key::random(), previous.key};
+  clock_.pass(KeyPool::kVerify);
+  pool->tick();
+  EXPECT_THAT(pool->offered().renewal.held, ElementsAre(previous.id))
+      << "cookies of the current key, which a does not hold, are renewed too";
+  EXPECT_EQ(renews_to(), previous.key);
+}
+
 TEST_F(KeyPoolRenewal, WaitsForAnImportedBackupKey) {
   auto pool = make_pool(kByHand);
   ASSERT_TRUE(pool->start());
