@@ -81,6 +81,7 @@ class Daemon {
   Result<nlohmann::json> command(const std::string& name, nlohmann::json& request);
   Result<nlohmann::json> stats() const;
   Result<nlohmann::json> pool_command(const std::string& name, nlohmann::json& request);
+  Result<nlohmann::json> key_match(const KeyPool& pool, const nlohmann::json& request) const;
   Result<nlohmann::json> import_keys(KeyPool& pool, nlohmann::json& request);
   Result<nlohmann::json> detach(const nlohmann::json& request);
   View view(bool with_counters);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "loader/audit/key_match.h"
+#include "loader/audit/pool_state.h"
 #include "loader/daemon.h"
 #include "loader/keys/key.h"
 #include "loader/keys/redact.h"
@@ -46,7 +47,7 @@ Result<json> Daemon::pool_command(const std::string& name, json& request) {
     log_info("the keys of pool {} were exported through the control socket", pool_name);
     return json{{"pool", pool_name}, {"keys", pool->export_text().view()}};
   }
-  if (name == "key-match") return audit::answer_key_match(pool_name, pool->ring(), request);
+  if (name == "key-match") return key_match(*pool, request);
   Result<> done = fail("unknown command \"" + without_keys(name) + "\"");
   if (name == "key-rotate") done = pool->rotate();
   if (name == "key-import") return import_keys(*pool, request);
@@ -54,6 +55,20 @@ Result<json> Daemon::pool_command(const std::string& name, json& request) {
   if (!done) return tl::unexpected(done.error());
   log_info("pool {}: rotated by command", pool_name);
   return json{{"pool", pool_name}};
+}
+
+Result<json> Daemon::key_match(const KeyPool& pool, const json& request) const {
+  auto reply = audit::answer_key_match(pool.name(), pool.ring(), request);
+  if (!reply) return reply;
+  (*reply)["store"] = pool.status().store;
+  (*reply)["doubts"] = audit::doubts_of(pool.name(), conditions_.list());
+  (*reply)["servers_change_for"] = 0;
+  for (const PoolConfig& one : config_.pools) {
+    if (one.name != pool.name() || one.store != StoreKind::kDerived) continue;
+    (*reply)["servers_change_for"] =
+        audit::servers_change_for(derived_policy(one), clock_.now().unix_s);
+  }
+  return reply;
 }
 
 Result<json> Daemon::import_keys(KeyPool& pool, json& request) {

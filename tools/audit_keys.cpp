@@ -39,6 +39,12 @@ json request_of(const std::string& pool, const Answers& answers, size_t first) {
 Result<> read_reply(const json& reply, AuditMatch& match) {
   match.pool = text_of(reply, "pool");
   match.phase = text_of(reply, "phase");
+  match.store = text_of(reply, "store");
+  match.servers_change_for = number_of(reply, "servers_change_for");
+  match.doubts.clear();
+  for (const json& one : array_of(reply, "doubts")) {
+    match.doubts.push_back(text_of(one, "id") + " (" + text_of(one, "evidence") + ")");
+  }
   match.ring.clear();
   for (const json& one : array_of(reply, "generations")) {
     const auto name = read_name(one);

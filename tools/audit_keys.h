@@ -17,6 +17,9 @@ struct AuditMatch {
   std::string phase;                 // of a rotation: "steady", ...; empty with bare keys
   std::vector<audit::KeyName> ring;  // every generation
   std::vector<std::optional<audit::KeyName>> makers;  // one for each answer
+  std::string store = {};                // KeyStore::kind() of the pool; empty with bare keys
+  int64_t servers_change_for = 0;        // seconds; see audit::servers_change_for()
+  std::vector<std::string> doubts = {};  // why the ring itself may be wrong: "ID (EVIDENCE)"
 };
 
 /// Which generation made the cookie of each answer: asked of tfod, whose keys never leave it

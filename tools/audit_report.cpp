@@ -28,14 +28,30 @@ std::string current_fingerprint(const AuditReport& report) {
 }
 
 /// Why the verdicts may be out of date, or nothing.
-std::string caution(const AuditReport& report) {
+std::string note_on(const AuditReport& report) {
   const std::string& phase = report.match.phase;
   if (report.ring_changed) return "the pool's keys changed while the servers were asked: ask again";
+  if (report.match.store == "derived") {
+    // Its ring is never steady: where the time stands between two changes says more.
+    const int64_t wait = report.match.servers_change_for;
+    if (wait == 0) return "";
+    return fmt::format(
+        "around the edge of an interval servers change their keys when their own clocks say so, "
+        "within max_skew of each other: ask again in {} s",
+        wait);
+  }
   if (phase.empty() || phase == "steady") return "";
   return fmt::format(
       "a rotation of the pool is under way ({}): servers may change their keys any moment; ask "
       "again when `tfoctl status` says steady",
       phase);
+}
+
+/// Why the keys to which the servers were compared may be wrong themselves, or nothing.
+std::string caution(const AuditReport& report) {
+  if (report.match.doubts.empty()) return "";
+  return fmt::format("this node's own keys may be the stale ones: {}",
+                     fmt::join(report.match.doubts, "; "));
 }
 
 std::string sources(const AuditReport& report) {
@@ -57,8 +73,11 @@ void print_notes(Context& context, const AuditReport& report) {
     if (meaning.empty() || !told.insert(verdict).second) continue;
     context.out << fmt::format("\n{}: {}.\n", to_string(verdict), meaning);
   }
-  if (const std::string text = caution(report); !text.empty()) {
+  if (const std::string text = note_on(report); !text.empty()) {
     context.out << "\nNote: " << text << ".\n";
+  }
+  if (const std::string text = caution(report); !text.empty()) {
+    context.out << "\nCaution: " << printable(text) << ".\n";
   }
 }
 
@@ -128,12 +147,14 @@ void print_audit(Context& context, const AuditReport& report) {
 }
 
 void print_audit_json(Context& context, const AuditReport& report) {
-  const std::string note = caution(report);
+  const std::string note = note_on(report);
+  const std::string doubt = caution(report);
   json document = {{"pool", report.match.pool.empty() ? json() : json(report.match.pool)},
                    {"phase", report.match.phase.empty() ? json() : json(report.match.phase)},
                    {"current", current_fingerprint(report)},
                    {"in_step", report.in_step() == report.answers.size()},
                    {"note", note.empty() ? json() : json(note)},
+                   {"caution", doubt.empty() ? json() : json(doubt)},
                    {"servers", json::array()}};
   for (size_t i = 0; i < report.answers.size(); i++) {
     document["servers"].push_back(json_of(report, i));

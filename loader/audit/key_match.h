@@ -13,7 +13,8 @@ namespace tfo::audit {
 /// leaving tfod. Request: {"cookies": [{"source": ADDRESS, "destination": ADDRESS, "cookie": HEX},
 /// ...]}, the addresses of the SYN, the bytes in the order of the packet. Reply: {"pool": NAME,
 /// "phase": PHASE, "generations": [{"id", "fingerprint", "place"}, ...], "makers": [one of them, or
-/// null if no key of the ring made the cookie, ...]}.
+/// null if no key of the ring made the cookie, ...]}. tfod adds "store" (KeyStore::kind()),
+/// "doubts" and "servers_change_for" (pool_state.h).
 Result<nlohmann::json> answer_key_match(const std::string& pool, const KeyRing& ring,
                                         const nlohmann::json& request);
 

@@ -3,7 +3,8 @@
 """`tfoctl key audit` in a farm of real servers: one in step, one whose primary is the key before,
 one whose listener has a key of its own, one whose listener has Fast Open off, and one that does not
 hold the VIP and would pass a SYN on. By their own addresses and for the VIP at each next hop, IPv4
-and IPv6, with tfod's keys and with keys from a file. No half-open connection may be left behind.
+and IPv6, with tfod's keys and with keys from a file. Then with a pool whose keys follow the clock, in
+both halves of an interval. No half-open connection may be left behind.
 
   audit_test.py BIN      BIN: the directory of tfod and tfoctl
 """
@@ -11,6 +12,7 @@ import contextlib
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -29,6 +31,9 @@ LOST = "100.64.7.7"  # the balancer's, but servers send what is for it elsewhere
 
 CURRENT, PREVIOUS, RETIRED, OWN = (
     "-".join([f"{n:02x}{n + 1:02x}{n + 2:02x}{n + 3:02x}"] * 4) for n in (0x11, 0x31, 0x51, 0x71))
+
+INTERVAL = 10  # of the derived pool
+DELAY = 2  # servers change that much after an edge or a middle
 
 IN_STEP, STALE, PRIVATE, OFF, NO_VIP = "s1", "s2", "s3", "s4", "s5"
 VERDICTS = {IN_STEP: "current", STALE: "previous", PRIVATE: "private", OFF: "off", NO_VIP: "retired"}
@@ -130,25 +135,34 @@ class Balancer:
         self.farm = farm
         self.enter = ["nsenter", f"--net={farm.netns('lb')}", "--"]
         self.tfoctl = [*self.enter, str(binaries / "tfoctl"), "--socket", f"{directory}/tfod.sock"]
+        self.binaries, self.directory = binaries, directory
         self.faults = []
         (directory / "bpf").mkdir()
         output("mount", "-t", "bpf", "bpf", str(directory / "bpf"))
         stack.callback(output, "umount", str(directory / "bpf"))
-        config = directory / "tfod.json"
-        config.write_text(json.dumps({
+        self.config = {
             "instance": farm.name,
             "interfaces": [{"name": farm.info["balancer_interface"], "mode": "native"}],
             "pools": {"web": {"store": "file", "file": f"{directory}/web.keys", "interval": "0"}},
             "vips": [{"name": "web", "addresses": [farm.info["vip4"], farm.info["vip6"]], "ports": [PORT],
                       "pool": "web"}],
             "http": None, "socket": f"{directory}/tfod.sock", "state_directory": str(directory),
-            "bpffs": f"{directory}/bpf"}), encoding="utf-8")
+            "bpffs": f"{directory}/bpf"}
+        config = self.write()
         log = stack.enter_context(open(directory / "tfod.log", "wb"))
-        process = subprocess.Popen([*self.enter, str(binaries / "tfod"), "--config", str(config)],
-                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        stack.callback(self.stop, process)
+        self.process = subprocess.Popen([*self.enter, str(binaries / "tfod"), "--config", str(config)],
+                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        stack.callback(self.stop, self.process)
         wait_for("tfod", lambda: run(*self.tfoctl, "status").returncode == 0)
         output(*self.tfoctl, "key", "import", "web", "--key-file", "-", text=f"{CURRENT}\n{PREVIOUS}\n{RETIRED}\n")
+
+    def write(self):
+        path = self.directory / "tfod.json"
+        path.write_text(json.dumps(self.config), encoding="utf-8")
+        return path
+
+    def status(self):
+        return json.loads(output(*self.tfoctl, "-j", "status"))
 
     def stop(self, process):
         run(*self.tfoctl, "detach")
@@ -230,6 +244,52 @@ def check_many(balancer, farm):
     balancer.check("900 ports at once, each heard at its first SYN", len(closed) == 900, len(closed))
 
 
+def derive(balancer, secret, age=0):
+    """What a server holds now, or held `age` seconds ago."""
+    return output(str(balancer.binaries / "tfoctl"), "key", "derive", "--secret", str(secret), "--interval",
+                  str(INTERVAL), "--at", str(int(time.time()) - DELAY - age)).strip()
+
+
+def check_half(balancer, farm, secret, phase, stale):
+    """In one half of an interval, early enough to be done before it ends."""
+    wait_for(f"the beginning of {phase}", lambda: (time.time() - DELAY) % (INTERVAL / 2) < 2 and
+             balancer.status()["pools"][0]["state"] == phase)
+    right, late = [IN_STEP, NO_VIP], STALE
+    for node in (*right, late):
+        farm.sysctl(node, "ipv4/tcp_fastopen_key", derive(balancer, secret, INTERVAL if node == late else 0))
+    document, rows = balancer.audit(*(address for node in (*right, late) for address in farm.own(node)), code=1)
+    for node in right:
+        for address in farm.own(node):
+            balancer.verdict(rows, (address, PORT, None), "current", in_step=True, stale=False)
+    for address in farm.own(late):
+        balancer.verdict(rows, (address, PORT, None), stale, in_step=False, stale=True)
+    said = {name: document.get(name, "") for name in ("phase", "note", "caution")}
+    balancer.check(f"{phase}: nothing to wait for", said == {"phase": phase, "note": None, "caution": None}, said)
+    balancer.audit(*(address for node in right for address in farm.own(node)), code=0)
+
+
+def check_derived(balancer, farm):
+    secret = balancer.directory / "web.secret"
+    secret.touch(0o600)
+    secret.write_bytes(os.urandom(32))
+    balancer.config["pools"]["web"] = {"store": "derived", "secret": str(secret), "interval": f"{INTERVAL}s",
+                                       "max_skew": "0s"}
+    balancer.write()
+    balancer.process.send_signal(signal.SIGHUP)
+    wait_for("the derived pool", lambda: balancer.status()["pools"][0]["store"] == "derived")
+    halves = {"prepare": "previous", "staged": "retired"}
+    if (time.time() - DELAY) % INTERVAL < INTERVAL / 2:  # the one that comes next is first
+        halves = dict(reversed(halves.items()))
+    for phase, stale in halves.items():
+        check_half(balancer, farm, secret, phase, stale)
+    secret.unlink()
+    wait_for("key_store_failed", lambda: "key_store_failed" in json.dumps(balancer.status()["conditions"]))
+    done = run(*balancer.tfoctl, "-j", "key", "audit", farm.own(IN_STEP)[0])
+    caution = json.loads(done.stdout)["caution"] or ""
+    balancer.check("without its secret tfod may be the one that is behind",
+                   "may be the stale ones: key_store_failed (" in caution, done.stdout)
+
+
 def check_text(balancer, farm):
     done = run(*balancer.tfoctl, "key", "audit", *(farm.own(node)[0] for node in VERDICTS))
     for words in ("stale: others mint with the current key", "TCP_FASTOPEN_KEY", "in step", "1 of 5 in step",
@@ -271,6 +331,7 @@ def test(binaries, directory, stack):
     check_many(balancer, farm)
     check_text(balancer, farm)
     check_refusals(balancer, farm)
+    check_derived(balancer, farm)
     for node in VERDICTS:
         left = farm.half_open(node)
         balancer.check(f"no half-open connection in {node}", not left, left)

@@ -168,5 +168,31 @@ TEST(TfoctlAudit, TheTableSaysSoWhenKeysAreChanging) {
   EXPECT_THAT(text_of_it(), HasSubstr("keys changed while the servers were asked"));
 }
 
+TEST(TfoctlAudit, ADerivedPoolIsNeverSteadyAndTfodMayBeTheOneThatIsWrong) {
+  AuditReport report = made_up_report();
+  report.match.phase = "prepare";
+  report.match.store = "derived";
+  const auto printed = [&](bool as_json) {
+    std::istringstream in;
+    std::ostringstream out, err;
+    Context context{in, out, err};
+    as_json ? print_audit_json(context, report) : print_audit(context, report);
+    return out.str();
+  };
+  EXPECT_THAT(printed(false), testing::Not(HasSubstr("Note:")));
+  EXPECT_THAT(printed(false), testing::Not(HasSubstr("Caution:")));
+  json document = json::parse(printed(true));
+  EXPECT_EQ(document["note"], nullptr);
+  EXPECT_EQ(document["caution"], nullptr);
+  report.match.servers_change_for = 7;
+  report.match.doubts = {"clock_unsure (no NTP)", "no_key (all ended)"};
+  EXPECT_THAT(printed(false), HasSubstr("ask again in 7 s"));
+  EXPECT_THAT(printed(false), HasSubstr("Caution: this node's own keys may be the stale ones: "
+                                        "clock_unsure (no NTP); no_key (all ended)."));
+  document = json::parse(printed(true));
+  EXPECT_THAT(document["note"].get<std::string>(), HasSubstr("7 s"));
+  EXPECT_THAT(document["caution"].get<std::string>(), HasSubstr("clock_unsure (no NTP)"));
+}
+
 }  // namespace
 }  // namespace tfo
