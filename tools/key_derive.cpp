@@ -43,6 +43,7 @@ Result<Secret> derive(Context& context, const DeriveArgs& args) {
   const auto secret = DerivedSecret::parse(content->view());
   const std::string name = args.secret == "-" ? "standard input" : args.secret;
   if (!secret) return fail(name + ": " + secret.error().message);
+  if (auto usable = secret->check(); !usable) return fail(name + ": " + usable.error().message);
   return derived_text(*secret, args.interval, args.at.value_or(std::time(nullptr)));
 }
 

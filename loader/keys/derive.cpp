@@ -52,6 +52,39 @@ bool looks_like_lines(std::string_view content) {
   return false;
 }
 
+constexpr std::string_view kNotLines =
+    "it is no plain secret (32 random bytes) and no lines `INDEX SECRET`: each of these is a "
+    "decimal "
+    "number, a blank and 64 hex digits, in ASCII without a byte order mark; to change a plain "
+    "secret, write it as a line `0 OLDHEX` first";
+
+/// Where xxd -p breaks a line, so that a secret of 64 hex digits has so many in a row.
+constexpr size_t kHexRun = 60;
+
+/// In UTF-16 too, whose digits have a byte of zero between them.
+bool has_hex_run(std::string_view content) {
+  static constexpr std::string_view kHexDigits = "0123456789abcdefABCDEF";
+  size_t run = 0;
+  for (const char c : content) {
+    if (c == '\0') continue;
+    run = kHexDigits.find(c) == std::string_view::npos ? 0 : run + 1;
+    if (run == kHexRun) return true;
+  }
+  return false;
+}
+
+/// Text that an editor saved in another encoding than ASCII.
+bool is_encoded_text(std::string_view content) {
+  if (content.starts_with("\xEF\xBB\xBF")) return is_text(content.substr(3));
+  const bool big = content.starts_with("\xFE\xFF");
+  if (!big && !content.starts_with("\xFF\xFE")) return false;
+  for (size_t i = 2; i + 1 < content.size(); i += 2) {
+    const char high = content[big ? i : i + 1];
+    if (high != '\0' || !is_text(content.substr(big ? i + 1 : i, 1))) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Result<> check_derived_interval(int64_t interval) {
@@ -64,11 +97,13 @@ Result<> check_derived_interval(int64_t interval) {
 
 Result<DerivedSecret> DerivedSecret::parse(std::string_view content) {
   if (looks_like_lines(content)) return parse_lines(content);
+  if (has_hex_run(content) || is_encoded_text(content)) return fail(std::string(kNotLines));
   if (content.size() < kSize) {
     return fail(fmt::format("it has {} bytes; a secret has at least {}, or lines `INDEX SECRET`",
                             content.size(), kSize));
   }
   DerivedSecret secret;
+  secret.plain_ = true;
   secret.parts_.push_back({.from = 0, .secret = Bytes(content.begin(), content.begin() + kSize)});
   return secret;
 }
@@ -140,6 +175,11 @@ bool DerivedSecret::has_zero() const {
   return std::ranges::any_of(parts_, [](const Part& part) {
     return sodium_is_zero(part.secret.data(), part.secret.size()) != 0;
   });
+}
+
+Result<> DerivedSecret::check() const {
+  if (!has_zero()) return {};
+  return fail("it is all zero, as a damaged file is; copy it from another node");
 }
 
 bool operator==(const DerivedSecret& a, const DerivedSecret& b) {

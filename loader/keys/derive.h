@@ -35,7 +35,9 @@ Result<> check_derived_interval(int64_t interval);
 ///    with # are comments. So a change of secret is an ordinary rotation.
 ///
 /// It is taken for lines if it is text and one of its lines begins with a # or with a decimal
-/// number and a blank; 32 random bytes do so once in 10^13 times. Wiped when it goes.
+/// number and a blank; 32 random bytes do so once in 10^13 times. What is not such lines and has 60
+/// hex digits in a row, or is text with a byte order mark, was meant as lines and is refused: taken
+/// as plain it would give keys that no other node has. Wiped when it goes.
 class DerivedSecret {
  public:
   static constexpr size_t kSize = 32;
@@ -56,6 +58,11 @@ class DerivedSecret {
 
   /// A secret of zeros: what an unwritten or damaged file reads as.
   bool has_zero() const;
+  /// Nothing, or why nobody may use it: it has_zero().
+  Result<> check() const;
+
+  /// Bytes, not lines?
+  bool plain() const { return plain_; }
 
   friend bool operator==(const DerivedSecret& a, const DerivedSecret& b);
 
@@ -69,6 +76,7 @@ class DerivedSecret {
   static Result<Part> parse_line(std::string_view line);
 
   std::vector<Part> parts_;  // by from; at least one
+  bool plain_ = false;
 };
 
 /// Which keys stand in a server's two slots.

@@ -44,6 +44,16 @@ void StagedWatch::look(const Count& count, int64_t unix_s, int64_t staged, int64
   before_ = Before{.count = count, .staged = staged};
 }
 
+void StagedWatch::restore(uint64_t seen, int64_t grew_at, int64_t unix_s) {
+  seen_ = seen;
+  grew_at_ = std::min(grew_at, unix_s);
+}
+
+void StagedWatch::clock_set(int64_t unix_s) {
+  forget();
+  restore(seen_, grew_at_, unix_s);
+}
+
 bool StagedWatch::suspect(int64_t unix_s, int64_t quiet) const {
   return grew_at_ != 0 && unix_s - grew_at_ < quiet;
 }

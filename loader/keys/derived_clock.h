@@ -58,6 +58,10 @@ class StagedWatch {
   void look(const Count& count, int64_t unix_s, int64_t staged, int64_t earliest);
   /// What was counted before means nothing any more.
   void forget() { before_.reset(); }
+  /// What a process before this one saw. A time to come (the clock was set) counts as now.
+  void restore(uint64_t seen, int64_t grew_at, int64_t unix_s);
+  /// Our clock was set to `unix_s`.
+  void clock_set(int64_t unix_s);
 
   /// Grew during the last `quiet` seconds.
   bool suspect(int64_t unix_s, int64_t quiet) const;

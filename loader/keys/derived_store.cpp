@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/keys/derived_store.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -9,22 +8,10 @@
 #include <cstdlib>
 
 #include "loader/keys/derived_change.h"
+#include "loader/keys/derived_guests.h"
+#include "loader/keys/derived_text.h"
 
 namespace tfo {
-namespace {
-
-std::string time_text(int64_t unix_s) {
-  return fmt::format("{:%Y-%m-%d %H:%M:%S} UTC", fmt::gmtime(static_cast<std::time_t>(unix_s)));
-}
-
-/// Guests have a life of their own, but none without end.
-Generation guest(Generation generation, int64_t end) {
-  generation.place = TFO_PLACE_RETIRED;
-  generation.not_after = generation.not_after == 0 ? end : std::min(generation.not_after, end);
-  return generation;
-}
-
-}  // namespace
 
 DerivedStore::DerivedStore(Files files, DerivedPolicy policy, CountStaged count_staged)
     : files_(std::move(files)),
@@ -37,6 +24,7 @@ void DerivedStore::inherit(const KeyRing& before, int64_t now) {
     if (generation.place == TFO_PLACE_REVOKED) continue;
     guests_.push_back(guest(generation, now + policy_.not_after));
   }
+  inherited_ = !guests_.empty();
 }
 
 Result<> DerivedStore::check_first_start(const Moment& now) const {
@@ -48,7 +36,7 @@ Result<> DerivedStore::check_first_start(const Moment& now) const {
   return fail(fmt::format(
       "the wall clock reads {}, which is before the secret {} was written, and nobody keeps it "
       "right: set it, or let it be synchronised (NTP)",
-      time_text(now.unix_s), files_.secret));
+      utc_text(now.unix_s), files_.secret));
 }
 
 Result<> DerivedStore::open(const Moment& now, const std::vector<Key>& host) {
@@ -68,22 +56,63 @@ Result<> DerivedStore::open(const Moment& now, const std::vector<Key>& host) {
   if (auto entered = enter(DerivedHalf::at(policy_.interval, at_.unix_s)); !entered) {
     return tl::unexpected(std::move(entered.error()).in("secret " + files_.secret));
   }
-  for (const Key& key : made_ ? host : std::vector<Key>()) {
-    const Generation held{.id = derived_id(key),
-                          .key = key,
-                          .place = TFO_PLACE_RETIRED,
-                          .created_at = at_.unix_s - policy_.interval,
-                          .not_after = at_.unix_s + policy_.not_after};
-    if (!key.is_zero()) guests_.push_back(held);
-  }
+  take_host_keys(host);
+  if (known) restore(*known);
   publish();
   // A disk that is full or read-only is no reason to start without keys.
   unsaved_ = !save();
   return {};
 }
 
+/// So that a secret that was replaced before this start costs the clients of this host's servers
+/// nothing.
+void DerivedStore::take_host_keys(const std::vector<Key>& host) {
+  for (const Key& key : host) {
+    if (key.is_zero() || base_.find(key) != nullptr) continue;
+    guests_.push_back({.id = derived_id(key),
+                       .key = key,
+                       .place = TFO_PLACE_RETIRED,
+                       .created_at = at_.unix_s - policy_.interval,
+                       .not_after = at_.unix_s + policy_.not_after});
+  }
+  bound_guests(guests_, at_.unix_s, policy_.interval);
+}
+
+/// Does the secret give other keys than those that the servers had, and have reason to come again?
+bool DerivedStore::has_other_slots(const DerivedState& known) const {
+  if (known.interval != policy_.interval || at_.unix_s - known.acted_at >= policy_.not_after) {
+    return false;
+  }
+  const int64_t oldest = half_.index - 1 - policy_.accept_generations;
+  return std::ranges::any_of(known.slots, [&](const DerivedState::Name& slot) {
+    const auto key = secret_->key(static_cast<uint64_t>(slot.index));
+    // A line that is over may be removed.
+    return key ? derived_id(*key) != slot.id : slot.index >= oldest;
+  });
+}
+
+/// Times of a clock that was ahead since then count as now.
+void DerivedStore::restore(const DerivedState& known) {
+  const int64_t now = at_.unix_s;
+  const int64_t edge = half_.begins(policy_.interval) + policy_.interval / 2;
+  renew_from_ = std::min(known.renew_from, edge + policy_.margin());
+  replaced_until_ = std::min(known.replaced_until, now + policy_.interval);
+  stepped_until_ = std::min(known.stepped_until, now + policy_.interval);
+  step_ = known.step;
+  staged_.restore(static_cast<uint64_t>(known.staged_seen), known.staged_at, now);
+  found_ = known;
+  if (has_other_slots(known)) {
+    // The others change over at the next half only.
+    renew_from_ = edge + policy_.margin();
+    replaced_until_ = edge + policy_.interval;
+  }
+  cold_ = now < replaced_until_;
+}
+
 void DerivedStore::abandon() {
   if (made_) state_.remove();
+  // A store that goes on in our place has the keys of before.
+  if (found_ && !state_.save(*found_)) found_.reset();
   made_ = false;
 }
 
@@ -91,9 +120,8 @@ void DerivedStore::abandon() {
 /// servers hold.
 Result<> DerivedStore::look_at_secret(const DerivedHalf& half) {
   auto read = DerivedSecret::load(files_.secret);
-  if (read && read->has_zero()) {
-    read = fail("secret " + files_.secret +
-                ": it is all zero, as a damaged file is; copy it from another node");
+  if (const auto usable = read ? read->check() : Result<>(); !usable) {
+    read = fail("secret " + files_.secret + ": " + usable.error().message);
   }
   const bool first = !secret_;
   auto ring = read && !first ? derived_ring(*read, policy_, half) : Result<KeyRing>(KeyRing());
@@ -133,21 +161,10 @@ void DerivedStore::replace_secret(const KeyRing& before, const KeyRing& after) {
       guests_.push_back(guest(generation, end));
     }
   }
+  bound_guests(guests_, begins, policy_.interval);
   renew_from_ = begins + policy_.margin();
   replaced_until_ = begins + policy_.interval;
-}
-
-void DerivedStore::add_guests(KeyRing& ring, std::vector<Generation> guests) const {
-  for (Generation& one : guests) {
-    if (one.not_after <= at_.unix_s || ring.find(one.key) != nullptr) continue;
-    ring.generations.push_back(std::move(one));
-  }
-  // Newest first: there is room for sixteen, and the oldest are the least missed.
-  std::ranges::stable_sort(ring.generations, [](const Generation& a, const Generation& b) {
-    if (a.place != b.place || a.place != TFO_PLACE_RETIRED) return a.place < b.place;
-    return a.created_at > b.created_at;
-  });
-  if (ring.generations.size() > TFO_MAX_GENERATIONS) ring.generations.resize(TFO_MAX_GENERATIONS);
+  cold_ = false;
 }
 
 Renewal DerivedStore::renewal() const {
@@ -165,14 +182,14 @@ Renewal DerivedStore::renewal() const {
 
 bool DerivedStore::publish() {
   KeyRing ring = base_;
-  add_guests(ring, guests_);
+  add_guests(ring, guests_, at_.unix_s, policy_.interval);
   if (next_) {
     const auto announced = derived_ring(*next_, policy_, half_);
     std::vector<Generation> newcomers;
     for (const Generation& one : announced ? announced->generations : std::vector<Generation>()) {
       newcomers.push_back(guest(one, one.not_after));
     }
-    add_guests(ring, std::move(newcomers));
+    add_guests(ring, newcomers, at_.unix_s, policy_.interval);
   }
   if (!lost_) renewal_ = renewal();
   ring.renewal = at_.sure && ring.find(renewal_.target) != nullptr ? renewal_ : Renewal();
@@ -194,7 +211,9 @@ void DerivedStore::watch(const Confirmation& confirmed) {
     return;
   }
   const int64_t staged = half_.index + 1;
+  const int64_t grew_at = staged_.grew_at();
   staged_.look(*count, at_.unix_s, staged, staged * policy_.interval - policy_.margin());
+  if (staged_.grew_at() != grew_at) unsaved_ = true;
 }
 
 /// Whether it is right now or was right before, nobody here knows.
@@ -205,9 +224,14 @@ void DerivedStore::clock_set() {
     one.not_after += at_.step;
     one = guest(one, at_.unix_s + policy_.not_after);
   }
-  staged_.forget();
+  bound_guests(guests_, at_.unix_s, policy_.interval);
+  staged_.clock_set(at_.unix_s);
   step_ = at_.step;
   stepped_until_ = at_.unix_s + policy_.interval;
+  // Moments of a clock that was ahead would hold things up until it is there again.
+  renew_from_ = std::min(renew_from_, at_.unix_s + policy_.interval);
+  replaced_until_ = std::min(replaced_until_, at_.unix_s + policy_.interval);
+  unsaved_ = true;
 }
 
 Result<bool> DerivedStore::step(const Moment& now, const Confirmation& confirmed) {
@@ -236,15 +260,38 @@ Result<bool> DerivedStore::step(const Moment& now, const Confirmation& confirmed
 Result<> DerivedStore::save() {
   if (!at_.sure) return {};
   clock_.acted(at_.unix_s);
-  return state_.save({.acted_at = at_.unix_s, .interval = policy_.interval, .index = half_.index});
+  DerivedState state{.acted_at = at_.unix_s,
+                     .interval = policy_.interval,
+                     .index = half_.index,
+                     .slots = {},
+                     .renew_from = renew_from_,
+                     .replaced_until = replaced_until_,
+                     .stepped_until = stepped_until_,
+                     .step = step_,
+                     .staged_at = staged_.grew_at(),
+                     .staged_seen = static_cast<int64_t>(staged_.seen())};
+  for (const Generation* one : {base_.current(), base_.backup()}) {
+    if (one == nullptr) continue;
+    state.slots.push_back({.index = one->created_at / policy_.interval, .id = one->id});
+  }
+  return state_.save(state);
 }
 
 Result<> DerivedStore::rotate(const Moment&) {
+  const DerivedSecret& secret = next_ ? *next_ : *secret_;
+  const std::string lines =
+      secret.plain()
+          ? fmt::format(
+                "write {} as two lines, `0 OLDHEX` (its first 32 bytes as 64 hex digits) and "
+                "`{} NEWHEX` (64 other ones)",
+                files_.secret, half_.index + 2)
+          : fmt::format("add a line `{} NEWHEX` (64 hex digits) to {}", half_.index + 2,
+                        files_.secret);
   return fail(fmt::format(
-      "the keys of a derived pool follow the clock; to be rid of a key, change the secret: add a "
-      "line `{} SECRET` (64 hex digits) to {} on every node, or replace the file on all within "
-      "half an interval (which costs some clients a round trip)",
-      half_.index + 2, files_.secret));
+      "the keys of a derived pool follow the clock; to be rid of a key, change the secret: {}, on "
+      "every node before that interval begins; or replace the file on all within half an interval "
+      "(which costs some clients a round trip)",
+      lines));
 }
 
 Result<> DerivedStore::import(const Moment&, const std::vector<Key>&) {
@@ -270,42 +317,6 @@ std::optional<int64_t> DerivedStore::next_wakeup() const {
 
 std::optional<int64_t> DerivedStore::next_rotation() const {
   return (half_.index + 1) * policy_.interval;
-}
-
-std::vector<StoreTrouble> DerivedStore::troubles() const {
-  const bool suspect = staged_.suspect(at_.unix_s, policy_.interval);
-  const bool replaced = next_ || at_.unix_s < replaced_until_;
-  std::vector<StoreTrouble> all = {{.id = "clock_unsure", .evidence = {}},
-                                   {.id = "clock_suspect", .evidence = {}},
-                                   {.id = "secret_replaced", .evidence = {}}};
-  if (!at_.sure) {
-    all[0].evidence = fmt::format(
-        "the wall clock is before {}, which was acted on already, and nobody keeps it right: the "
-        "keys stay as they are until it is synchronised (NTP) or past that",
-        time_text(at_.unix_s));
-  }
-  if (suspect) {
-    all[1].evidence = fmt::format(
-        "{} cookies came under a key that nobody should mint with yet (last seen {}): a server's "
-        "clock is ahead, or ours is behind, by more than max_skew; nothing is renewed until one "
-        "interval was quiet",
-        staged_.seen(), time_text(staged_.grew_at()));
-  } else if (at_.unix_s < stepped_until_) {
-    all[1].evidence = fmt::format(
-        "our wall clock was set by {} s, more than max_skew allows: nothing is renewed until {}",
-        step_, time_text(stepped_until_));
-  }
-  if (replaced) {
-    const int64_t when = next_ ? half_.ends(policy_.interval) : half_.begins(policy_.interval);
-    all[2].evidence = fmt::format(
-        "{} is not the secret of before{}: servers refuse cookies under the old one, and for about "
-        "{} s around the change each other's; a line `INDEX SECRET` for an interval to come costs "
-        "nothing",
-        files_.secret,
-        next_ ? ", comes into force at " + time_text(when) : " since the last half interval",
-        (2 * policy_.max_skew_ms + 999) / 1000);
-  }
-  return all;
 }
 
 }  // namespace tfo

@@ -24,10 +24,14 @@ namespace tfo {
 /// Servers refuse what was minted under the old one, but for what is renewed, and for about twice
 /// max_skew some servers mint what others refuse. A secret of lines changes without that. A secret
 /// that cannot be read is an error of every step: the ring stays, and ends at its not_after.
+/// One that was replaced and not yet in force when this process began is in force at once: nobody
+/// here has the old one. It is noticed by the names of keys in the state file, and of the old keys
+/// those stay accepted that the servers hold.
 ///
 /// Troubles: clock_unsure (see ClockTrust; the keys stay as they are), clock_suspect (see
 /// StagedWatch, or our own clock was set by more than the margin: what was accepted before stays
 /// so, and nothing is renewed until one interval was quiet), secret_replaced (for one interval).
+/// The last two outlive a restart.
 class DerivedStore : public KeyStore {
  public:
   struct Files {
@@ -62,7 +66,11 @@ class DerivedStore : public KeyStore {
   Result<> enter(const DerivedHalf& half);
   void clock_set();
   void replace_secret(const KeyRing& before, const KeyRing& after);
-  void add_guests(KeyRing& ring, std::vector<Generation> guests) const;
+  void restore(const DerivedState& known);
+  bool has_other_slots(const DerivedState& known) const;
+  void take_host_keys(const std::vector<Key>& host);
+  std::string stepped_text() const;
+  std::string replaced_text() const;
   Renewal renewal() const;
   bool publish();
   void watch(const Confirmation& confirmed);
@@ -90,7 +98,10 @@ class DerivedStore : public KeyStore {
   int64_t step_ = 0;            ///< by which it was set
   bool lost_ = false;           ///< the secret cannot be read
   bool unsaved_ = false;
-  bool made_ = false;  ///< the state file was made by open()
+  bool made_ = false;                  ///< the state file was made by open()
+  bool inherited_ = false;             ///< the ring of before is known
+  bool cold_ = false;                  ///< replaced_until_ is from before this process or store
+  std::optional<DerivedState> found_;  ///< what open() found in the state file
 };
 
 }  // namespace tfo

@@ -188,9 +188,13 @@ TEST_F(DerivedStoreTest, KeysOfBeforeStayAccepted) {
   ASSERT_NE(store->ring().find(host), nullptr);
   EXPECT_EQ(store->ring().find(host)->place, TFO_PLACE_RETIRED);
   const KeyRing before = store->ring();
-  // It has been here before: what the servers hold is no news.
+  // At every start: a secret may have been replaced in between.
   store = make_store();
-  ASSERT_EQ(open(*store, {host}), "");
+  ASSERT_EQ(open(*store, {host, key('s', kIndex)}), "");
+  EXPECT_NE(store->ring().find(host), nullptr);
+  EXPECT_EQ(store->ring().find(key('s', kIndex))->place, TFO_PLACE_CURRENT);
+  store = make_store();
+  ASSERT_EQ(open(*store), "");
   EXPECT_EQ(store->ring().find(host), nullptr);
   store = make_store();
   store->inherit(before, clock_.moment.unix_s);
@@ -215,8 +219,13 @@ TEST_F(DerivedStoreTest, ADiskThatFailsHoldsNothingUp) {
 TEST_F(DerivedStoreTest, CommandsAreRefusedWithWhatToDoInstead) {
   const auto store = make_store();
   ASSERT_EQ(open(*store), "");
+  const std::string line = fmt::format("`{} NEWHEX`", kIndex + 2);
   EXPECT_THAT(store->rotate(clock_.now()).error().message,
-              AllOf(HasSubstr(std::to_string(kIndex + 2) + " SECRET"), HasSubstr(secret_path())));
+              AllOf(HasSubstr("`0 OLDHEX`"), HasSubstr(line), HasSubstr(secret_path())));
+  write_secret("0 " + hex('s'));
+  ASSERT_EQ(settle(*store), "");
+  EXPECT_THAT(store->rotate(clock_.now()).error().message,
+              AllOf(HasSubstr("add a line " + line), Not(HasSubstr("OLDHEX"))));
   EXPECT_THAT(store->import(clock_.now(), {}).error().message, HasSubstr("\"file\""));
 }
 

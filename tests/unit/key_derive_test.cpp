@@ -92,12 +92,15 @@ TEST(DerivedSecret, BeforeTheFirstLineThereIsNoKey) {
 
 TEST(DerivedSecret, WhatLooksLikeLinesIsReadAsLines) {
   for (const std::string& raw :
-       {kHex, kHex + "\n", std::string("7Vf+3mX0n3iB5c1q8m0b0w5s2M9bqz8x4r6t1u3y5k8="),
-        std::string("12345678901234567890123456789012"), counting(32) + "\n0 " + kHex,
-        std::string(32, ' '), std::string("- 12 and more text than 32 bytes")}) {
+       {std::string("7Vf+3mX0n3iB5c1q8m0b0w5s2M9bqz8x4r6t1u3y5k8="),
+        std::string("12345678901234567890123456789012"), counting(32) + "\n", counting(200),
+        std::string(32, ' '), std::string("- 12 and more text than 32 bytes"),
+        std::string("da39a3ee5e6b4b0d3255bfef95601890afd80709"), "\xff\xfe" + counting(30),
+        "\xef\xbb\xbf" + counting(29), kHex.substr(0, 59), std::string(31, 'x') + "\n"}) {
     const auto plain = DerivedSecret::parse(raw);
     ASSERT_TRUE(plain) << raw << plain.error().message;
     EXPECT_TRUE(plain->key(0)) << raw;
+    EXPECT_TRUE(plain->plain());
   }
   for (const std::string& broken :
        {"0 " + kHex + "0", "0 " + kHex.substr(2), "0 x" + kHex.substr(1),
@@ -106,6 +109,27 @@ TEST(DerivedSecret, WhatLooksLikeLinesIsReadAsLines) {
         "# key\n" + kHex, std::string("5 times more text than there must be in a secret")}) {
     EXPECT_THAT(error_of(broken), AllOf(HasSubstr("line "), HasSubstr("give `INDEX SECRET`")))
         << broken;
+  }
+}
+
+std::string in_utf16(const std::string& text, bool big) {
+  std::string encoded = big ? "\xfe\xff" : "\xff\xfe";
+  for (const char c : text) encoded += big ? std::string{'\0', c} : std::string{c, '\0'};
+  return encoded;
+}
+
+TEST(DerivedSecret, WhatWasMeantAsLinesIsNotTakenAsPlain) {
+  const std::string line = "0 " + kHex + "\n";
+  for (const std::string& meant :
+       {"0: " + kHex, "0=" + kHex, "0," + kHex, "0x0 " + kHex, "-1 " + kHex, "+0 " + kHex,
+        kHex + " 0", kHex, kHex + "\n", "\xef\xbb\xbf" + line, in_utf16(line, false),
+        in_utf16(line, true), in_utf16(line, true).substr(2), "0 " + kHex + " # cl\xc3\xa9",
+        std::string("\xef\xbb\xbf# none of the lines is there yet"),
+        in_utf16("0 of 64 hex digits some", true), counting(32) + "\n19700 " + kOtherHex,
+        counting(32) + "\n0 " + kHex + "\n", kHex.substr(0, 60) + "\n" + kHex.substr(60)}) {
+    EXPECT_THAT(error_of(meant), AllOf(HasSubstr("INDEX SECRET"), HasSubstr("0 OLDHEX"),
+                                       Not(HasSubstr("0001")), Not(HasSubstr("aaaa"))))
+        << meant;
   }
 }
 
@@ -126,6 +150,9 @@ TEST(DerivedSecret, AnAllZeroOneIsNoticed) {
   EXPECT_TRUE(DerivedSecret::parse(std::string(32, '\0'))->has_zero());
   EXPECT_TRUE(DerivedSecret::parse("0 " + kHex + "\n5 " + std::string(64, '0'))->has_zero());
   EXPECT_FALSE(DerivedSecret::parse(counting(32))->has_zero());
+  EXPECT_TRUE(DerivedSecret::parse(counting(32))->check());
+  EXPECT_FALSE(DerivedSecret::parse(std::string(32, '\0'))->check());
+  EXPECT_FALSE(DerivedSecret::parse("0 " + kHex)->plain());
 }
 
 TEST(DerivedText, ChecksIntervalAndTime) {

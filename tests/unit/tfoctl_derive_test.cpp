@@ -80,6 +80,8 @@ TEST_F(KeyDerive, SaysWhatIsWrong) {
   };
   refused(words("/nonexistent/secret"), "No such file");
   refused(words(file("short")), "has 5 bytes");
+  refused(words(file(std::string(32, '\0'))), "all zero");
+  refused(words(file("0: " + std::string(64, 'a'))), "INDEX SECRET");
   refused(words(file(secret_), "86401"), "even number");
   refused(words(file(secret_), "day"), "--interval");
   refused({"key", "derive", "--interval", "86400"}, "--secret");
