@@ -129,7 +129,7 @@ TEST_F(DerivedRestartTest, MomentsOfAClockThatWasAheadHoldNothingUp) {
   const auto store = restarted();
   EXPECT_THAT(trouble(*store, "clock_suspect"), HasSubstr("3 cookies"));
   EXPECT_THAT(trouble(*store, "secret_replaced"), Not(IsEmpty()));
-  run_to(*store, kEdge + 120);
+  run_to(*store, kEdge + 151);
   EXPECT_EQ(trouble(*store, "clock_suspect"), "");
   EXPECT_EQ(trouble(*store, "secret_replaced"), "");
   EXPECT_NE(store->ring().renewal.target, 0U);
