@@ -34,12 +34,15 @@ std::optional<int64_t> time_in(const json& document, const char* field) {
   return value >= 0 ? std::optional(value) : std::nullopt;
 }
 
-/// Of a field that older releases do not write.
-bool read_later(const json& document, const char* field, int64_t& value) {
-  if (!document.contains(field)) return true;
+bool read_time(const json& document, const char* field, int64_t& value) {
   const auto time = time_in(document, field);
   value = time.value_or(0);
   return time.has_value();
+}
+
+/// Of a field that older releases do not write.
+bool read_later(const json& document, const char* field, int64_t& value) {
+  return !document.contains(field) || read_time(document, field, value);
 }
 
 bool read_step(const json& document, int64_t& step) {
@@ -69,22 +72,19 @@ bool read_slots(const json& document, std::vector<DerivedState::Name>& slots) {
 Result<DerivedState> parse(std::string_view text) {
   const json document = json::parse(text, nullptr, false);
   const bool ours = document.is_object() && document.value("format", json()) == json(kFormat);
-  const auto acted_at = ours ? time_in(document, "acted_at") : std::nullopt;
-  const auto interval = ours ? time_in(document, "interval") : std::nullopt;
-  const auto index = ours ? time_in(document, "index") : std::nullopt;
   DerivedState state;
-  bool good = acted_at && interval && index && read_slots(document, state.slots) &&
+  bool good = ours && read_time(document, "acted_at", state.acted_at) &&
+              read_time(document, "interval", state.interval) &&
+              read_time(document, "index", state.index) && read_slots(document, state.slots) &&
               read_step(document, state.step);
-  for (const auto& [field, value] : kLater)
+  for (const auto& [field, value] : kLater) {
     good = good && read_later(document, field, state.*value);
+  }
   if (!good) {
     return fail(
         "it is damaged; remove it if the wall clock is right (it only keeps an old clock from "
         "bringing back old keys)");
   }
-  state.acted_at = *acted_at;
-  state.interval = *interval;
-  state.index = *index;
   return state;
 }
 

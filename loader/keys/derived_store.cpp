@@ -96,7 +96,7 @@ void DerivedStore::restore(const DerivedState& known) {
   const int64_t now = at_.unix_s;
   const int64_t edge = half_.begins(policy_.interval) + policy_.interval / 2;
   renew_from_ = std::min(known.renew_from, edge + policy_.margin());
-  replaced_until_ = std::min(known.replaced_until, now + policy_.interval);
+  replaced_until_ = std::min(known.replaced_until, edge + policy_.interval);
   stepped_until_ = std::min(known.stepped_until, now + policy_.interval);
   step_ = known.step;
   staged_.restore(static_cast<uint64_t>(known.staged_seen), known.staged_at, now);
