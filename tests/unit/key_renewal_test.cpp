@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What may be renewed, to which key: by the rotation's phase, by what servers are known to hold,
 // and as packets read it.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -232,7 +233,7 @@ TEST_F(KeyPoolRenewal, TakesForHeldOnlyWhatEveryServerHolds) {
   world_.devices["a"].accepts = {Key::random(), previous.key};
   clock_.pass(KeyPool::kVerify);
   pool->tick();
-  EXPECT_THAT(pool->offered().renewal.held, ElementsAre(previous.id))
+  EXPECT_THAT(pool->offered().renewal.held, testing::ElementsAre(previous.id))
       << "cookies of the current key, which a does not hold, are renewed too";
   EXPECT_EQ(renews_to(), previous.key);
 }
