@@ -104,7 +104,7 @@ TEST_F(TfodDerived, TheKernelsKeyFollowsEdgesAndMiddles) {
   EXPECT_TRUE(site_.status()["conditions"].empty()) << site_.status();
   const auto refused = site_.ask({{"command", "key-rotate"}});
   EXPECT_EQ(refused["ok"], false);
-  EXPECT_THAT(refused.dump(), HasSubstr("SECRET"));
+  EXPECT_THAT(refused.dump(), HasSubstr("NEWHEX"));
 }
 
 TEST_F(TfodDerived, ARestartInBetweenChangesNothing) {
