@@ -12,7 +12,8 @@ Result<XdpUnderTest> load_world(const World& world) {
   rows.reserve(world.vips.size());
   for (const WorldVip& vip : world.vips) {
     const auto flags = static_cast<uint8_t>(vip.renew ? TFO_VIP_RENEW : 0);
-    rows.push_back({mapped(vip.address), vip.port, vip.slot, vip.pool, vip.mode, flags});
+    const auto mode = static_cast<uint8_t>(vip.mode);
+    rows.push_back({mapped(vip.address), vip.port, vip.slot, vip.pool, mode, flags});
   }
   if (auto done = xdp->set_vips(rows); !done) return tl::unexpected(done.error());
   for (const auto& [pool, keys] : world.pools) {
