@@ -3,9 +3,9 @@
 """What a replay costs: frames a second of one processor's time, and memory, which must not grow with
 the capture.
 
-  replay_bench.py TFOCTL     the tfoctl to measure; for figures a release build
+  replay_bench.py TFOCTL     the tfoctl to measure, a release build; TFO_BENCH_TFOCTL names another
 
-Short form: 500,000 frames; with TFO_TEST_FULL=1 5,000,000. Exit 0 if at least 500,000 frames a second
+Short form: the best of three replays of 500,000 frames; with TFO_TEST_FULL=1 one of 5,000,000. Exit 0 if at least 500,000 frames a second
 were replayed and a capture of ten times the frames took no more memory; 77: not root.
 """
 import json
@@ -76,7 +76,7 @@ def main():
         sys.exit(__doc__)
     if os.geteuid() != 0:
         sys.exit(77)
-    tfoctl = sys.argv[1]
+    tfoctl = os.environ.get("TFO_BENCH_TFOCTL", sys.argv[1])
     full = os.environ.get("TFO_TEST_FULL") == "1"
     frames = mixed_frames(tfoctl)
     with tempfile.TemporaryDirectory() as directory:
@@ -84,7 +84,7 @@ def main():
         start, _ = replay(tfoctl, path, write_capture(path, frames, len(frames)))
         _, small = replay(tfoctl, path, write_capture(path, frames, 50_000))
         count = write_capture(path, frames, 5_000_000 if full else 500_000)
-        seconds, large = replay(tfoctl, path, count)
+        seconds, large = min(replay(tfoctl, path, count) for _ in range(1 if full else 3))
     rate = (count - len(frames)) / (seconds - start)
     print(f"{count} frames: {seconds:.2f} s of one processor, {start:.2f} s of them to load the program: "
           f"{rate:,.0f} frames a second; peak memory {large} KB, {small} KB for 50,000 frames")

@@ -17,6 +17,7 @@ wrong, it must be none.
 """
 import argparse
 import collections
+import math
 import os
 import signal
 import sys
@@ -28,6 +29,8 @@ from clocked_farm import Failed, Timing, clocked_farm
 TIMING = Timing(interval=20, max_skew=0, accept_generations=4)
 HOUR = 3600
 ACTS_AFTER = 2  # seconds after an edge at which servers change their keys
+LEAST = 4  # seconds that a fault lasts before servers act on an edge
+AFTERWARDS = 1  # and after it
 HEALED = 10  # connections in a row with their data accepted
 PATIENCE = 15  # seconds for that
 
@@ -39,10 +42,12 @@ NEWCOMERS = (201, 250)
 Report = collections.namedtuple("Report", "fault during seconds_to_heal refused_after conditions")
 
 
-def edge_passed(farm, started):
-    """Has a half-interval edge been acted on since `started` (time.time())?"""
+def until_acted(started):
+    """When a fault that begins at `started` (time.time()) has lasted over a half-interval edge, and
+    long enough before and after it to be noticed."""
     half = TIMING.interval / 2
-    return (time.time() - ACTS_AFTER) // half > (started - ACTS_AFTER) // half
+    acts = math.ceil((started + LEAST - ACTS_AFTER) / half) * half + ACTS_AFTER
+    return acts + AFTERWARDS
 
 
 class Clients:
@@ -106,9 +111,10 @@ class Fault:
         self.name, self.begin, self.end = name, begin, end
 
     def suffer(self, farm, node):
-        clients, started = Clients(farm), time.time()
+        clients = Clients(farm)
+        until = until_acted(time.time())
         self.begin(node)
-        during = clients.connect_until(lambda: edge_passed(farm, started))
+        during = clients.connect_until(lambda: time.time() >= until)
         conditions = self.conditions(farm, node)
         self.end(node)
         seconds = clients.seconds_to_heal()

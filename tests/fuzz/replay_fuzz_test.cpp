@@ -144,7 +144,7 @@ TEST_F(ReplayFuzz, DamagedCapturesEndInAClearErrorOrARightAnswer) {
       seed, count, refused_, with_error_, frames_, checked_);
   EXPECT_GT(refused_, 0U);
   EXPECT_GT(with_error_, 0U);
-  EXPECT_GT(checked_, count);
+  EXPECT_GT(checked_, count / 4);
 }
 
 }  // namespace
