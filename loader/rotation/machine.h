@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "loader/result.h"
+#include "loader/rotation/document.h"
+#include "loader/rotation/records.h"
+
+namespace tfo::rotation {
+
+/// How a farm's keys live. Seconds.
+struct Policy {
+  int64_t interval = 86400;         ///< 0 = by command only
+  unsigned accept_generations = 4;  ///< retired ones accepted besides current, other, next
+  int64_t not_after = 3 * 86400;    ///< 0 = no end
+  int64_t deadline = 60;            ///< in `staged`, for the last acknowledgement
+  bool go_on_at_deadline = false;   ///< as far as that is safe; else hold
+  int64_t forget_after = 86400;     ///< without a lease
+};
+
+/// What the leader knows.
+struct FarmView {
+  Document document;
+  std::map<std::string, Member> members;  ///< by node
+  std::map<std::string, Ack> acks;        ///< by node
+  std::set<std::string> live;             ///< nodes that hold a lease
+  /// Unix seconds at which a member without a lease was last known to hold one (at the earliest
+  /// when this leader began to look).
+  std::map<std::string, int64_t> last_seen;
+  /// Clock of the acks that arrived lately less our own, in seconds, by node.
+  std::map<std::string, int64_t> clock_offsets;
+  std::vector<Request> requests;
+  /// False for 2 lease TTLs after it became leader: nothing new is minted, what is under way and
+  /// needs no new key goes on.
+  bool may_mint = true;
+};
+
+/// What the leader does about it.
+struct Decision {
+  /// To be written with a comparison of the document read; its counter is one higher.
+  std::optional<Document> next;
+  std::vector<std::string> served;  ///< ids of requests that `next` serves
+  /// Requests that cannot be served, and why; they are deleted, and whoever asked is told.
+  std::map<std::string, std::string> refused;
+  std::vector<std::string> forget;     ///< member records to delete with it
+  std::vector<std::string> waits_for;  ///< members whose acknowledgement is missing; empty: none
+  std::string held;    ///< why a rotation does not go on past its deadline; empty: it does
+  std::string resign;  ///< why this leader should not lead; empty: it may
+  std::optional<int64_t> wake_at;  ///< unix seconds: when time alone changes the decision
+};
+
+/// The rotator. Pure: the same for every node, so that any leader goes on from any state.
+class Machine {
+ public:
+  using KeyMaker = std::function<Key()>;
+  using IdMaker = std::function<uint64_t()>;
+  explicit Machine(Policy policy, std::string node, KeyMaker make_key = Key::random,
+                   IdMaker make_id = {});
+
+  /// The first document of a farm: these keys (first current, second other, the rest retired), or a
+  /// random one. `incarnation`: unix seconds.
+  Result<Document> first(const std::string& farm, const std::string& pool, int64_t now,
+                         uint32_t farm_key, const std::vector<Key>& keys) const;
+
+  Decision decide(const FarmView& view, int64_t now) const;
+
+ private:
+  Policy policy_;
+  std::string node_;
+  KeyMaker make_key_;
+  IdMaker make_id_;
+};
+
+/// Has this member acknowledged this document, in full?
+bool has_acked(const FarmView& view, const std::string& node);
+
+/// What a node does with a document that it read, given the one that it has persisted.
+enum class Verdict {
+  kFollow,   ///< it is higher: persist, apply, read back, acknowledge
+  kSame,     ///< nothing to do
+  kFork,     ///< same counter, other content: keep ours, alert
+  kPutBack,  ///< it is lower, or there is none: put ours back, raise store_rolled_back
+};
+Verdict judge(const std::optional<Document>& mine, const std::optional<Document>& read);
+
+}  // namespace tfo::rotation
