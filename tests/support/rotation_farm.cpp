@@ -58,7 +58,8 @@ std::string RotationNode::trouble(const std::string& id) const {
 }
 
 std::string RotationNode::asked(const std::string& id) const {
-  for (const auto& one : agent->status()["asked"]) {
+  const auto status = agent->status();
+  for (const auto& one : status["asked"]) {
     if (one["id"] == id) return one["state"].get<std::string>();
   }
   return "unknown";
@@ -146,7 +147,9 @@ RotationNode* RotationFarm::add(const std::string& name, Roles roles) {
   settings.policy = policy;
   settings.farm_key_file = directory / "farm.key";
   settings.state_file = directory / name / "web.rotation";
-  settings.lease = std::chrono::seconds(3);
+  settings.lease = std::chrono::seconds(2);
+  settings.etcd.timeouts.write = std::chrono::seconds(2);
+  settings.etcd.timeouts.read = std::chrono::seconds(1);
   fs::create_directory(directory / name);
   if (roles.own_loop) {
     auto loop = EventLoop::create();
