@@ -68,6 +68,7 @@ class RotationFarm {
 
   /// Writes the first document. Its error.
   std::string init();
+  rotation::Settings settings(const std::string& name, Roles roles) const;
   /// Adds a node, and starts it. Null: it could not be made (see error()).
   RotationNode* add(const std::string& name, Roles roles);
   RotationNode* add(const std::string& name) { return add(name, Roles{}); }
