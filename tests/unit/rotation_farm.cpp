@@ -110,13 +110,27 @@ void Farm::revoke(uint64_t id) {
   ask(request);
 }
 
-/// What no rule forbids: a node that was away may have known of a revocation that a restored etcd
-/// does not.
 void Farm::follow(Node& node, const Doc& doc) {
   if (node.persisted) {
-    for (const uint64_t id : lost_revocations(node.persisted->document, doc->document)) revoke(id);
+    for (const uint64_t id : lost_revocations(node.persisted->document, doc->document)) {
+      node.lost.insert(id);
+    }
   }
   node.persisted = doc;
+}
+
+/// A node that was away may know of a revocation that a restored etcd does not. It asks for it
+/// until that is so again.
+void Farm::revoke_again(Node& node) {
+  std::erase_if(node.lost, [&](uint64_t id) {
+    const FarmGeneration* generation = ring_->document.find(id);
+    return generation == nullptr || generation->revoked;
+  });
+  for (const uint64_t id : node.lost) {
+    const bool asked = std::any_of(requests_.begin(), requests_.end(),
+                                   [&](const Request& r) { return r.generation == id; });
+    if (!asked) revoke(id);
+  }
 }
 
 void Farm::read(Node& node) {
@@ -126,7 +140,7 @@ void Farm::read(Node& node) {
   }
   node.confirmed = node.seen = now_;
   node.checked = true;
-  if (node.persisted == ring_) return;
+  if (node.persisted == ring_) return revoke_again(node);
   std::optional<Document> mine;
   if (node.persisted) mine = node.persisted->document;
   switch (judge(mine, ring_->document)) {
@@ -143,6 +157,7 @@ void Farm::read(Node& node) {
     case Verdict::kSame:
       break;
   }
+  revoke_again(node);
 }
 
 bool Farm::has_acked_current(const Node& node) const {

@@ -95,11 +95,12 @@ class Farm {
     bool balancer = false;
     Doc persisted;
     Doc applied;
-    bool open = false;       ///< serves, or validates
-    bool forgotten = false;  ///< and does not know it yet
-    bool cut = false;        ///< no etcd
-    bool dead = false;       ///< no daemon; the data plane goes on
-    bool checked = true;     ///< has read etcd since the last restore
+    bool open = false;        ///< serves, or validates
+    bool forgotten = false;   ///< and does not know it yet
+    bool cut = false;         ///< no etcd
+    bool dead = false;        ///< no daemon; the data plane goes on
+    bool checked = true;      ///< has read etcd since the last restore
+    std::set<uint64_t> lost;  ///< revocations that etcd does not know of
     int64_t confirmed = 0;
     int64_t seen = 0;
   };
@@ -116,6 +117,7 @@ class Farm {
   void add_node_steps(std::vector<Action>& all, size_t index) const;
   bool has_acked_current(const Node& node) const;
   void read(Node& node);
+  void revoke_again(Node& node);
   void follow(Node& node, const Doc& doc);
   void ack(Node& node);
   void step(Node& node);
