@@ -146,7 +146,7 @@ rotation::Settings RotationFarm::settings(const std::string& name, Roles roles) 
   settings.policy = policy;
   settings.farm_key_file = directory / "farm.key";
   settings.state_file = directory / name / "web.rotation";
-  settings.lease = std::chrono::seconds(2);
+  settings.lease = std::chrono::seconds(roles.lease);
   return settings;
 }
 

@@ -59,6 +59,7 @@ class RotationFarm {
   struct Roles {
     bool balancer = false;
     bool own_loop = false;
+    int lease = 2;  ///< seconds
   };
 
   explicit RotationFarm(EtcdCluster& cluster);
