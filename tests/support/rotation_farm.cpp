@@ -136,8 +136,9 @@ bool RotationFarm::make(RotationNode& node) {
 rotation::Settings RotationFarm::settings(const std::string& name, Roles roles) const {
   rotation::Settings settings;
   settings.etcd = cluster_.config(nodes_.size());
-  settings.etcd.timeouts.read = std::chrono::seconds(1);
-  settings.etcd.timeouts.write = std::chrono::seconds(2);
+  if (roles.only_member) settings.etcd.endpoints = {cluster_.endpoint(*roles.only_member)};
+  settings.etcd.timeouts.read = std::chrono::milliseconds(700);
+  settings.etcd.timeouts.write = std::chrono::milliseconds(1000);
   settings.farm = kFarm;
   settings.pool = kPool;
   settings.node = name;
