@@ -20,10 +20,7 @@ class Acknowledgement {
   /// `changed`: given() may be another.
   Acknowledgement(Site& site, Follower& follower, const Membership& membership,
                   std::function<void()> changed)
-      : site_(site),
-        follower_(follower),
-        membership_(membership),
-        changed_(std::move(changed)) {}
+      : site_(site), follower_(follower), membership_(membership), changed_(std::move(changed)) {}
   Result<> start();
 
   void confirm(const Applied& applied);
@@ -33,6 +30,8 @@ class Acknowledgement {
   /// Writes what is due.
   void pump();
   /// etcd may have lost it.
+  void write_again() { written_.reset(); }
+  /// This node is no member any more: what it promised does not count.
   void forget();
   /// Was a document acknowledged in full, in this run and membership?
   bool given() const { return given_; }

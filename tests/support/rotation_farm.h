@@ -39,9 +39,9 @@ struct RotationNode {
   std::unique_ptr<ShiftedClock> clock;
   std::unique_ptr<EventLoop> own_loop;  ///< null: the farm's
   std::unique_ptr<rotation::Agent> agent;
-  bool frozen = false;       ///< its loop does not run (with a loop of its own only)
-  bool applies = true;       ///< its sinks take what comes
-  std::string partial;       ///< what they lack
+  bool frozen = false;                  ///< its loop does not run (with a loop of its own only)
+  bool applies = true;                  ///< its sinks take what comes
+  std::string partial;                  ///< what they lack
   std::vector<rotation::State> states;  ///< in the order in which they were handed out
   std::vector<rotation::Counter> counters;
 
@@ -60,6 +60,7 @@ class RotationFarm {
     bool balancer = false;
     bool own_loop = false;
     int lease = 2;  ///< seconds
+    std::optional<size_t> only_member = std::nullopt;  ///< of etcd that it reaches; else all
   };
 
   explicit RotationFarm(EtcdCluster& cluster);
@@ -82,9 +83,10 @@ class RotationFarm {
 
   /// Runs all loops until `condition` holds, at most `seconds`; returns its last value.
   bool until(const std::function<bool()>& condition, double seconds = 15);
-  /// Until every node has joined and acknowledged, and holds the same document in `state`.
+  /// Until somebody leads, and knows that every node has joined, and acknowledged the same document
+  /// in `state`.
   bool settled(rotation::State state = rotation::State::kSteady, double seconds = 15);
-  /// Until some node leads and sees everybody, and may mint.
+  /// The node that leads, waited for; null: none.
   RotationNode* leader(double seconds = 15);
   /// Asks for a rotation, and waits for its end. Empty, or what went wrong.
   std::string rotate(RotationNode& at, double seconds = 20);
