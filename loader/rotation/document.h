@@ -3,6 +3,8 @@
 
 #include <compare>
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -45,6 +47,12 @@ enum class State { kSteady, kPrepare, kStaged, kMinting, kUnminting };
 std::string_view to_string(State state);
 std::optional<State> state_from(std::string_view name);
 
+/// 16 hex digits as id_text() writes them.
+std::optional<uint64_t> id_from(std::string_view text);
+
+/// 64 random bits, not 0.
+uint64_t random_id();
+
 /// One key of the farm.
 struct FarmGeneration {
   uint64_t id = 0;  ///< 64 random bits, never 0: two rotators cannot name two keys alike
@@ -81,7 +89,8 @@ struct Document {
   uint64_t other = 0;                       ///< p; 0: the servers' backup slot is empty
   uint64_t next = 0;                        ///< n; 0 in steady
   bool aborting = false;                    ///< prepare and unminting: on the way back to steady
-  std::set<std::string> forgotten;          ///< former members that were not asked
+  uint64_t doomed = 0;  ///< to be revoked when this rotation has taken its place; 0: none
+  std::set<std::string> forgotten;  ///< former members that were not asked
   uint32_t min_key = 0;       ///< number of the lowest line of the farm key file that may seal
   int64_t issued_at = 0;      ///< unix seconds, by its writer's clock; never lower than before
   int64_t state_since = 0;    ///< unix seconds: when this state was entered
@@ -114,9 +123,18 @@ std::string hash_of(const Document& document);
 /// trust it.
 KeyRing ring_of(const Document& document, uint64_t revision, int64_t now, int64_t renew_until);
 
-/// Two documents of the same counter and other content: generations and revocations of both, the
-/// slots of `mine`'s peer that names the lower hash (so that everybody unites them alike); in
-/// steady, one sequence higher. Nothing that either revoked is accepted again.
-Document unite(const Document& a, const Document& b, int64_t now, const std::string& writer);
+/// What makes one of two documents of the same counter and other content (a fork); the counter of
+/// both, one sequence higher. The order of the arguments does not matter. Generations of both, as
+/// many as there is room for, and the revocations of both: what either revoked is never accepted
+/// again. A rotation that was under way is given up.
+///
+/// Some members have applied the one document and some the other. So the current key becomes one
+/// that is in the slots of both (the one that the document with the lower hash mints with, if that
+/// is), the second slot what else that document has in it, and the state `unminting`: everything
+/// but the current key is renewed to it, until all have acknowledged and it is steady. Only if
+/// revocations have left no common key is it steady at once, with a key of `make_key` if none is
+/// left at all; then servers refuse what others mint for as long as they differ.
+Document unite(const Document& a, const Document& b, int64_t now, const std::string& writer,
+               const std::function<Key()>& make_key = Key::random);
 
 }  // namespace tfo::rotation
