@@ -101,8 +101,8 @@ class Waiting {
                               "; it goes on by itself once they acknowledge. `tfoctl key abort` "
                               "takes it back, `tfoctl node forget NODE` goes on without one");
       default:
-        return report(context_,
-                      Error{fmt::format("pool {}: it could not be asked: {}", pool_, step_.why)});
+        return say(context_, fmt::format("pool {}: it could not be asked: {}", pool_, step_.why),
+                   kExitFailed);
     }
   }
 
@@ -210,8 +210,8 @@ int hear_of(Context& context, const std::string& pool, const std::string& id,
     return say_no(context, fmt::format("pool {}: the rotator refused it: {}", pool, asked.why));
   }
   if (asked.state == "failed") {
-    return report(context,
-                  Error{fmt::format("pool {}: it could not be asked: {}", pool, asked.why)});
+    return say(context, fmt::format("pool {}: it could not be asked: {}", pool, asked.why),
+               kExitFailed);
   }
   if (asked.state == "pending") {
     return say_no(context, fmt::format("pool {}: asked, but {}", pool, not_taken(last)));
