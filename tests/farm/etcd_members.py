@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 
 MEMBERS = 3
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Members:
@@ -45,7 +46,7 @@ class Members:
     def healthy(self):
         for member in range(MEMBERS):
             try:
-                with urllib.request.urlopen(self.endpoint(member) + "/health", timeout=5) as answer:
+                with DIRECT.open(self.endpoint(member) + "/health", timeout=5) as answer:
                     if b"true" not in answer.read():
                         return False
             except (OSError, urllib.error.URLError):
