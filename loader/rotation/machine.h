@@ -20,7 +20,7 @@ struct Policy {
   int64_t interval = 86400;         ///< 0 = by command only
   unsigned accept_generations = 4;  ///< retired ones accepted besides current, other, next
   int64_t not_after = 3 * 86400;    ///< 0 = no end
-  int64_t deadline = 60;            ///< in `staged`, for the last acknowledgement
+  int64_t deadline = 60;            ///< for the last acknowledgement of a state
   bool go_on_at_deadline = false;   ///< as far as that is safe; else hold
   int64_t forget_after = 86400;     ///< without a lease
 };
@@ -57,6 +57,21 @@ struct Decision {
 };
 
 /// The rotator. Pure: the same for every node, so that any leader goes on from any state.
+///
+///   steady     due or asked -> prepare, which changes nobody's slots: it waits for nobody
+///   prepare    all acked -> staged; aborting: all acked -> steady, the new key gone
+///   staged     all acked -> minting; past the deadline, if the policy is to go on, every balancer
+///              has acknowledged that it renews for every VIP, and only others are missing: minting
+///   minting    all acked -> steady with the new key as current, the old one as other
+///   unminting  all acked -> minting; aborting: all acked -> steady, the new key as other
+///
+/// An abort leads from staged to prepare and from minting to unminting at once. Revoking something
+/// that servers hold leads to steady at once, with what else they hold; refusals of what one of
+/// them does not hold yet are deliberate. In any state: who was without a lease for forget_after is
+/// forgotten, and what is in the slots or about to be has its not_after extended before it comes.
+///
+/// A request counts if nothing but such extensions was written since the document that it names,
+/// which every other document's event tells; an abort in any state of the rotation that it names.
 class Machine {
  public:
   using KeyMaker = std::function<Key()>;
@@ -69,6 +84,9 @@ class Machine {
   Result<Document> first(const std::string& farm, const std::string& pool, int64_t now,
                          uint32_t farm_key, const std::vector<Key>& keys) const;
 
+  /// `now`: unix seconds; taken for no earlier than the document's issued_at. One step: to be called
+  /// again when the document, an acknowledgement, a member, a lease or a request is another, and at
+  /// wake_at.
   Decision decide(const FarmView& view, int64_t now) const;
 
  private:

@@ -50,7 +50,7 @@ TEST(FarmKey, RefusesWithTheLineAndWithoutItsText) {
   std::string five;
   for (int n = 1; n <= 5; ++n)
     five += std::to_string(n) + " " + hex(static_cast<char>('a' + n)) + "\n";
-  EXPECT_THAT(parse_error(five), HasSubstr("line 5"));  // 'f' is the last digit
+  EXPECT_THAT(parse_error(five), HasSubstr("at most 4"));
   for (const std::string& line :
        {"0 " + hex('a'), "2147483648 " + hex('a'), "-1 " + hex('a'), hex('a'), "1" + hex('a'),
         "1 " + hex('a') + "a", "1 " + hex('a').substr(1), "1 " + hex('x'), std::string("1"),

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "loader/rotation/follower.h"
+#include "loader/rotation/membership.h"
+#include "loader/rotation/records.h"
+#include "loader/rotation/site.h"
+
+namespace tfo::rotation {
+
+/// Tells the farm what is in force here. Follows what confirm() says: at once when it is about
+/// another document, at most once a second else, and every 30 s where only listeners differ.
+class Acknowledgement {
+ public:
+  /// `changed`: given() may be another.
+  Acknowledgement(Site& site, Follower& follower, const Membership& membership,
+                  std::function<void()> changed)
+      : site_(site),
+        follower_(follower),
+        membership_(membership),
+        changed_(std::move(changed)) {}
+  Result<> start();
+
+  void confirm(const Applied& applied);
+  const std::optional<Applied>& applied() const { return applied_; }
+  /// Is what etcd has what we wrote?
+  void take(const Reading& reading);
+  /// Writes what is due.
+  void pump();
+  /// etcd may have lost it.
+  void forget();
+  /// Was a document acknowledged in full, in this run and membership?
+  bool given() const { return given_; }
+  void end();
+
+ private:
+  /// The document that `applied_` is about.
+  struct Held {
+    Counter counter;
+    std::string hash;
+    int64_t since = 0;  ///< unix seconds
+  };
+
+  std::optional<Ack> wanted() const;
+  int64_t due(const Ack& ack) const;
+  void write(Ack ack);
+  void wrote(const Ack& ack, const std::string& value, const etcd::Outcome<etcd::TxnReply>& reply);
+
+  Site& site_;
+  Follower& follower_;
+  const Membership& membership_;
+  std::function<void()> changed_;
+  EventLoop::Source timer_;
+  etcd::Call call_;
+  bool busy_ = false;
+  bool given_ = false;
+  std::optional<Applied> applied_;
+  std::optional<Held> held_;
+  std::optional<Ack> written_;
+  std::string written_value_;
+  uint64_t written_in_ = 0;  ///< number of the last read begun before it was there
+  int64_t written_at_ = 0;   ///< boot_ms()
+  int64_t listeners_at_ = 0;
+};
+
+}  // namespace tfo::rotation

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <fmt/format.h>
+
+#include "loader/etcd/kv.h"
+#include "loader/keys/ring.h"
+#include "loader/rotation/agent_impl.h"
+#include "loader/rotation/machine.h"
+#include "loader/rotation/records.h"
+
+namespace tfo::rotation {
+namespace {
+
+using nlohmann::json;
+
+json known(int64_t unix_s) { return unix_s == 0 ? json(nullptr) : json(unix_s); }
+
+std::string slot_of(const Document& document, uint64_t id) {
+  if (id == document.current) return "current";
+  if (id == document.next) return "next";
+  return id == document.other ? "other" : "";
+}
+
+json generations_of(const Document& document) {
+  json all = json::array();
+  for (const FarmGeneration& one : document.generations) {
+    all.push_back({{"id", id_text(one.id)},
+                   {"fingerprint", one.key.fingerprint()},
+                   {"slot", slot_of(document, one.id)},
+                   {"revoked", one.revoked},
+                   {"created_at", one.created_at},
+                   {"not_after", one.not_after}});
+  }
+  return all;
+}
+
+json events_of(const Document& document) {
+  json all = json::array();
+  for (const Event& event : document.events) {
+    all.push_back({{"at", event.at},
+                   {"counter", event.counter.text()},
+                   {"state", std::string(to_string(event.state))},
+                   {"what", event.what},
+                   {"by", event.by}});
+  }
+  return all;
+}
+
+json member_of(const FarmView& view, const Roster& roster, const Member& member) {
+  const auto ack = view.acks.find(member.node);
+  const bool has = ack != view.acks.end();
+  const bool live = view.live.contains(member.node);
+  const auto seen = view.last_seen.find(member.node);
+  int64_t last_seen = live ? roster.at() / 1000 : 0;
+  if (!live && seen != view.last_seen.end()) last_seen = seen->second;
+  return {{"node", member.node},
+          {"balancer", member.balancer},
+          {"server", member.server},
+          {"live", live},
+          {"joined_at", member.joined_at},
+          {"last_seen", known(last_seen)},
+          {"acked", has_acked(view, member.node)},
+          {"ack", has ? json(ack->second.counter.text()) : json(nullptr)},
+          {"since", has ? json(ack->second.since) : json(nullptr)},
+          {"partial", has ? ack->second.partial : ""},
+          {"renews", has && ack->second.renews},
+          {"listeners", has ? ack->second.listeners : json(nullptr)}};
+}
+
+void add_document(json& status, const Document& document, const Settings& settings) {
+  status["state"] = std::string(to_string(document.state));
+  status["aborting"] = document.aborting;
+  status["counter"] = document.counter.text();
+  status["since"] = document.state_since;
+  status["rotated_at"] = document.rotated_at;
+  if (settings.policy.interval > 0) {
+    status["next_rotation"] = document.rotated_at + settings.policy.interval;
+  }
+  status["generations"] = generations_of(document);
+  status["events"] = events_of(document);
+}
+
+}  // namespace
+
+const Roster& AgentImpl::roster() const {
+  const Roster* current = rotator_.roster();
+  return current != nullptr ? *current : roster_;
+}
+
+json AgentImpl::status() const {
+  const Settings& settings = site_->settings;
+  const FarmKey& key = site_->farm_key();
+  json status = {{"pool", settings.pool},
+                 {"farm", settings.farm},
+                 {"node", settings.node},
+                 {"state", ""},
+                 {"counter", ""},
+                 {"next_rotation", nullptr},
+                 {"leader", candidate_.leader()},
+                 {"leading", rotator_.leading()},
+                 {"connected", follower_.connected()},
+                 {"held", rotator_.decision().held},
+                 {"waits_for", rotator_.decision().waits_for},
+                 {"generations", json::array()},
+                 {"members", json::array()},
+                 {"roster_at", roster().at()},
+                 {"events", json::array()},
+                 {"asked", asker_.status()},
+                 {"farm_key",
+                  {{"newest", key.newest()},
+                   {"sealed_under", claimed_line(site_->remembered.sealed)},
+                   {"min", site_->remembered.min_key},
+                   {"lines", key.numbers()}}}};
+  if (!site_->document) return status;
+  add_document(status, *site_->document, settings);
+  FarmView view = roster().view();
+  view.document = *site_->document;
+  json waits_for = json::array();
+  for (const auto& [node, member] : view.members) {
+    status["members"].push_back(member_of(view, roster(), member));
+    if (!has_acked(view, node)) waits_for.push_back(node);
+  }
+  if (!rotator_.leading()) status["waits_for"] = std::move(waits_for);
+  return status;
+}
+
+void AgentImpl::refresh() {
+  if (refreshing_ || rotator_.roster() != nullptr) return;
+  etcd::Txn txn;
+  for (const char* prefix : {kLivePrefix, kMemberPrefix, kAckPrefix}) {
+    etcd::Range range;
+    range.key = site_->key(prefix);
+    range.range_end = etcd::prefix_end(range.key);
+    txn.then.emplace_back(std::move(range));
+  }
+  refreshing_ = true;
+  refresh_call_ =
+      etcd::txn(*site_->client, txn, [this](const auto& reply) { refreshed(reply); });
+}
+
+void AgentImpl::refreshed(const etcd::Outcome<etcd::TxnReply>& reply) {
+  refreshing_ = false;
+  if (!reply) return;
+  std::vector<etcd::KeyValue> records;
+  for (const auto& part : reply->replies) {
+    const auto* range = std::get_if<etcd::RangeReply>(&part);
+    if (range != nullptr) records.insert(records.end(), range->kvs.begin(), range->kvs.end());
+  }
+  roster_.load(records);
+  changed_soon();
+}
+
+}  // namespace tfo::rotation

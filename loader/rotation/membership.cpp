@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/rotation/membership.h"
+
+#include "loader/etcd/kv.h"
+#include "loader/log.h"
+#include "loader/rotation/records.h"
+
+namespace tfo::rotation {
+
+void Membership::take(const Reading& reading) {
+  if (ended_ || !site_.document || !reading.in_step) return;
+  const std::string& node = site_.settings.node;
+  if (!reading.member || !is_ours(*reading.member)) {
+    if (!reading.member && site_.remembered.joined) {
+      site_.troubles.raise(kNotMember, "the farm has no member record of " + node +
+                                           " any more: it was forgotten; joining again");
+    }
+    set_joined(false);
+    return join(reading.member);
+  }
+  if (reading.number <= written_) return;
+  if (is_forgotten()) return set_joined(false);
+  site_.troubles.clear(kNotMember);
+  set_joined(true);
+}
+
+/// The leader takes us in again by the document after we have joined again.
+bool Membership::is_forgotten() const {
+  const std::string& node = site_.settings.node;
+  const bool forgotten = site_.document->forgotten.contains(node);
+  if (forgotten) {
+    site_.troubles.raise(kNotMember, "the farm has forgotten " + node + "; joining again");
+  }
+  return forgotten;
+}
+
+void Membership::check_forgotten() {
+  if (ended_ || !site_.document) return;
+  // Taken in again: the read that follows makes us a member.
+  const bool waits = !joined_ && site_.troubles.raised(kNotMember);
+  if (is_forgotten()) {
+    set_joined(false);
+    follower_.read_now();
+  } else if (waits) {
+    follower_.read_now();
+  }
+}
+
+bool Membership::is_ours(const etcd::KeyValue& record) const {
+  const auto opened = site_.open(site_.own(kMemberPrefix), record.value);
+  if (!opened) return false;
+  const auto member =
+      member_from(nlohmann::json::parse(opened->text.begin(), opened->text.end(), nullptr, false));
+  return member && member->node == site_.settings.node &&
+         member->balancer == site_.settings.balancer && member->server == site_.settings.server;
+}
+
+void Membership::join(const std::optional<etcd::KeyValue>& record) {
+  if (busy_) return;
+  Member member;
+  member.node = site_.settings.node;
+  member.balancer = site_.settings.balancer;
+  member.server = site_.settings.server;
+  member.joined_at = site_.now();
+  const auto sealed = site_.seal(site_.own(kMemberPrefix), site_.document->counter,
+                                 to_json(member).dump());
+  if (!sealed) return;
+  const std::string key = site_.own_key(kMemberPrefix);
+  etcd::Txn txn;
+  txn.when = {record ? etcd::value_is(key, record->value) : etcd::absent(key)};
+  txn.then = {etcd::Put{key, *sealed, 0}};
+  busy_ = true;
+  call_ = etcd::txn(*site_.client, txn, [this](const auto& reply) {
+    busy_ = false;
+    if (!reply) return;  // the next read tells
+    written_ = follower_.begun();
+    follower_.read_now();
+  });
+}
+
+void Membership::doubt() {
+  written_ = follower_.begun();
+  set_joined(false);
+}
+
+void Membership::set_joined(bool joined) {
+  if (joined_ == joined) return;
+  joined_ = joined;
+  if (joined) {
+    site_.keep_joined(true);
+    log_info("pool {}: {} is a member of farm {}", site_.settings.pool, site_.settings.node,
+             site_.settings.farm);
+  }
+  changed_();
+}
+
+}  // namespace tfo::rotation

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/rotation/roster.h"
+
+#include <string_view>
+#include <utility>
+
+#include "loader/rotation/records.h"
+
+namespace tfo::rotation {
+namespace {
+
+constexpr int64_t kOffsetLasts = 600'000;  // ms
+
+/// What is behind a prefix, or nothing.
+std::optional<std::string> behind(const std::string& name, std::string_view prefix) {
+  if (!name.starts_with(prefix)) return std::nullopt;
+  return name.substr(prefix.size());
+}
+
+nlohmann::json parse(const Opened& opened) {
+  return nlohmann::json::parse(opened.text.begin(), opened.text.end(), nullptr, false);
+}
+
+}  // namespace
+
+void Roster::clear() {
+  load({});
+  offsets_.clear();
+  last_seen_.clear();
+  at_ = 0;
+}
+
+void Roster::load(const std::vector<etcd::KeyValue>& records) {
+  members_.clear();
+  acks_.clear();
+  requests_.clear();
+  refused_.clear();
+  live_.clear();
+  const std::string prefix = site_.key("");
+  for (const auto& record : records) {
+    if (record.key.starts_with(prefix)) put(record.key.substr(prefix.size()), record.value, false);
+  }
+  std::erase_if(last_seen_, [this](const auto& one) {
+    return live_.contains(one.first) || !members_.contains(one.first);
+  });
+  for (const auto& [node, member] : members_) {
+    if (!live_.contains(node)) last_seen_.try_emplace(node, site_.now());
+  }
+  at_ = site_.clock.now().unix_s * 1000 + site_.clock.now().unix_ns / 1'000'000;
+}
+
+void Roster::apply(const etcd::WatchEvent& event) {
+  const std::string prefix = site_.key("");
+  if (!event.kv.key.starts_with(prefix)) return;
+  const std::string name = event.kv.key.substr(prefix.size());
+  if (event.deleted) {
+    remove(name);
+  } else {
+    put(name, event.kv.value, true);
+  }
+  at_ = site_.clock.now().unix_s * 1000 + site_.clock.now().unix_ns / 1'000'000;
+}
+
+void Roster::put(const std::string& name, const std::string& value, bool fresh) {
+  refused_.erase(name);
+  if (const auto node = behind(name, kMemberPrefix)) return put_member(*node, name, value);
+  if (const auto node = behind(name, kAckPrefix)) return put_ack(*node, name, value, fresh);
+  if (const auto node = behind(name, kLivePrefix)) return set_live(*node, true);
+  if (const auto id = behind(name, kRequestPrefix)) return put_request(*id, name, value);
+}
+
+/// A record that cannot be read counts as a member of every role which has acknowledged nothing:
+/// nobody must be able to have a node forgotten by spoiling its record. Any line of the farm key
+/// will do, since nodes write theirs anew only some time after a change of lines.
+void Roster::put_member(const std::string& node, const std::string& name,
+                        const std::string& value) {
+  Member unknown;
+  unknown.node = node;
+  unknown.balancer = unknown.server = true;
+  members_[node] = unknown;
+  if (!live_.contains(node)) last_seen_.try_emplace(node, site_.now());
+  const auto opened = site_.open_any(name, value);
+  if (!opened) return refuse(name, opened.error().message);
+  const auto member = member_from(parse(*opened));
+  if (!member) return refuse(name, member.error().message);
+  if (member->node != node) return refuse(name, name + ": it is another node's");
+  members_[node] = *member;
+}
+
+void Roster::put_ack(const std::string& node, const std::string& name, const std::string& value,
+                     bool fresh) {
+  acks_.erase(node);
+  const auto opened = site_.open(name, value);
+  if (!opened) return refuse(name, opened.error().message);
+  const auto ack = ack_from(parse(*opened));
+  if (!ack) return refuse(name, ack.error().message);
+  if (ack->node != node || ack->counter != opened->counter) {
+    return refuse(name, name + ": what is sealed in it is not what it says it is");
+  }
+  acks_[node] = *ack;
+  if (fresh) offsets_[node] = {ack->clock - site_.clock.now().unix_s, boot_ms()};
+}
+
+void Roster::put_request(const std::string& id, const std::string& name,
+                         const std::string& value) {
+  requests_.erase(id);
+  const auto opened = site_.open(name, value);
+  if (!opened) return refuse(name, opened.error().message);
+  auto request = request_from(parse(*opened));
+  if (!request) return refuse(name, request.error().message);
+  if (request->id != id) return refuse(name, name + ": it is another request's");
+  requests_[id] = std::move(*request);
+}
+
+void Roster::set_live(const std::string& node, bool live) {
+  if (live) {
+    live_.insert(node);
+    last_seen_.erase(node);
+  } else {
+    live_.erase(node);
+    last_seen_[node] = site_.now();
+  }
+}
+
+void Roster::remove(const std::string& name) {
+  refused_.erase(name);
+  if (const auto node = behind(name, kMemberPrefix)) {
+    members_.erase(*node);
+    last_seen_.erase(*node);
+    offsets_.erase(*node);
+  } else if (const auto acked = behind(name, kAckPrefix)) {
+    acks_.erase(*acked);
+  } else if (const auto lived = behind(name, kLivePrefix)) {
+    set_live(*lived, false);
+  } else if (const auto id = behind(name, kRequestPrefix)) {
+    requests_.erase(*id);
+  }
+}
+
+FarmView Roster::view() const {
+  FarmView view;
+  view.members = members_;
+  view.acks = acks_;
+  view.live = live_;
+  view.last_seen = last_seen_;
+  const int64_t now = boot_ms();
+  for (const auto& [node, offset] : offsets_) {
+    if (now - offset.at < kOffsetLasts) view.clock_offsets[node] = offset.seconds;
+  }
+  for (const auto& [id, request] : requests_) view.requests.push_back(request);
+  return view;
+}
+
+std::string Roster::refused() const {
+  return refused_.empty() ? "" : refused_.begin()->second;
+}
+
+}  // namespace tfo::rotation

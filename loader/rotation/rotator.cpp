@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/rotation/rotator.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "loader/log.h"
+#include "loader/rotation/answer.h"
+#include "loader/rotation/records.h"
+
+namespace tfo::rotation {
+
+using std::chrono::milliseconds;
+
+namespace {
+
+/// etcd takes 128 operations and 128 comparisons (--max-txn-ops): the document, two for each answer
+/// and three for each member that is forgotten.
+constexpr size_t kMostOperations = 120;
+constexpr size_t kMostForgotten = 30;
+constexpr milliseconds kRetry{500};
+constexpr milliseconds kMostSleep{3'600'000};
+
+template <class All>
+std::string joined(const All& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+}  // namespace
+
+Rotator::Rotator(Site& site, Follower& follower, const Presence& presence, Hooks hooks)
+    : site_(site),
+      follower_(follower),
+      presence_(presence),
+      hooks_(std::move(hooks)),
+      machine_(site.settings.policy, site.settings.node),
+      roster_(site) {}
+
+Result<> Rotator::start() {
+  auto timer = site_.loop.timer([this] { consider(); });
+  if (!timer) return tl::unexpected(timer.error());
+  timer_ = std::move(*timer);
+  auto load_timer = site_.loop.timer([this] { load(); });
+  if (!load_timer) return tl::unexpected(load_timer.error());
+  load_timer_ = std::move(*load_timer);
+  return {};
+}
+
+void Rotator::lead(int64_t create_revision) {
+  create_revision_ = create_revision;
+  since_ = boot_ms();
+  busy_ = false;
+  unknown_in_ = 0;
+  roster_.clear();
+  load();
+}
+
+void Rotator::stop() {
+  create_revision_ = 0;
+  loaded_ = false;
+  watch_.reset();
+  call_.reset();
+  timer_.stop();
+  load_timer_.stop();
+  decision_ = {};
+  for (const char* id : {kStraggler, kRotationHeld}) site_.troubles.clear(id);
+}
+
+void Rotator::load() {
+  watch_.reset();
+  loaded_ = false;
+  etcd::Range all;
+  all.key = site_.key("");
+  all.range_end = etcd::prefix_end(all.key);
+  busy_ = true;
+  call_ = etcd::range(*site_.client, all, [this](const auto& reply) { loaded(reply); });
+}
+
+void Rotator::loaded(const etcd::Outcome<etcd::RangeReply>& reply) {
+  busy_ = false;
+  if (!reply) return load_timer_.start(kRetry);
+  roster_.load(reply->kvs);
+  auto watch = etcd::Watch::open(
+      *site_.client,
+      {site_.key(""), etcd::prefix_end(site_.key("")), reply->header.revision + 1},
+      [this](const etcd::WatchNotice& notice) { noticed(notice); });
+  if (!watch) return load_timer_.start(kRetry);
+  watch_ = std::move(*watch);
+  loaded_ = true;
+  consider_soon();
+}
+
+void Rotator::noticed(const etcd::WatchNotice& notice) {
+  for (const auto& event : notice.events) roster_.apply(event);
+  if (notice.behind) follower_.read_now();
+  if (notice.ended() && !busy_) return load();
+  if (notice.ended()) {
+    watch_.reset();
+    return load_timer_.start(kRetry);
+  }
+  if (!notice.events.empty()) consider_soon();
+}
+
+void Rotator::consider_soon() {
+  if (leading()) timer_.start(milliseconds(0));
+}
+
+void Rotator::take(const Reading& reading) {
+  if (!leading() || unknown_in_ == 0 || reading.number <= unknown_in_) return;
+  unknown_in_ = 0;
+  consider_soon();
+}
+
+FarmView Rotator::view() const {
+  FarmView view = roster_.view();
+  view.document = *site_.document;
+  view.may_mint = boot_ms() - since_ >= 2 * site_.ttl().count();
+  return view;
+}
+
+void Rotator::consider() {
+  // What is in etcd and not ours is followed, put back or united first, by whoever may.
+  if (!leading() || !loaded_ || busy_ || unknown_in_ != 0 || !follower_.in_step()) return;
+  const FarmView view = this->view();
+  decision_ = machine_.decide(view, site_.now());
+  tell();
+  if (!decision_.resign.empty()) {
+    site_.troubles.raise(kClockOff, decision_.resign);
+    site_.troubles.settle(kClockOff);
+    return hooks_.resign();
+  }
+  site_.troubles.clear(kClockOff);
+  if (decision_.next || !decision_.refused.empty()) return write();
+  sleep_until(decision_.wake_at);
+}
+
+void Rotator::sleep_until(std::optional<int64_t> wake_at) {
+  milliseconds delay = kMostSleep;
+  if (wake_at) {
+    const int64_t left = std::clamp<int64_t>(*wake_at - site_.now(), 0, 3600);
+    delay = std::max(milliseconds(100), milliseconds(left * 1000));
+  }
+  const int64_t until_mint = since_ + 2 * site_.ttl().count() - boot_ms();
+  if (until_mint > 0) delay = std::min(delay, milliseconds(until_mint));
+  timer_.start(delay);
+}
+
+void Rotator::tell() {
+  const auto set = [this](const char* id, const std::string& evidence) {
+    if (evidence.empty()) return site_.troubles.clear(id);
+    site_.troubles.raise(id, evidence);
+  };
+  const bool late =
+      site_.now() >= site_.document->state_since + site_.settings.policy.deadline;
+  set(kStraggler, late && !decision_.waits_for.empty()
+                      ? fmt::format("{} since more than {} s without: {}",
+                                    to_string(site_.document->state),
+                                    site_.settings.policy.deadline, joined(decision_.waits_for))
+                      : "");
+  set(kRotationHeld, decision_.held);
+  const std::string refused = roster_.refused();
+  if (!refused.empty()) {
+    site_.troubles.raise(kStoreRefused, refused);
+    site_.troubles.settle(kStoreRefused);
+  }
+  hooks_.changed();
+}
+
+etcd::Compare Rotator::still_leader() const {
+  etcd::Compare ours;
+  ours.key = site_.key(kLeader);
+  ours.target = etcd::Compare::Target::kCreate;
+  ours.number = create_revision_;
+  return ours;
+}
+
+/// A member that has come back in the meantime is not forgotten.
+void Rotator::forbid_return(etcd::Txn& txn) const {
+  for (const std::string& node : decision_.forget) {
+    if (!roster_.live().contains(node)) {
+      txn.when.push_back(etcd::absent(site_.key(kLivePrefix + node)));
+    }
+    txn.then.emplace_back(etcd::Delete{site_.key(kMemberPrefix + node), ""});
+    txn.then.emplace_back(etcd::Delete{site_.key(kAckPrefix + node), ""});
+  }
+}
+
+bool Rotator::add_answer(etcd::Txn& txn, const std::string& id, const std::string* why) {
+  if (txn.then.size() + 2 > kMostOperations) return false;
+  const Answer answer{id, why == nullptr, why == nullptr ? "" : *why};
+  const auto sealed =
+      site_.seal(kAnswerPrefix + id, site_.document->counter, to_json(answer).dump(),
+                 decision_.next ? decision_.next->min_key : 0);
+  txn.then.emplace_back(etcd::Delete{site_.key(kRequestPrefix + id), ""});
+  if (sealed) {
+    txn.then.emplace_back(etcd::Put{site_.key(kAnswerPrefix + id), *sealed, presence_.lease()});
+  }
+  return true;
+}
+
+/// What is served must go with the document that serves it; refusals can wait for their turn.
+void Rotator::add_answers(etcd::Txn& txn) {
+  for (const std::string& id : decision_.served) add_answer(txn, id, nullptr);
+  for (const auto& [id, why] : decision_.refused) {
+    if (!add_answer(txn, id, &why)) return;
+  }
+}
+
+void Rotator::write() {
+  etcd::Txn txn;
+  const std::string ring = site_.key(kRing);
+  txn.when = {still_leader(), etcd::value_is(ring, *follower_.value())};
+  std::optional<std::string> value;
+  if (decision_.next) {
+    const Document& next = *decision_.next;
+    auto sealed = site_.seal(kRing, next.counter, encode(next), next.min_key);
+    if (!sealed) return timer_.start(site_.poll());
+    value = std::move(*sealed);
+    txn.then.emplace_back(etcd::Put{ring, *value, 0});
+    log_info("pool {}: document {}: {}", site_.settings.pool, next.counter.text(),
+             to_string(next.state));
+  }
+  forbid_return(txn);
+  add_answers(txn);
+  busy_ = true;
+  call_ = etcd::txn(*site_.client, txn,
+                    [this, value](const auto& reply) { wrote(value, reply); });
+}
+
+void Rotator::wrote(const std::optional<std::string>& value,
+                    const etcd::Outcome<etcd::TxnReply>& reply) {
+  busy_ = false;
+  if (reply && reply->succeeded) {
+    if (value) follower_.take(*value, reply->header.revision);
+    return consider_soon();
+  }
+  // Not done, or nobody knows: what is there now decides. (A write that is done late fails on the
+  // value that it compares.)
+  if (!reply) log_warning("pool {}: {}", site_.settings.pool, reply.error().message);
+  unknown_in_ = follower_.begun();
+  follower_.read_now();
+}
+
+}  // namespace tfo::rotation
