@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <chrono>
 
 #include "loader/daemon.h"
@@ -75,8 +74,10 @@ Result<> take_generation(const json& request, uint64_t& out) {
   std::string text;
   if (auto taken = take(request, "generation", text); !taken) return taken;
   if (text.empty()) return {};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out, 16);
-  if (error == std::errc{} && end == text.data() + text.size() && text.size() <= 16) return {};
+  if (const auto id = rotation::id_from(text)) {
+    out = *id;
+    return {};
+  }
   return fail("\"" + without_keys(text) +
               "\" is no generation: give its 16 hex digits (`tfoctl key show`)");
 }

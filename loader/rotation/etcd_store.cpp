@@ -117,9 +117,9 @@ Result<> EtcdStore::wait_for_first() const {
 }
 
 /// The end that is handed out is a second early, since the agent's reckoning of it may go back and
-/// forth by one.
+/// forth by one. Never 0, which means that there is none.
 int64_t EtcdStore::trusted_until(bool fresh_document) {
-  const int64_t known = agent_->trusted_until() - 1;
+  const int64_t known = std::max<int64_t>(agent_->trusted_until() - 1, 1);
   const int64_t coarse = std::max<int64_t>(1, settings_.fresh_for / 16);
   if (fresh_document || known + 1 < until_ || known >= until_ + coarse) until_ = known;
   return until_;

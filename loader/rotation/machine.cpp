@@ -26,6 +26,15 @@ Verdict judge(const std::optional<Document>& mine, const std::optional<Document>
   return *read == *mine ? Verdict::kSame : Verdict::kFork;
 }
 
+std::vector<uint64_t> lost_revocations(const Document& mine, const Document& read) {
+  std::vector<uint64_t> lost;
+  for (const FarmGeneration& generation : mine.generations) {
+    const FarmGeneration* theirs = read.find(generation.id);
+    if (generation.revoked && theirs != nullptr && !theirs->revoked) lost.push_back(generation.id);
+  }
+  return lost;
+}
+
 Machine::Machine(Policy policy, std::string node, KeyMaker make_key, IdMaker make_id)
     : policy_(policy),
       node_(std::move(node)),

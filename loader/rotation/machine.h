@@ -84,9 +84,9 @@ class Machine {
   Result<Document> first(const std::string& farm, const std::string& pool, int64_t now,
                          uint32_t farm_key, const std::vector<Key>& keys) const;
 
-  /// `now`: unix seconds; taken for no earlier than the document's issued_at. One step: to be called
-  /// again when the document, an acknowledgement, a member, a lease or a request is another, and at
-  /// wake_at.
+  /// `now`: unix seconds; taken for no earlier than the document's issued_at. One step: to be
+  /// called again when the document, an acknowledgement, a member, a lease or a request is another,
+  /// and at wake_at.
   Decision decide(const FarmView& view, int64_t now) const;
 
  private:
@@ -107,5 +107,10 @@ enum class Verdict {
   kPutBack,  ///< it is lower, or there is none: put ours back, raise store_rolled_back
 };
 Verdict judge(const std::optional<Document>& mine, const std::optional<Document>& read);
+
+/// Generations that `mine` has revoked and `read` accepts. Only a restored etcd brings this about,
+/// when its counter has gone past that of a revocation that a node saw before. Whoever follows
+/// `read` must ask for their revocation again, and not accept them meanwhile.
+std::vector<uint64_t> lost_revocations(const Document& mine, const Document& read);
 
 }  // namespace tfo::rotation
