@@ -4,6 +4,7 @@
 #include "loader/etcd/kv.h"
 #include "loader/keys/ring.h"
 #include "loader/rotation/agent_impl.h"
+#include "loader/rotation/decider.h"
 #include "loader/rotation/machine.h"
 #include "loader/rotation/records.h"
 
@@ -45,7 +46,7 @@ json events_of(const Document& document) {
   return all;
 }
 
-json member_of(const FarmView& view, const Roster& roster, const Member& member) {
+json member_of(const FarmView& view, const Roster& roster, const Member& member, bool acked) {
   const auto ack = view.acks.find(member.node);
   const bool has = ack != view.acks.end();
   const bool live = view.live.contains(member.node);
@@ -58,7 +59,7 @@ json member_of(const FarmView& view, const Roster& roster, const Member& member)
           {"live", live},
           {"joined_at", member.joined_at},
           {"last_seen", known(last_seen)},
-          {"acked", has_acked(view, member.node)},
+          {"acked", acked},
           {"ack", has ? json(ack->second.counter.text()) : json(nullptr)},
           {"since", has ? json(ack->second.since) : json(nullptr)},
           {"partial", has ? ack->second.partial : ""},
@@ -112,12 +113,14 @@ json AgentImpl::status() const {
                    {"lines", key.numbers()}}}};
   if (!site_->document) return status;
   add_document(status, *site_->document, settings);
-  FarmView view = roster().view();
-  view.document = *site_->document;
+  const FarmView view = roster().view();
   json waits_for = json::array();
   for (const auto& [node, member] : view.members) {
-    status["members"].push_back(member_of(view, roster(), member));
-    if (!has_acked(view, node)) waits_for.push_back(node);
+    const auto ack = view.acks.find(node);
+    const bool acked = ack != view.acks.end() &&
+                       promises(ack->second, site_->document->counter, site_->hash);
+    status["members"].push_back(member_of(view, roster(), member, acked));
+    if (!acked) waits_for.push_back(node);
   }
   if (!rotator_.leading()) status["waits_for"] = std::move(waits_for);
   return status;

@@ -17,7 +17,7 @@ namespace {
 
 constexpr milliseconds kBetween{500};
 
-std::string random_id() {
+std::string new_request_id() {
   uint64_t id = 0;
   randombytes_buf(&id, sizeof(id));
   return fmt::format("{:016x}", id);
@@ -45,7 +45,7 @@ Result<std::string> Asker::ask(Request request) {
   if (pending().size() >= kRemembered) {
     return fail("too many requests of this node are pending: is there a leader?");
   }
-  request.id = random_id();
+  request.id = new_request_id();
   request.expects = site_.document->counter;
   request.by = site_.settings.node;
   request.at = site_.now();

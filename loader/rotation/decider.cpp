@@ -74,6 +74,7 @@ void Decider::forget_lost() {
     if (node != author_.node && !view_.live.contains(node) && seen != view_.last_seen.end() &&
         seen->second + author_.policy.forget_after <= now_) {
       decision_.forget.push_back(node);
+      if (decision_.forget.size() == kMostForgotten) break;
     }
   }
   if (decision_.forget.empty()) return;

@@ -42,6 +42,10 @@ struct FarmView {
   bool may_mint = true;
 };
 
+/// So many members are forgotten by one document, at most: their records are deleted in the
+/// transaction that writes it, and etcd takes 128 operations in one.
+inline constexpr size_t kMostForgotten = 50;
+
 /// What the leader does about it.
 struct Decision {
   /// To be written with a comparison of the document read; its counter is one higher.

@@ -12,38 +12,24 @@ void Membership::take(const Reading& reading) {
   const std::string& node = site_.settings.node;
   if (!reading.member || !is_ours(*reading.member)) {
     if (!reading.member && site_.remembered.joined) {
-      site_.troubles.raise(kNotMember, "the farm has no member record of " + node +
-                                           " any more: it was forgotten; joining again");
+      site_.troubles.raise(kNotMember, "the farm has forgotten " + node +
+                                           ": there is no member record of it; joining again");
     }
     set_joined(false);
     return join(reading.member);
   }
   if (reading.number <= written_) return;
-  if (is_forgotten()) return set_joined(false);
+  // With the record there, every leader waits for us, even if the document still calls us forgotten:
+  // the record went with the document that did so first, so that it is a later one.
   site_.troubles.clear(kNotMember);
   set_joined(true);
 }
 
-/// The leader takes us in again by the document after we have joined again.
-bool Membership::is_forgotten() const {
-  const std::string& node = site_.settings.node;
-  const bool forgotten = site_.document->forgotten.contains(node);
-  if (forgotten) {
-    site_.troubles.raise(kNotMember, "the farm has forgotten " + node + "; joining again");
-  }
-  return forgotten;
-}
-
 void Membership::check_forgotten() {
-  if (ended_ || !site_.document) return;
-  // Taken in again: the read that follows makes us a member.
-  const bool waits = !joined_ && site_.troubles.raised(kNotMember);
-  if (is_forgotten()) {
-    set_joined(false);
-    follower_.read_now();
-  } else if (waits) {
-    follower_.read_now();
-  }
+  const std::string& node = site_.settings.node;
+  if (ended_ || !joined_ || !site_.document->forgotten.contains(node)) return;
+  doubt();
+  follower_.read_now();
 }
 
 bool Membership::is_ours(const etcd::KeyValue& record) const {

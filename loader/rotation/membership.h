@@ -21,13 +21,12 @@ class Membership {
   void check_forgotten();
   /// etcd may have forgotten it.
   void doubt();
-  /// The record was written and the document read afterwards, and does not call us forgotten.
+  /// The record is there, and the document was read afterwards.
   bool joined() const { return joined_; }
   /// Not again.
   void end() { ended_ = true; }
 
  private:
-  bool is_forgotten() const;
   bool is_ours(const etcd::KeyValue& record) const;
   void join(const std::optional<etcd::KeyValue>& record);
   void set_joined(bool joined);

@@ -17,9 +17,9 @@ using std::chrono::milliseconds;
 namespace {
 
 /// etcd takes 128 operations and 128 comparisons (--max-txn-ops): the document, two for each answer
-/// and three for each member that is forgotten.
-constexpr size_t kMostOperations = 120;
-constexpr size_t kMostForgotten = 30;
+/// and two for each member that is forgotten, of which the machine takes kMostForgotten at a time.
+constexpr size_t kMostOperations = 128;
+static_assert(1 + 2 * (kMostForgotten + 1) + 2 <= kMostOperations);
 constexpr milliseconds kRetry{500};
 constexpr milliseconds kMostSleep{3'600'000};
 
