@@ -184,16 +184,22 @@ bool RotationFarm::until(const std::function<bool()>& condition, double seconds)
 }
 
 bool RotationFarm::settled(State state, double seconds) {
+  const auto holds = [&](const RotationNode& node, const rotation::Counter& counter) {
+    const auto& known = node.agent->document();
+    return known && known->state == state && known->counter == counter && node.agent->may_open() &&
+           !node.counters.empty() && node.counters.back() == counter;
+  };
   const auto is_settled = [&] {
-    std::optional<rotation::Counter> counter;
+    const RotationNode* leading = leader(0);
+    if (leading == nullptr || !leading->agent->document()) return false;
+    const auto status = leading->agent->status();
+    size_t running = 0;
     for (const auto& [name, node] : nodes_) {
       if (node->frozen) continue;
-      const auto& known = node->agent->document();
-      if (!known || known->state != state || !node->agent->may_open()) return false;
-      if (counter && *counter != known->counter) return false;
-      counter = known->counter;
+      running++;
+      if (!holds(*node, leading->document().counter)) return false;
     }
-    return true;
+    return status["waits_for"].empty() && status["members"].size() >= running;
   };
   return until(is_settled, seconds);
 }
