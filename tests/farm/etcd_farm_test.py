@@ -237,15 +237,18 @@ def test_first_start(farm):
         story = farm.nodes[name].story()
         check("-> 0x1 (joining)" in story, f"{name} offered Fast Open before the farm counted on it\n{story}")
     check(len(set(farm.keys().values())) == 1, "the servers differ")
-    status = farm.nodes["s1"].farm()
-    roles = {member["node"]: (member["balancer"], member["server"]) for member in status["members"]}
-    check(roles == {"s1": (False, True), "s2": (False, True), "lb": (True, False)}, f"roles: {roles}")
+    wait_for("everybody's roles", lambda: roles(farm.nodes["s1"]) == {
+        "s1": (False, True), "s2": (False, True), "lb": (True, False)}, farm.story)
     check(farm.nodes["s1"].pool()["store"] == "etcd", "status names another store")
     wait_for("the balancer's renewal", lambda: renews(farm), farm.story)
     wait_for("listeners in an acknowledgement", lambda: any(
         member["listeners"] for member in farm.nodes["lb"].farm()["members"] if member["node"] == "s1"), farm.story)
     for one in farm.nodes.values():
         check(not one.conditions(), f"{one.name}: {one.ask(command='status')['conditions']}")
+
+
+def roles(node):
+    return {member["node"]: (member["balancer"], member["server"]) for member in node.farm()["members"]}
 
 
 def renews(farm):
@@ -301,7 +304,7 @@ def test_etcd_away(farm):
 def test_refusals(farm):
     """What cannot be done says so."""
     lb = farm.nodes["lb"]
-    for request, words in (({"command": "key-import", "pool": POOL, "keys": ["0" * 31 + "1"]}, "farm init"),
+    for request, words in (({"command": "key-import", "pool": POOL, "keys": ["-".join(["00000001"] * 4)]}, "farm init"),
                            ({"command": "farm-request", "pool": POOL, "kind": "swap"}, "rotate, abort"),
                            ({"command": "farm-request", "pool": POOL, "kind": "revoke"}, "which generation"),
                            ({"command": "farm-adopt", "pool": POOL}, "")):
