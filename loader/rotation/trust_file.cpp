@@ -15,9 +15,10 @@ constexpr size_t kMaxSize = 4096;
 }  // namespace
 
 std::optional<int64_t> TrustFile::load(const Moment& now) const {
-  const auto text = read_private_file(path_, kMaxSize, "remove it");
-  if (!text || !*text) return std::nullopt;
-  const json object = json::parse((*text)->begin(), (*text)->end(), nullptr, false);
+  const auto read = read_private_file(path_, kMaxSize, "remove it");
+  const std::optional<WipedString> text = read.value_or(std::nullopt);
+  if (!text) return std::nullopt;
+  const json object = json::parse(text->begin(), text->end(), nullptr, false);
   if (!object.is_object()) return std::nullopt;
   const auto boot_id = object.find("boot_id");
   const auto until = object.find("until_boot_s");
