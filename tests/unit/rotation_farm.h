@@ -39,8 +39,8 @@ struct Limits {
 
 /// A rule that is left out, so that the checks can be seen to fail.
 struct Mutant {
-  std::function<void(FarmView&)> view;
-  std::function<void(Decision&, const FarmView&)> decision;
+  std::function<void(FarmView&)> view = {};
+  std::function<void(Decision&, const FarmView&)> decision = {};
   bool read_before_register = false;
 };
 
@@ -134,6 +134,7 @@ class Farm {
   bool counts(const Node& node) const { return node.open && !node.forgotten; }
   bool fenced(const Node& node) const;
   void check();
+  bool may_be_gone() const;
   void check_slots();
   void check_cookies(const Node& balancer);
   bool refusals_are_meant() const;
