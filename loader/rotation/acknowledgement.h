@@ -33,6 +33,8 @@ class Acknowledgement {
   /// Writes what is due.
   void pump();
   /// etcd may have lost it.
+  void write_again() { written_.reset(); }
+  /// This node is no member any more: what it promised does not count.
   void forget();
   /// Was a document acknowledged in full, in this run and membership?
   bool given() const { return given_; }

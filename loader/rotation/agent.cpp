@@ -114,8 +114,7 @@ void AgentImpl::lease_changed() {
 void AgentImpl::rolled_back() {
   candidate_.step_down();
   presence_.renew();
-  membership_.doubt();
-  acknowledgement_.forget();
+  acknowledgement_.write_again();
 }
 
 int64_t AgentImpl::trusted_until() const {
@@ -135,7 +134,7 @@ bool AgentImpl::may_open() const {
 
 Result<std::string> AgentImpl::ask(Request request) {
   auto id = asker_.ask(std::move(request));
-  if (id) follower_.read_now();  // is there a leader?
+  if (id && started_) follower_.read_now();  // is there a leader?
   return id;
 }
 
@@ -161,7 +160,10 @@ void AgentImpl::left(const std::function<void(Result<>)>& done,
                    " among its members: " + reply.error().message +
                    " (`tfoctl node forget` on another node)");
   }
-  presence_.end([done, outcome] { done(outcome); });
+  // The agent may be destroyed by it: not from within its own calls.
+  presence_.end([&loop = site_->loop, done, outcome] {
+    loop.post([done, outcome] { done(outcome); });
+  });
 }
 
 }  // namespace tfo::rotation

@@ -100,7 +100,7 @@ json AgentImpl::status() const {
                  {"leading", rotator_.leading()},
                  {"connected", follower_.connected()},
                  {"held", rotator_.decision().held},
-                 {"waits_for", rotator_.decision().waits_for},
+                 {"waits_for", json::array()},
                  {"generations", json::array()},
                  {"members", json::array()},
                  {"roster_at", roster().at()},
@@ -114,15 +114,13 @@ json AgentImpl::status() const {
   if (!site_->document) return status;
   add_document(status, *site_->document, settings);
   const FarmView view = roster().view();
-  json waits_for = json::array();
   for (const auto& [node, member] : view.members) {
     const auto ack = view.acks.find(node);
     const bool acked = ack != view.acks.end() &&
                        promises(ack->second, site_->document->counter, site_->hash);
     status["members"].push_back(member_of(view, roster(), member, acked));
-    if (!acked) waits_for.push_back(node);
+    if (!acked) status["waits_for"].push_back(node);
   }
-  if (!rotator_.leading()) status["waits_for"] = std::move(waits_for);
   return status;
 }
 

@@ -27,7 +27,8 @@ Result<> Candidate::start() {
 
 bool Candidate::eligible() const {
   return !leading() && !busy_ && presence_.lease() != 0 && membership_.joined() &&
-         boot_ms() >= not_before_;
+         boot_ms() >= not_before_ && !site_.troubles.raised(kStateUnsaved) &&
+         !site_.troubles.raised(kFarmKeyMissing);
 }
 
 void Candidate::take(const Reading& reading) {

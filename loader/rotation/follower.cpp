@@ -29,6 +29,9 @@ std::optional<etcd::KeyValue> found(const etcd::TxnReply& reply, size_t index) {
   return range->kvs.front();
 }
 
+/// So many tell well enough where a farm stands.
+constexpr int64_t kMostAcks = 256;
+
 enum Place : size_t { kRingAt, kMemberAt, kAckAt, kLeaderAt, kAllAcksAt };
 
 }  // namespace
@@ -66,6 +69,7 @@ void Follower::read_now() {
   if (!site_.document) {
     etcd::Range acks = one(site_.key(kAckPrefix));
     acks.range_end = etcd::prefix_end(acks.key);
+    acks.limit = kMostAcks;
     txn.then.emplace_back(std::move(acks));
   }
   read_call_ = etcd::txn(*site_.client, txn, [this](auto reply) { answered(std::move(reply)); });

@@ -28,7 +28,8 @@ void Membership::take(const Reading& reading) {
 void Membership::check_forgotten() {
   const std::string& node = site_.settings.node;
   if (ended_ || !joined_ || !site_.document->forgotten.contains(node)) return;
-  doubt();
+  written_ = follower_.begun();
+  set_joined(false);
   follower_.read_now();
 }
 
@@ -62,11 +63,6 @@ void Membership::join(const std::optional<etcd::KeyValue>& record) {
     written_ = follower_.begun();
     follower_.read_now();
   });
-}
-
-void Membership::doubt() {
-  written_ = follower_.begun();
-  set_joined(false);
 }
 
 void Membership::set_joined(bool joined) {

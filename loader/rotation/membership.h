@@ -19,8 +19,6 @@ class Membership {
   void take(const Reading& reading);
   /// There is another document.
   void check_forgotten();
-  /// etcd may have forgotten it.
-  void doubt();
   /// The record is there, and the document was read afterwards.
   bool joined() const { return joined_; }
   /// Not again.

@@ -91,7 +91,7 @@ void Roster::put_ack(const std::string& node, const std::string& name, const std
                      bool fresh) {
   acks_.erase(node);
   const auto opened = site_.open(name, value);
-  if (!opened) return refuse(name, opened.error().message);
+  if (!opened) return refuse_unless_old(name, value, opened.error());
   const auto ack = ack_from(parse(*opened));
   if (!ack) return refuse(name, ack.error().message);
   if (ack->node != node || ack->counter != opened->counter) {
@@ -101,11 +101,18 @@ void Roster::put_ack(const std::string& node, const std::string& name, const std
   if (fresh) offsets_[node] = {ack->clock - site_.clock.now().unix_s, boot_ms()};
 }
 
+/// After a change of lines nodes write theirs anew; until then it counts for nothing, and is no
+/// reason for an alarm.
+void Roster::refuse_unless_old(const std::string& name, const std::string& value,
+                               const Error& error) {
+  if (!site_.open_any(name, value)) refuse(name, error.message);
+}
+
 void Roster::put_request(const std::string& id, const std::string& name,
                          const std::string& value) {
   requests_.erase(id);
   const auto opened = site_.open(name, value);
-  if (!opened) return refuse(name, opened.error().message);
+  if (!opened) return refuse_unless_old(name, value, opened.error());
   auto request = request_from(parse(*opened));
   if (!request) return refuse(name, request.error().message);
   if (request->id != id) return refuse(name, name + ": it is another request's");

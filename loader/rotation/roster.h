@@ -50,6 +50,7 @@ class Roster {
   void put_request(const std::string& id, const std::string& name, const std::string& value);
   void remove(const std::string& name);
   void set_live(const std::string& node, bool live);
+  void refuse_unless_old(const std::string& name, const std::string& value, const Error& error);
   void refuse(const std::string& name, const std::string& why) { refused_[name] = why; }
 
   const Site& site_;

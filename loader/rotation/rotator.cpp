@@ -21,6 +21,7 @@ namespace {
 constexpr size_t kMostOperations = 128;
 static_assert(1 + 2 * (kMostForgotten + 1) + 2 <= kMostOperations);
 constexpr milliseconds kRetry{500};
+constexpr milliseconds kBetween{20};
 constexpr milliseconds kMostSleep{3'600'000};
 
 template <class All>
@@ -105,12 +106,18 @@ void Rotator::noticed(const etcd::WatchNotice& notice) {
   if (!notice.events.empty()) consider_soon();
 }
 
+/// Of a thousand acknowledgements not each by itself.
 void Rotator::consider_soon() {
-  if (leading()) timer_.start(milliseconds(0));
+  if (!leading()) return;
+  const int64_t wait = considered_at_ + kBetween.count() - boot_ms();
+  timer_.start(milliseconds(std::clamp<int64_t>(wait, 0, kBetween.count())));
 }
 
 void Rotator::take(const Reading& reading) {
-  if (!leading() || unknown_in_ == 0 || reading.number <= unknown_in_) return;
+  if (!leading()) return;
+  // It cannot promise what it writes: let another one lead.
+  if (site_.troubles.raised(kStateUnsaved)) return hooks_.resign();
+  if (unknown_in_ == 0 || reading.number <= unknown_in_) return;
   unknown_in_ = 0;
   consider_soon();
 }
@@ -125,6 +132,7 @@ FarmView Rotator::view() const {
 void Rotator::consider() {
   // What is in etcd and not ours is followed, put back or united first, by whoever may.
   if (!leading() || !loaded_ || busy_ || unknown_in_ != 0 || !follower_.in_step()) return;
+  considered_at_ = boot_ms();
   const FarmView view = this->view();
   decision_ = machine_.decide(view, site_.now());
   tell();

@@ -67,7 +67,8 @@ class Rotator {
   etcd::Call call_;
   std::unique_ptr<etcd::Watch> watch_;
   int64_t create_revision_ = 0;
-  int64_t since_ = 0;  ///< boot_ms()
+  int64_t since_ = 0;          ///< boot_ms()
+  int64_t considered_at_ = 0;  ///< boot_ms()
   bool loaded_ = false;
   bool busy_ = false;
   /// After a write of unknown outcome: number of the last read begun before; nothing is decided

@@ -133,12 +133,11 @@ bool RotationFarm::make(RotationNode& node) {
   return true;
 }
 
-RotationNode* RotationFarm::add(const std::string& name, Roles roles) {
-  auto node = std::make_unique<RotationNode>();
-  node->name = name;
-  node->clock = std::make_unique<ShiftedClock>();
-  auto& settings = node->settings;
+rotation::Settings RotationFarm::settings(const std::string& name, Roles roles) const {
+  rotation::Settings settings;
   settings.etcd = cluster_.config(nodes_.size());
+  settings.etcd.timeouts.read = std::chrono::seconds(1);
+  settings.etcd.timeouts.write = std::chrono::seconds(2);
   settings.farm = kFarm;
   settings.pool = kPool;
   settings.node = name;
@@ -148,9 +147,14 @@ RotationNode* RotationFarm::add(const std::string& name, Roles roles) {
   settings.farm_key_file = directory / "farm.key";
   settings.state_file = directory / name / "web.rotation";
   settings.lease = std::chrono::seconds(2);
-  settings.etcd.timeouts.write = std::chrono::seconds(2);
-  settings.etcd.timeouts.read = std::chrono::seconds(1);
-  fs::create_directory(directory / name);
+  return settings;
+}
+
+RotationNode* RotationFarm::add(const std::string& name, Roles roles) {
+  auto node = std::make_unique<RotationNode>();
+  node->name = name;
+  node->clock = std::make_unique<ShiftedClock>();
+  node->settings = settings(name, roles);
   if (roles.own_loop) {
     auto loop = EventLoop::create();
     if (loop) node->own_loop = std::move(*loop);
@@ -180,16 +184,22 @@ bool RotationFarm::until(const std::function<bool()>& condition, double seconds)
 }
 
 bool RotationFarm::settled(State state, double seconds) {
+  const auto holds = [&](const RotationNode& node, const rotation::Counter& counter) {
+    const auto& known = node.agent->document();
+    return known && known->state == state && known->counter == counter && node.agent->may_open() &&
+           !node.counters.empty() && node.counters.back() == counter;
+  };
   const auto is_settled = [&] {
-    std::optional<rotation::Counter> counter;
+    const RotationNode* leading = leader(0);
+    if (leading == nullptr || !leading->agent->document()) return false;
+    const auto status = leading->agent->status();
+    size_t running = 0;
     for (const auto& [name, node] : nodes_) {
       if (node->frozen) continue;
-      const auto& known = node->agent->document();
-      if (!known || known->state != state || !node->agent->may_open()) return false;
-      if (counter && *counter != known->counter) return false;
-      counter = known->counter;
+      running++;
+      if (!holds(*node, leading->document().counter)) return false;
     }
-    return true;
+    return status["waits_for"].empty() && status["members"].size() >= running;
   };
   return until(is_settled, seconds);
 }

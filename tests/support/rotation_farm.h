@@ -68,6 +68,7 @@ class RotationFarm {
 
   /// Writes the first document. Its error.
   std::string init();
+  rotation::Settings settings(const std::string& name, Roles roles) const;
   /// Adds a node, and starts it. Null: it could not be made (see error()).
   RotationNode* add(const std::string& name, Roles roles);
   RotationNode* add(const std::string& name) { return add(name, Roles{}); }
@@ -80,9 +81,10 @@ class RotationFarm {
 
   /// Runs all loops until `condition` holds, at most `seconds`; returns its last value.
   bool until(const std::function<bool()>& condition, double seconds = 15);
-  /// Until every node has joined and acknowledged, and holds the same document in `state`.
+  /// Until somebody leads, and knows that every node has joined, and acknowledged the same document
+  /// in `state`.
   bool settled(rotation::State state = rotation::State::kSteady, double seconds = 15);
-  /// Until some node leads and sees everybody, and may mint.
+  /// The node that leads, waited for; null: none.
   RotationNode* leader(double seconds = 15);
   /// Asks for a rotation, and waits for its end. Empty, or what went wrong.
   std::string rotate(RotationNode& at, double seconds = 20);

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Agents of one farm while etcd's members die, freeze and lose their quorum, and while two of them
+// believe that they lead.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "tests/support/rotation_farm.h"
+#include "tests/support/sandbox.h"
+
+namespace tfo::test {
+namespace {
+
+using rotation::Request;
+using rotation::State;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::SizeIs;
+
+class RotationFaults : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(cluster_.wait_healthy()) << cluster_.logs();
+    ASSERT_EQ(farm_.init(), "");
+  }
+  void start(const std::vector<std::string>& names, bool own_loop = false) {
+    for (const auto& name : names) {
+      ASSERT_NE(farm_.add(name, {.balancer = name[0] == 'b', .own_loop = own_loop}), nullptr)
+          << farm_.error();
+    }
+    ASSERT_TRUE(farm_.settled()) << farm_.text();
+  }
+  RotationNode& node(const std::string& name) { return farm_.node(name); }
+
+  EtcdCluster cluster_;
+  RotationFarm farm_{cluster_};
+};
+
+TEST_F(RotationFaults, EtcdLeaderIsKilledMidRotation) {
+  start({"b1", "s1", "s2"});
+  node("s2").applies = false;
+  ASSERT_TRUE(node("s1").agent->ask(Request{}));
+  ASSERT_TRUE(farm_.until([&] { return node("s2").document().state == State::kPrepare; }))
+      << farm_.text();
+  const size_t leader = cluster_.leader(0);
+  ASSERT_LT(leader, EtcdCluster::kMembers);
+  cluster_.kill9(leader);
+  node("s2").applies = true;
+  node("s2").apply();
+  ASSERT_TRUE(farm_.settled(State::kSteady, 25)) << farm_.text();
+  EXPECT_THAT(node("s1").document().generations, SizeIs(2));
+  EXPECT_THAT(node("b1").states, ElementsAre(State::kSteady, State::kPrepare, State::kStaged,
+                                             State::kMinting, State::kSteady));
+}
+
+TEST_F(RotationFaults, WriteOfUnknownOutcomeMintsOnce) {
+  start({"s1", "s2", "s3"});
+  ASSERT_EQ(farm_.rotate(node("s1")), "");
+  RotationNode* leader = farm_.leader();
+  ASSERT_NE(leader, nullptr);
+  const auto before = leader->document().generations.size();
+  // The member that answers the leader takes its requests and does not answer any more; nodes are
+  // given the members in turn.
+  const size_t member = leader->settings.etcd.first_endpoint % EtcdCluster::kMembers;
+  node(leader->name == "s1" ? "s2" : "s1").agent->ask(Request{}).value();
+  cluster_.freeze(member);
+  EXPECT_TRUE(farm_.until(
+      [&] {
+        for (const char* name : {"s1", "s2", "s3"}) {
+          if (node(name).document().state != State::kSteady) return false;
+          if (node(name).document().generations.size() != before + 1) return false;
+        }
+        return true;
+      },
+      25))
+      << farm_.text();
+  cluster_.thaw(member);
+  ASSERT_TRUE(cluster_.wait_healthy());
+  ASSERT_TRUE(farm_.settled(State::kSteady, 20)) << farm_.text();
+  EXPECT_THAT(node("s1").document().generations, SizeIs(before + 1));
+}
+
+TEST_F(RotationFaults, QuorumLostAndBack) {
+  start({"s1", "s2"});
+  const auto counter = node("s1").document().counter;
+  const int64_t trusted = node("s1").agent->trusted_until();
+  cluster_.freeze(0);
+  cluster_.freeze(1);
+  const auto unreachable = [&](const char* name) {
+    return !node(name).trouble("store_unreachable").empty();
+  };
+  ASSERT_TRUE(farm_.until([&] { return unreachable("s1") && unreachable("s2"); }, 30));
+  EXPECT_EQ(node("s1").document().counter, counter);
+  EXPECT_TRUE(node("s1").agent->may_open());
+  // The fence: nothing was confirmed any more.
+  EXPECT_LE(node("s1").agent->trusted_until(), trusted + 5);
+  // A node that boots now opens after a while with what it knew, and is trusted with nothing.
+  ASSERT_TRUE(farm_.restart(node("s2"))) << farm_.error();
+  EXPECT_FALSE(node("s2").agent->may_open());
+  EXPECT_TRUE(farm_.until([&] { return node("s2").agent->may_open(); }, 30)) << farm_.text();
+  EXPECT_EQ(node("s2").agent->trusted_until(), 0);
+  cluster_.thaw(0);
+  cluster_.thaw(1);
+  ASSERT_TRUE(farm_.settled(State::kSteady, 30)) << farm_.text();
+  EXPECT_EQ(node("s1").trouble("store_unreachable"), "");
+  EXPECT_GT(node("s1").agent->trusted_until(), trusted);
+  EXPECT_EQ(farm_.rotate(node("s2")), "");
+}
+
+TEST_F(RotationFaults, TwoThatBelieveThatTheyLead) {
+  start({"s1", "s2", "s3"}, true);
+  RotationNode* old = farm_.leader();
+  ASSERT_NE(old, nullptr) << farm_.text();
+  RotationNode& other = node(old->name == "s1" ? "s2" : "s1");
+  // The leader stops right before it would write the second document of a rotation.
+  other.applies = false;
+  ASSERT_TRUE(other.agent->ask(Request{}));
+  ASSERT_TRUE(farm_.until([&] { return other.document().state == State::kPrepare; }));
+  old->frozen = true;
+  other.applies = true;
+  other.apply();
+  const auto led = [&] { return farm_.leader(0) != nullptr; };
+  ASSERT_TRUE(farm_.until(led)) << farm_.text();
+  EXPECT_NE(farm_.leader(0)->name, old->name);
+  // The new one goes on only as far as the frozen one has promised.
+  ASSERT_TRUE(farm_.until([&] { return other.document().state == State::kStaged; }))
+      << farm_.text();
+  old->frozen = false;
+  EXPECT_TRUE(old->agent->status()["leading"]);
+  ASSERT_TRUE(farm_.settled(State::kSteady, 20)) << farm_.text();
+  EXPECT_FALSE(old->agent->status()["leading"]);
+  for (const char* name : {"s1", "s2", "s3"}) {
+    EXPECT_THAT(node(name).document().generations, SizeIs(2));
+    EXPECT_EQ(node(name).trouble("fork"), "");
+    EXPECT_TRUE(std::ranges::is_sorted(node(name).counters));
+  }
+}
+
+TEST_F(RotationFaults, LeaderWithAWrongClockResigns) {
+  start({"s1", "s2", "s3"});
+  RotationNode* leader = farm_.leader();
+  leader->clock->shift = -3600;
+  // Acknowledgements that arrive now tell it.
+  for (const char* name : {"s1", "s2", "s3"}) {
+    node(name).partial = "netns blue: drift";
+    node(name).apply();
+  }
+  EXPECT_TRUE(farm_.until([&] { return !leader->trouble("clock_off").empty(); }))
+      << farm_.text();
+  EXPECT_TRUE(farm_.until([&] {
+    const RotationNode* now = farm_.leader(0);
+    return now != nullptr && now != leader;
+  })) << farm_.text();
+}
+
+TEST_F(RotationFaults, EtcdRestoredFromYesterdaysBackup) {
+  start({"s1", "s2"});
+  ASSERT_TRUE(cluster_.save(0, "yesterday"));
+  ASSERT_EQ(farm_.rotate(node("s1")), "");
+  const auto counter = node("s1").document().counter;
+  ASSERT_TRUE(cluster_.restore("yesterday"));
+  const auto told = [&] {
+    return !node("s1").trouble("store_rolled_back").empty() &&
+           !node("s2").trouble("store_rolled_back").empty();
+  };
+  ASSERT_TRUE(farm_.until(told, 30)) << farm_.text();
+  ASSERT_TRUE(farm_.settled(State::kSteady, 30)) << farm_.text();
+  EXPECT_EQ(node("s1").document().counter, counter);
+  const auto document = farm_.document();
+  ASSERT_TRUE(document);
+  EXPECT_EQ(document->counter, counter);
+  EXPECT_EQ(farm_.rotate(node("s2")), "");
+}
+
+}  // namespace
+}  // namespace tfo::test
