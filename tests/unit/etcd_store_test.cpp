@@ -213,8 +213,12 @@ TEST_F(EtcdStoreTest, EveryStateOfARotationIsAppliedAndConfirmed) {
       EXPECT_THAT(held("a"), ElementsAre(key(2), key(1)));
       EXPECT_THAT(held("bpf"), Contains(key(next)));
     }
-    if (state == State::kStaged) EXPECT_THAT(held("a"), ElementsAre(key(2), key(next)));
-    if (state == State::kMinting) EXPECT_THAT(held("a"), ElementsAre(key(next), key(2)));
+    if (state == State::kStaged) {
+      EXPECT_THAT(held("a"), ElementsAre(key(2), key(next)));
+    }
+    if (state == State::kMinting) {
+      EXPECT_THAT(held("a"), ElementsAre(key(next), key(2)));
+    }
     if (state == State::kSteady) {
       EXPECT_THAT(held("a"), ElementsAre(key(document.current), key(2)));
     }
