@@ -46,7 +46,7 @@ class Waiting {
       : context_(context),
         pool_(std::move(pool)),
         goal_(std::move(goal)),
-        progress_(context),
+        progress_(context, goal_.before()),
         end_(Steady::now() +
              std::chrono::duration_cast<Steady::duration>(std::chrono::duration<double>(timeout))),
         timeout_(timeout) {}

@@ -39,6 +39,8 @@ class FarmGoal {
   /// The id that tfod gave the request.
   void asked(const std::string& id) { id_ = id; }
   const std::string& id() const { return id_; }
+  /// Of the document that was known before.
+  const rotation::Counter& before() const { return before_; }
   /// Nobody knows whether it was asked: finds out by what tfod has been asked since.
   void find(const FarmStatus& now);
 

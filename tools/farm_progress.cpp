@@ -91,7 +91,21 @@ void FarmProgress::redraw(const FarmStatus& status) {
   if (order.size() > kMostNodes) line(fmt::format("  and {} more", order.size() - kMostNodes));
 }
 
+/// Steps of the farm that may have passed between two looks.
+void FarmProgress::news(const FarmStatus& status) {
+  for (const nlohmann::json& event : array_of(status.document, "events")) {
+    const rotation::Counter counter = counter_of(text_of(event, "counter"));
+    if (counter <= last_) continue;
+    last_ = counter;
+    context_.err << printable(fmt::format("pool {}: {}: {} ({})", status.pool,
+                                          text_of(event, "state"), text_of(event, "what"),
+                                          text_of(event, "by")))
+                 << '\n';
+  }
+}
+
 void FarmProgress::changes(const FarmStatus& status) {
+  news(status);
   const std::string state = status.state + text_of(status.document, "counter");
   if (state != state_) {
     state_ = state;

@@ -18,7 +18,8 @@ std::string straggler_words(const FarmStatus& status, const FarmMember& member, 
 /// are written anew in their place, else a line for each change.
 class FarmProgress {
  public:
-  explicit FarmProgress(Context& context) : context_(context) {}
+  /// `from`: counter of the document that what is shown began with.
+  FarmProgress(Context& context, const rotation::Counter& from) : context_(context), last_(from) {}
 
   void show(const FarmStatus& status);
   /// A sentence of its own, below what was shown; the same one twice in a row only once.
@@ -27,10 +28,12 @@ class FarmProgress {
  private:
   void redraw(const FarmStatus& status);
   void changes(const FarmStatus& status);
+  void news(const FarmStatus& status);
   void erase();
 
   Context& context_;
-  size_t lines_ = 0;  // on the terminal, to be written over
+  size_t lines_ = 0;        // on the terminal, to be written over
+  rotation::Counter last_;  // of the events that were said
   std::string said_;
   std::string state_;
   std::map<std::string, std::string> nodes_;  // what was last said of each

@@ -5,6 +5,7 @@
 # shellcheck disable=SC2154 # directory, name, bin, farm, root, bpffs, rotations: the quickstart's
 
 node_pids=() etcd_pids=()
+returning=go # of the clients
 etcd_endpoints=()
 
 # Waits until a command succeeds, at most $deadline s; says so every 2 s.
@@ -132,6 +133,17 @@ endless_traffic() { # NODE KIND
   done >>"$directory/traffic.$1" 2>>"$directory/traffic.$1.err"
 }
 
+# The client that is away while the keys change.
+return_client() {
+  local i
+  for i in "${!clients[@]}"; do
+    [[ ${clients[i]} == "$returning" ]] || continue
+    rounds=1 traffic "c$((i + 1))" "$returning" || die "connections failed: $(cat "$directory"/traffic.*.err)"
+    cat "$directory/traffic.c$((i + 1))" >>"$directory/traffic.c0"
+    : >"$directory/traffic.c$((i + 1))"
+  done
+}
+
 more_traffic() { # LINES
   traffic_alive && (($(traffic_lines) >= $1))
 }
@@ -140,6 +152,7 @@ begin_traffic() {
   local i
   rm -f "$directory/stop"
   for i in "${!clients[@]}"; do
+    [[ ${clients[i]} != "$returning" ]] || continue
     endless_traffic "c$((i + 1))" "${clients[i]}" &
     traffic_pids+=("$!")
   done
@@ -161,6 +174,7 @@ let_flow() {
 
 rotate_under_traffic() {
   local i
+  return_client
   begin_traffic
   let_flow
   for ((i = 1; i <= rotations; i++)); do
@@ -170,6 +184,9 @@ rotate_under_traffic() {
     let_flow
   done
   end_traffic
+  say
+  say "the $returning client comes back with the cookies that it got before"
+  return_client
 }
 
 show_lossless() {
@@ -212,7 +229,7 @@ run_etcd_farm() {
   show_lossless
 
   step "Revoke: the key that the servers still had as their backup"
-  ctl key revoke "$(previous_generation)" web || die "it was not revoked (see above)"
+  ctl key revoke "$(previous_generation)" web || { ctl key history web; ctl key show web; ctl node list; die "it was not revoked (see above)"; }
   await_all "every node to give the key up"
   ctl key show web
 

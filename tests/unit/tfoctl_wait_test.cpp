@@ -56,6 +56,17 @@ TEST_F(TfoctlWait, CompleteWhenSteadyWithANewKeyThatAllHold) {
   EXPECT_EQ(daemon_.count("key-rotate"), 1U);
 }
 
+TEST_F(TfoctlWait, StepsBetweenTwoLooksAreTold) {
+  FarmScript done = done_;
+  const json old = {{"counter", "1700000000.5"}, {"state", "steady"}, {"what", "long ago"}};
+  const json staged = {
+      {"counter", "1700000000.7"}, {"state", "staged"}, {"what", "rotation"}, {"by", "s1"}};
+  const Ran ran = rotate({done.put("events", {old, staged})});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("pool web: staged: rotation (s1)\n"));
+  EXPECT_THAT(ran.err, Not(HasSubstr("long ago")));
+}
+
 TEST_F(TfoctlWait, OneDocumentHoweverItEnds) {
   const Ran good = rotate({done_}, {"-j"});
   EXPECT_EQ(good.code, 0);
