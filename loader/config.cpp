@@ -89,8 +89,11 @@ Config ConfigParser::parse(const nlohmann::json& document) {
   ConfigObject root(ConfigNode(document, "", complaints_),
                     R"(such as {"interfaces": [{"name": "eth0"}], ...})");
   plain_fields(root);
+  const auto farm_section = root.optional("farm");
+  if (farm_section) farm(*farm_section);
   // Pools first: VIPs and namespaces refer to them.
   if (const auto node = root.optional("pools")) pools(*node);
+  if (root.valid()) farm_needed(farm_section.has_value());
   const auto watched = root.optional("interfaces");
   if (watched) interfaces(*watched);
   if (const auto node = root.optional("vips")) vips(*node);

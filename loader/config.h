@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "bpf/tfo_abi.h"
+#include "loader/etcd/config.h"
 #include "loader/keys/drift.h"
 
 namespace tfo {
@@ -36,21 +37,38 @@ struct InterfaceConfig {
   uint16_t gue_port = 6080;  // UDP destination port of GUE, host order
 };
 
-/// Where a pool's keys come from: a keyring file that this node rotates, or a secret and the clock.
-enum class StoreKind { kFile, kDerived };
+/// Where a pool's keys come from: a keyring file that this node rotates, a secret and the clock, or
+/// the farm, whose nodes agree through etcd.
+enum class StoreKind { kFile, kDerived, kEtcd };
 
 /// A pool of keys: one ring, shared by any number of VIPs and namespaces.
 struct PoolConfig {
   std::string name;
   StoreKind store = StoreKind::kFile;
-  std::string file;    // absolute path: of the keyring, or of a derived store's state
+  std::string file;    // absolute path: of the keyring, or of another store's state
   std::string secret;  // absolute path of the secret (store "derived")
   std::chrono::milliseconds max_skew{5000};  // how wrong any node's clock may be ("derived")
   std::chrono::seconds interval{86400};      // between rotations; 0 = by command only
   unsigned accept_generations = 4;    // retired keys accepted besides current, previous, staged
   std::chrono::seconds not_after{0};  // life of a key outside the servers' slots; 0 = no end
+  // Store "etcd" only:
+  std::chrono::seconds deadline{60};         // for the last acknowledgement of a staged key
+  bool go_on_at_deadline = false;            // as far as that is safe; else hold
+  std::chrono::seconds forget_after{86400};  // a member not seen for so long is one no more
+  std::chrono::seconds fresh_for{82800};     // validators renew so long after the last word of etcd
 
   bool operator==(const PoolConfig&) const = default;
+};
+
+/// Who this node is to its farm, and where the farm meets (pools of the store "etcd").
+struct FarmConfig {
+  std::string name;
+  std::string node;
+  std::string key_file = "/etc/tfoguard/farm.key";  // see rotation::FarmKey
+  std::chrono::seconds lease{15};                   // a node silent for so long is named in alerts
+  etcd::Config etcd;
+
+  bool operator==(const FarmConfig&) const = default;
 };
 
 /// An IPv6 address, or IPv4 in its mapped form ::ffff:a.b.c.d; network order.
@@ -91,6 +109,7 @@ struct Config {
   std::vector<PoolConfig> pools;            // sorted by name
   std::vector<VipConfig> vips;
   std::optional<ServerConfig> server;  // absent: no server role
+  std::optional<FarmConfig> farm;      // there if a pool has the store "etcd"
   std::optional<HttpConfig> http = HttpConfig{};
   std::string socket = "/run/tfoguard/tfod.sock";
   std::string state_directory = "/var/lib/tfoguard";

@@ -37,6 +37,11 @@ class ConfigParser {
   void pool(const std::string& pool_name, const ConfigNode& node);
   void pool_file(ConfigObject& object, const ConfigNode& node, PoolConfig& out);
   void pool_secret(ConfigObject& object, PoolConfig& out);
+  void pool_etcd(ConfigObject& object, const ConfigNode& node, PoolConfig& out);
+  void pool_membership(ConfigObject& object, PoolConfig& out);
+  /// Complains about each of `fields` that is there: it belongs to another store.
+  static void refuse_fields(ConfigObject& object, const std::vector<std::string_view>& fields,
+                            const std::string& store, const std::string& right);
   void pool_lifetimes(ConfigObject& object, PoolConfig& out);
   std::optional<std::chrono::seconds> pool_interval(const ConfigNode& field, StoreKind store);
 
@@ -50,6 +55,16 @@ class ConfigParser {
   void server(const ConfigNode& node);
   void server_namespace(const ConfigNode& node, ServerConfig& role);
   void http(const ConfigNode& node);
+
+  void farm(const ConfigNode& node);
+  static void farm_node(ConfigObject& object, const ConfigNode& node, FarmConfig& out);
+  void farm_etcd(const ConfigNode& node, FarmConfig& out);
+  static void farm_endpoints(const ConfigNode& node, FarmConfig& out);
+  /// Complains if there are pools of the store "etcd" and no farm.
+  void farm_needed(bool given);
+  /// Complains at `node` unless `text` can be a part of etcd's keys.
+  static bool farm_name(const ConfigNode& node, const std::string& text);
+
   /// Complains unless `node` names a pool; the pools are read first.
   std::optional<std::string> pool_reference(ConfigObject& object);
 

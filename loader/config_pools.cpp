@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <string>
 
 #include "bpf/tfo_abi.h"
@@ -14,6 +15,10 @@ namespace {
 using std::chrono::seconds;
 constexpr seconds kHour{3600};
 constexpr seconds kDay{86400};
+
+const std::vector<std::string_view> kDerivedFields = {"secret", "max_skew"};
+const std::vector<std::string_view> kEtcdFields = {"deadline", "at_deadline", "forget_after",
+                                                   "fresh_for"};
 
 }  // namespace
 
@@ -35,11 +40,14 @@ void ConfigParser::pool(const std::string& pool_name, const ConfigNode& node) {
   PoolConfig out;
   out.name = pool_name;
   if (const auto field = object.optional("store")) {
-    const auto store = field->choice({"file", "derived"}, {"etcd"});
-    out.store = store.value_or(0) == 1 ? StoreKind::kDerived : StoreKind::kFile;
+    const auto store = field->choice({"file", "derived", "etcd"});
+    out.store =
+        std::array{StoreKind::kFile, StoreKind::kDerived, StoreKind::kEtcd}.at(store.value_or(0));
   }
   if (out.store == StoreKind::kDerived) {
     pool_secret(object, out);
+  } else if (out.store == StoreKind::kEtcd) {
+    pool_etcd(object, node, out);
   } else {
     pool_file(object, node, out);
   }
@@ -55,10 +63,17 @@ void ConfigParser::pool_file(ConfigObject& object, const ConfigNode& node, PoolC
     if (const auto path = absolute_path(*field, 4000)) out.file = *path;
   }
   once(pool_files_, out.file, field.value_or(node), "key file");
-  for (const char* other : {"secret", "max_skew"}) {
-    if (const auto wrong = object.optional(other)) {
-      wrong->complain("is a field of the store \"derived\"",
-                      "give the pool \"store\": \"derived\", or remove this field");
+  refuse_fields(object, kDerivedFields, "derived",
+                "give the pool \"store\": \"derived\", or remove this field");
+  refuse_fields(object, kEtcdFields, "etcd",
+                "give the pool \"store\": \"etcd\", or remove this field");
+}
+
+void ConfigParser::refuse_fields(ConfigObject& object, const std::vector<std::string_view>& fields,
+                                 const std::string& store, const std::string& right) {
+  for (const std::string_view field : fields) {
+    if (const auto wrong = object.optional(field)) {
+      wrong->complain("is a field of the store \"" + store + "\"", right);
     }
   }
 }
@@ -72,14 +87,49 @@ void ConfigParser::pool_secret(ConfigObject& object, PoolConfig& out) {
   if (const auto field = object.optional("max_skew")) {
     out.max_skew = field->fine_duration(kHour).value_or(out.max_skew);
   }
-  if (const auto wrong = object.optional("file")) {
-    wrong->complain("is a field of the store \"file\"",
-                    "a derived pool's keys come from \"secret\": remove this field");
+  refuse_fields(object, {"file"}, "file",
+                "a derived pool's keys come from \"secret\": remove this field");
+  refuse_fields(object, kEtcdFields, "etcd",
+                "give the pool \"store\": \"etcd\", or remove this field");
+}
+
+void ConfigParser::pool_etcd(ConfigObject& object, const ConfigNode& node, PoolConfig& out) {
+  out.file = config_.state_directory + "/" + out.name + ".rotation";
+  once(pool_files_, out.file, node, "state file");
+  farm_name(node, out.name);
+  pool_membership(object, out);
+  refuse_fields(object, {"file"}, "file", "an etcd pool's keys are the farm's: remove this field");
+  refuse_fields(object, kDerivedFields, "derived",
+                "give the pool \"store\": \"derived\", or remove this field");
+}
+
+void ConfigParser::pool_membership(ConfigObject& object, PoolConfig& out) {
+  if (const auto field = object.optional("deadline")) {
+    out.deadline = field->duration(seconds{1}, kDay, false).value_or(out.deadline);
+  }
+  if (const auto field = object.optional("at_deadline")) {
+    out.go_on_at_deadline = field->choice({"hold", "go_on"}).value_or(0) == 1;
+  }
+  const seconds lease = config_.farm ? config_.farm->lease : FarmConfig().lease;
+  bool known = true;  // is forget_after what the user means?
+  if (const auto field = object.optional("forget_after")) {
+    const auto value = field->duration(3 * lease, 30 * kDay, false);
+    out.forget_after = value.value_or(out.forget_after);
+    known = value.has_value();
+  }
+  const auto usual =
+      out.forget_after <= 2 * kHour ? out.forget_after / 2 : out.forget_after - kHour;
+  out.fresh_for = std::min(usual, out.forget_after - lease);
+  if (const auto field = object.optional("fresh_for")) {
+    // A validator must have stopped renewing before the farm goes on without it.
+    const auto value =
+        field->duration(seconds{1}, known ? out.forget_after - lease : 30 * kDay, false);
+    out.fresh_for = value.value_or(out.fresh_for);
   }
 }
 
 std::optional<seconds> ConfigParser::pool_interval(const ConfigNode& field, StoreKind store) {
-  if (store == StoreKind::kFile) return field.duration(seconds{1}, 7 * kDay, true);
+  if (store != StoreKind::kDerived) return field.duration(seconds{1}, 7 * kDay, true);
   const auto value = field.duration(seconds{10}, 7 * kDay, false);
   if (!value || value->count() % 2 == 0) return value;
   field.complain(fmt::format("is {} s, which has no middle", value->count()),

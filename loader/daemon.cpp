@@ -56,7 +56,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Config config, std::string config_
   if (auto opened = daemon->open_doors(); !opened) return tl::unexpected(opened.error());
   auto files = daemon->namespaces_.open(daemon->config_);
   if (!files) return tl::unexpected(files.error());
-  auto plan = daemon->pools_.prepare(daemon->config_, *files);
+  auto plan = daemon->pools_.prepare(daemon->config_, *files, kFirstKeys);
   if (!plan) return tl::unexpected(plan.error());
   daemon->namespaces_.use(daemon->config_, std::move(*files));
   auto opened = daemon->open_dataplane(*plan);
@@ -79,6 +79,7 @@ Result<> Daemon::open_doors() {
   auto loop = EventLoop::create();
   if (!loop) return tl::unexpected(loop.error());
   loop_ = std::move(*loop);
+  pools_.use_loop(*loop_);
   auto control = ControlServer::open(
       *loop_, config_.socket,
       [this](const std::string& name, nlohmann::json& request) { return command(name, request); });
@@ -131,6 +132,7 @@ Result<> Daemon::open_events() {
 void Daemon::open_for_business(PoolSet::Plan plan) {
   if (dataplane_) dataplane_->keep();
   pools_.commit(std::move(plan), dataplane_ ? &*dataplane_ : nullptr);
+  watch_stores();
   if (dataplane_) {
     log_info("{} the data plane in {}", dataplane_->adopted() ? "took over" : "created",
              config_.pin_directory());

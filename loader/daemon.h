@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "loader/observe/view.h"
 #include "loader/pool_set.h"
 #include "loader/result.h"
+#include "loader/rotation/etcd_store.h"
 #include "loader/server/before.h"
 #include "loader/watch.h"
 
@@ -28,6 +30,11 @@ namespace tfo {
 /// ask the loop for a View; each foreign server namespace has one that the loop waits for.
 class Daemon {
  public:
+  /// Seconds for which a start and a reload wait for the first keys of pools shared through etcd,
+  /// if this node has never had any.
+  static constexpr std::chrono::seconds kFirstKeys{60};
+  static constexpr std::chrono::seconds kFirstKeysReload{5};
+
   /// Everything up to a working data plane and keys in force. After an error nothing of a first
   /// start is left attached or pinned, and no server's key was touched. Call harden_process()
   /// before. `clock` outlives the daemon.
@@ -70,6 +77,16 @@ class Daemon {
   static void condition_changed(const Condition& condition, bool raised);
   void stop(const char* why);
 
+  // daemon_farm.cpp: pools that a farm shares through etcd
+  void watch_stores();
+  void report_to_farms();
+  rotation::NodeReport node_report(const std::string& pool, const KeyRing& ring) const;
+  Result<nlohmann::json> farm_command(const std::string& name, KeyPool& pool,
+                                      const nlohmann::json& request);
+  Result<nlohmann::json> farm_request(rotation::EtcdStore& store, const nlohmann::json& asked);
+  void close_pools();
+  void leave_farms(const std::function<void()>& done);
+
   // daemon_reload.cpp
   void reload();
   Result<> try_reload();
@@ -103,6 +120,9 @@ class Daemon {
   std::unique_ptr<LinkWatch> links_;
   std::unique_ptr<ClockWatch> steps_;
   EventLoop::Source hangup_, terminate_, interrupt_, timer_, farewell_;
+  std::vector<EventLoop::Source> stores_;                  // watch pools_.event_fds()
+  std::vector<std::unique_ptr<rotation::Agent>> leaving_;  // of closed pools
+  size_t to_leave_ = 0;
 };
 
 }  // namespace tfo

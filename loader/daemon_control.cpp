@@ -20,11 +20,11 @@ Result<json> Daemon::command(const std::string& name, json& request) {
   if (name == "vips") return vips_json(config_.vips);
   if (name == "keys") return keys_json(view(false));
   if (name == "detach") return detach(request);
-  if (name.starts_with("key-")) return pool_command(name, request);
+  if (name.starts_with("key-") || name.starts_with("farm-")) return pool_command(name, request);
   return fail(
       "unknown command \"" + without_keys(name) +
       "\"; known are status, stats, vips, keys, key-rotate, key-import, key-export, key-match, "
-      "detach");
+      "farm-status, farm-request, farm-adopt, detach");
 }
 
 Result<json> Daemon::stats() const {
@@ -48,6 +48,9 @@ Result<json> Daemon::pool_command(const std::string& name, json& request) {
     return json{{"pool", pool_name}, {"keys", pool->export_text().view()}};
   }
   if (name == "key-match") return key_match(*pool, request);
+  if (name.starts_with("farm-") || (name == "key-rotate" && pool->farm() != nullptr)) {
+    return farm_command(name, *pool, request);
+  }
   Result<> done = fail("unknown command \"" + without_keys(name) + "\"");
   if (name == "key-rotate") done = pool->rotate();
   if (name == "key-import") return import_keys(*pool, request);
@@ -101,7 +104,7 @@ Result<json> Daemon::detach(const json& request) {
   }
   log_info("detached by command; ending");
   // The pools' sinks point into the data plane.
-  pools_.commit({}, nullptr);
+  close_pools();
   dataplane_.reset();
   timer_.stop();
   links_.reset();
@@ -112,8 +115,10 @@ Result<json> Daemon::detach(const json& request) {
       restored.push_back({{"netns", one.netns}, {"done", one.done}, {"detail", one.detail}});
     }
   }
+  // Servers that keep the farm's keys go on counting as a member's.
+  if (config_.server && config_.server->manage_sysctl && !restore) leaving_.clear();
   // The moment is for the reply to leave.
-  farewell_.start(std::chrono::milliseconds(100));
+  leave_farms([this] { farewell_.start(std::chrono::milliseconds(100)); });
   return json{{"interfaces", names}, {"restored", restored}};
 }
 

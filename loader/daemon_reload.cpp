@@ -2,14 +2,21 @@
 #include <fmt/format.h>
 #include <systemd/sd-daemon.h>
 
+#include <algorithm>
 #include <ctime>
 #include <set>
+#include <string_view>
 
 #include "loader/daemon.h"
 #include "loader/log.h"
 
 namespace tfo {
 namespace {
+
+/// How the conditions of a pool begin.
+constexpr std::string_view kOfPools[] = {
+    "key_",      "rotation_held", "clock_",           "no_key",     "secret_replaced", "store_",
+    "straggler", "fork",          "farm_key_missing", "not_member", "state_unsaved"};
 
 /// Fields that are fixed while the process lives: the sockets are bound, the lock is taken, and the
 /// rights to do it again are gone.
@@ -60,7 +67,7 @@ Result<> Daemon::try_reload() {
   if (auto same = same_frame(config_, *next); !same) return same;
   auto files = namespaces_.open(*next);
   if (!files) return tl::unexpected(files.error());
-  auto plan = pools_.prepare(*next, *files);
+  auto plan = pools_.prepare(*next, *files, kFirstKeysReload);
   if (!plan) return tl::unexpected(plan.error());
   if (auto switched = switch_dataplane(*next, *plan); !switched) return switched;
   remember_servers(*next, *files,
@@ -69,7 +76,9 @@ Result<> Daemon::try_reload() {
   start_log(config_.log_level);
   clear_pool_conditions(*plan);
   namespaces_.use(config_, std::move(*files));
+  stores_.clear();  // before their descriptors go
   pools_.commit(std::move(*plan), dataplane_ ? &*dataplane_ : nullptr);
+  watch_stores();
   show_interfaces();
   housekeeping();
   return {};
@@ -112,9 +121,8 @@ Result<> Daemon::set_vips(Dataplane& dataplane, const Config& config, const Pool
 
 void Daemon::clear_pool_conditions(const PoolSet::Plan& plan) {
   for (const Condition& condition : conditions_.list()) {
-    const bool of_keys = condition.id.starts_with("key_") || condition.id == "rotation_held" ||
-                         condition.id.starts_with("clock_") || condition.id == "no_key" ||
-                         condition.id == "secret_replaced";
+    const bool of_keys = std::ranges::any_of(
+        kOfPools, [&](std::string_view prefix) { return condition.id.starts_with(prefix); });
     const std::string pool = condition.subject.substr(0, condition.subject.find('/'));
     if (of_keys && !pools_.keeps(plan, pool)) conditions_.clear(condition.id, condition.subject);
   }

@@ -18,6 +18,7 @@ constexpr int64_t kReminder = 600;
 
 void Daemon::housekeeping() {
   const int64_t now = clock_.now().unix_s;
+  report_to_farms();
   const int64_t next = pools_.tick();
   namespaces_.tick(clock_.now(), [this](const std::string& pool) { return pool_keys(pool); });
   links_changed();  // no message tells that somebody detached our program
@@ -112,8 +113,17 @@ void Daemon::stop(const char* why) {
                  "it off the wire)"
                : "the servers keep their keys");
   sd_notify(0, "STOPPING=1");
-  if (config_.server && config_.server->restore_on_stop) restore_servers();
-  loop_->quit(0);
+  const bool restores = config_.server && config_.server->restore_on_stop;
+  if (restores) restore_servers();
+  if (!restores || dataplane_) {
+    loop_->quit(0);
+    return;
+  }
+  // Nothing of the farm's keys stays in force here. Elsewhere this node goes on counting as a
+  // member, so that the others keep to what it has.
+  timer_.stop();
+  close_pools();
+  leave_farms([this] { loop_->quit(0); });
 }
 
 }  // namespace tfo

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <algorithm>
+#include <set>
 
 #include "loader/daemon.h"
 #include "loader/log.h"
+#include "loader/rotation/etcd_store.h"
 
 namespace tfo {
 namespace {
@@ -21,6 +23,12 @@ void Daemon::remember_servers(const Config& config, const NamespaceWatch::Files&
   if (!config.server || !config.server->manage_sysctl) return;
   const auto fresh = before_.remember(files);
   conditions_.set("server_state_failed", "", !fresh, fresh ? "" : fresh.error().message);
+  std::set<std::string> unknown;
+  for (const auto& [path, file] : files) {
+    if (!fresh) unknown.insert(path);
+  }
+  for (const Before& one : fresh.value_or(std::vector<Before>())) unknown.insert(one.netns);
+  namespaces_.not_ours_before(unknown);
   if (!fresh) return;
   for (const NamespaceConfig& ns : config.server->namespaces) {
     const auto at = std::find_if(fresh->begin(), fresh->end(),
@@ -49,9 +57,14 @@ std::vector<Restored> Daemon::restore_servers() {
 }
 
 PoolKeys Daemon::pool_keys(const std::string& pool) {
-  const KeyPool* found = pools_.find(pool);
+  KeyPool* found = pools_.find(pool);
   if (found == nullptr) return {};
-  return {.ring = &found->ring(), .in_force = found->status().missing.empty()};
+  PoolKeys keys{.ring = &found->ring(), .in_force = found->status().missing.empty()};
+  if (const rotation::EtcdStore* farm = found->farm()) {
+    keys.may_open = farm->may_open();
+    keys.keeps_bit = !farm->outcast();
+  }
+  return keys;
 }
 
 }  // namespace tfo

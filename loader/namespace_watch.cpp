@@ -118,8 +118,10 @@ void NamespaceWatch::list_some(const Moment& now, const AskPool& ask) {
 }
 
 void NamespaceWatch::keep_server_bit(const NetworkNamespace& files, Known& known, const Moment& now,
-                                     const PoolKeys& keys) {
+                                     PoolKeys keys) {
   const bool delay_over = now.boot_s >= config_.enable_delay.count();
+  if (keys.may_open) unopened_.erase(files.path());
+  if (unopened_.contains(files.path())) keys.keeps_bit = false;
   const ServerBit wanted =
       wanted_server_bit(keys, now, delay_over, [&files] { return files.keys(); });
   const ServerBitKeeper::Sysctl sysctl{
@@ -172,6 +174,17 @@ void NamespaceWatch::watch_overflow(const NetworkNamespace& files, Known& known)
                 files.label(), *count - *known.overflow);
   }
   known.overflow = count;
+}
+
+std::vector<const ListenerReport*> NamespaceWatch::listeners(const std::string& pool) const {
+  std::vector<const ListenerReport*> all;
+  for (const NamespaceConfig& config : config_.namespaces) {
+    const auto known = known_.find(config.netns);
+    if (config.pool == pool && known != known_.end() && !files_.at(config.netns)->gone()) {
+      all.push_back(&known->second.listeners);
+    }
+  }
+  return all;
 }
 
 std::vector<NamespaceView> NamespaceWatch::view() const {

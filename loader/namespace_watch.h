@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,7 +40,16 @@ class NamespaceWatch {
   void use(const Config& config, Files files);
   const Files& files() const { return files_; }
 
+  /// Namespaces (by path) that no tfod of this boot has kept before us: their server bit is not
+  /// ours, and stays off until their pool may open.
+  void not_ours_before(const std::set<std::string>& paths) {
+    unopened_.insert(paths.begin(), paths.end());
+  }
+
   void tick(const Moment& now, const AskPool& ask);
+
+  /// What is known of the listeners in this pool's namespaces.
+  std::vector<const ListenerReport*> listeners(const std::string& pool) const;
 
   std::vector<NamespaceView> view() const;
 
@@ -53,7 +63,7 @@ class NamespaceWatch {
   };
 
   void keep_server_bit(const NetworkNamespace& files, Known& known, const Moment& now,
-                       const PoolKeys& keys);
+                       PoolKeys keys);
   void watch_bits(const NetworkNamespace& files);
   void list_some(const Moment& now, const AskPool& ask);
   void watch_listeners(const NetworkNamespace& files, Known& known, const PoolKeys& keys);
@@ -64,6 +74,7 @@ class NamespaceWatch {
   ServerConfig config_;
   Files files_;
   std::map<std::string, Known> known_;  // by path
+  std::set<std::string> unopened_;      // see not_ours_before()
   size_t next_list_ = 0;                // in config_.namespaces
   bool managed_ = false;
   std::shared_ptr<const ListenerIterator> iterator_;

@@ -2,6 +2,7 @@
 #include "loader/pool_set.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "loader/log.h"
 #include "loader/pool_store.h"
@@ -23,6 +24,13 @@ std::vector<Key> common_keys(const PoolSet::Spec& spec) {
     common = *held;
   }
   return common;
+}
+
+/// What to do about a pool without keys.
+std::string remedy_for(const std::string& store) {
+  if (store == "derived") return "see key_store_failed or clock_unsure";
+  if (store == "etcd") return "see store_unreachable and rotation_held";
+  return "rotate or import keys";
 }
 
 PoolView view_of(const KeyPool& pool) {
@@ -51,29 +59,51 @@ PoolSet::PoolSet(const Clock& clock, ConditionCallback callback)
       callback_(std::move(callback)),
       staged_(std::make_shared<StagedCounter>(clock)) {}
 
-Result<std::unique_ptr<KeyStore>> PoolSet::open_store(const Spec& spec,
-                                                      const KeyRing* before) const {
-  return open_pool_store(spec.config, clock_, common_keys(spec), before, staged_);
+Result<std::unique_ptr<KeyStore>> PoolSet::open_store(const Spec& spec, const KeyRing* before,
+                                                      Deadline patience_until) const {
+  return open_pool_store(spec.config, clock_,
+                         {.host = common_keys(spec),
+                          .before = before,
+                          .staged = staged_,
+                          .part = spec.part,
+                          .loop = loop_,
+                          .patience_until = patience_until});
 }
 
 void PoolSet::Plan::abandon() const {
   for (const auto& [name, store] : stores) store->abandon();
 }
 
-Result<PoolSet::Plan> PoolSet::prepare(const Config& config,
-                                       const NamespaceFiles& namespaces) const {
-  Plan plan;
-  for (const PoolConfig& pool : config.pools) plan.specs[pool.name].config = pool;
-  for (const VipConfig& vip : config.vips) plan.vips[vip.pool].insert(vip.name);
+std::map<std::string, PoolSet::Spec> PoolSet::specs_of(const Config& config,
+                                                       const NamespaceFiles& namespaces) {
+  std::map<std::string, Spec> specs;
+  for (const PoolConfig& pool : config.pools) specs[pool.name].config = pool;
   if (config.server && config.server->manage_sysctl) {
     for (const NamespaceConfig& ns : config.server->namespaces) {
-      plan.specs[ns.pool].servers.push_back(namespaces.at(ns.netns));
-      plan.specs[ns.pool].on_drift = config.server->on_drift;
+      specs[ns.pool].servers.push_back(namespaces.at(ns.netns));
+      specs[ns.pool].on_drift = config.server->on_drift;
     }
   }
+  for (auto& [name, spec] : specs) {
+    if (spec.config.store != StoreKind::kEtcd) continue;
+    const bool balances = std::ranges::any_of(
+        config.vips, [&pool = name](const VipConfig& vip) { return vip.pool == pool; });
+    spec.part = {.farm = config.farm.value_or(FarmConfig()),
+                 .balancer = balances && !config.interfaces.empty(),
+                 .server = !spec.servers.empty()};
+  }
+  return specs;
+}
+
+Result<PoolSet::Plan> PoolSet::prepare(const Config& config, const NamespaceFiles& namespaces,
+                                       std::chrono::seconds patience) const {
+  const Deadline until = std::chrono::steady_clock::now() + patience;
+  Plan plan;
+  plan.specs = specs_of(config, namespaces);
+  for (const VipConfig& vip : config.vips) plan.vips[vip.pool].insert(vip.name);
   for (const auto& [name, spec] : plan.specs) {
     if (has_store(name, spec)) continue;
-    auto store = open_store(spec, ring(name));
+    auto store = open_store(spec, ring(name), until);
     if (!store) {
       plan.abandon();
       return tl::unexpected(store.error());
@@ -87,7 +117,7 @@ bool PoolSet::has_store(const std::string& name, const Spec& spec) const {
   const auto known = entries_.find(name);
   if (known == entries_.end()) return false;
   const Spec& now = known->second.spec;
-  if (spec.config.store == StoreKind::kDerived) return known->second.pool && now == spec;
+  if (spec.config.store != StoreKind::kFile) return known->second.pool && now == spec;
   // The same file cannot be opened twice (it is locked): commit() does that.
   return now.config.file == spec.config.file;
 }
@@ -153,7 +183,7 @@ void PoolSet::start(Entry& entry, std::unique_ptr<KeyStore> store) {
 }
 
 void PoolSet::reopen(Entry& entry) {
-  auto store = open_store(entry.spec, nullptr);
+  auto store = open_store(entry.spec, nullptr, std::chrono::steady_clock::now());
   callback_({.id = "key_store_failed",
              .subject = entry.spec.config.name,
              .raised = !store,
@@ -181,9 +211,7 @@ void PoolSet::check_keys(const KeyPool& pool) const {
   const bool any = std::any_of(keys.begin(), keys.end(), [&](const Generation& generation) {
     return generation.not_after == 0 || generation.not_after > now;
   });
-  const std::string remedy = pool.status().store == "derived"
-                                 ? "see key_store_failed or clock_unsure"
-                                 : "rotate or import keys";
+  const std::string remedy = remedy_for(pool.status().store);
   callback_({.id = "no_key",
              .subject = pool.name(),
              .raised = !any,
@@ -199,6 +227,15 @@ std::vector<std::string> PoolSet::names() const {
   std::vector<std::string> all;
   all.reserve(entries_.size());
   for (const auto& [name, entry] : entries_) all.push_back(name);
+  return all;
+}
+
+std::vector<int> PoolSet::event_fds() const {
+  std::vector<int> all;
+  for (const auto& [name, entry] : entries_) {
+    const int fd = entry.pool ? entry.pool->event_fd() : -1;
+    if (fd >= 0) all.push_back(fd);
+  }
   return all;
 }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,12 +31,13 @@ class PoolSet {
     PoolConfig config;
     std::vector<std::shared_ptr<NetworkNamespace>> servers;
     OnDrift on_drift = OnDrift::repair;
+    std::optional<FarmPart> part;  // of a pool of the store "etcd"
     bool operator==(const Spec&) const = default;
   };
 
   struct Plan {
     std::map<std::string, Spec> specs;
-    /// Open stores of pools that are new, got another file, or are derived and changed.
+    /// Open stores of pools that are new, got another file, or changed and have no file to lock.
     std::map<std::string, std::unique_ptr<KeyStore>> stores;
     StagedCounter::VipNames vips;
 
@@ -45,9 +48,13 @@ class PoolSet {
 
   PoolSet(const Clock& clock, ConditionCallback callback);
 
+  /// Before prepare(), if there are pools of the store "etcd"; outlives the set.
+  void use_loop(EventLoop& loop) { loop_ = &loop; }
+
   /// Opens the stores that are not open yet; makes key files that do not exist (an error takes
-  /// them back).
-  Result<Plan> prepare(const Config& config, const NamespaceFiles& namespaces) const;
+  /// them back). `patience`: for the very first keys of pools of the store "etcd", in all.
+  Result<Plan> prepare(const Config& config, const NamespaceFiles& namespaces,
+                       std::chrono::seconds patience) const;
 
   /// The ring that a pool will have after commit(), or null.
   const KeyRing* ring(const Plan& plan, const std::string& pool) const;
@@ -67,13 +74,19 @@ class PoolSet {
   KeyPool* find(const std::string& pool);
   std::vector<std::string> names() const;
   std::vector<PoolView> view() const;
+  /// Each becomes readable when tick() should be called before its time; good until commit().
+  std::vector<int> event_fds() const;
 
  private:
   struct Entry {
     Spec spec;
     std::unique_ptr<KeyPool> pool;  // null: its store could not be opened
   };
-  Result<std::unique_ptr<KeyStore>> open_store(const Spec& spec, const KeyRing* before) const;
+  using Deadline = std::chrono::steady_clock::time_point;
+  static std::map<std::string, Spec> specs_of(const Config& config,
+                                              const NamespaceFiles& namespaces);
+  Result<std::unique_ptr<KeyStore>> open_store(const Spec& spec, const KeyRing* before,
+                                               Deadline patience_until) const;
   bool has_store(const std::string& name, const Spec& spec) const;
   void start(Entry& entry, std::unique_ptr<KeyStore> store);
   void reopen(Entry& entry);
@@ -83,6 +96,7 @@ class PoolSet {
   ConditionCallback callback_;
   std::shared_ptr<StagedCounter> staged_;
   Dataplane* dataplane_ = nullptr;
+  EventLoop* loop_ = nullptr;
   std::map<std::string, Entry> entries_;
 };
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/pool_store.h"
 
+#include <functional>
+
 #include "loader/keys/derived_store.h"
 #include "loader/keys/file_store.h"
+#include "loader/rotation/etcd_store.h"
 
 namespace tfo {
 namespace {
@@ -27,20 +30,30 @@ class OpenedStore : public KeyStore {
   std::optional<int64_t> next_wakeup() const override { return store_->next_wakeup(); }
   std::optional<int64_t> next_rotation() const override { return store_->next_rotation(); }
   bool waits_for_sinks() const override { return store_->waits_for_sinks(); }
+  bool rotates_alone() const override { return store_->rotates_alone(); }
   std::vector<StoreTrouble> troubles() const override { return store_->troubles(); }
   int event_fd() const override { return store_->event_fd(); }
+  rotation::EtcdStore* farm() override { return store_->farm(); }
 
  private:
   std::unique_ptr<KeyStore> store_;
 };
 
-std::unique_ptr<KeyStore> make_store(const PoolConfig& config, int64_t now, const KeyRing* before,
-                                     const std::shared_ptr<StagedCounter>& staged) {
+std::unique_ptr<KeyStore> make_farm_store(const PoolConfig& config, const Clock& clock,
+                                          const StoreSurroundings& around) {
+  const rotation::Settings settings = farm_settings(config, *around.part);
+  return std::make_unique<rotation::EtcdStore>(
+      settings, rotation::EtcdStore::etcd(*around.loop, settings, clock), around.patience_until);
+}
+
+std::unique_ptr<KeyStore> make_store(const PoolConfig& config, const Clock& clock, int64_t now,
+                                     const StoreSurroundings& around) {
+  if (config.store == StoreKind::kEtcd) return make_farm_store(config, clock, around);
   if (config.store == StoreKind::kDerived) {
     auto store = std::make_unique<DerivedStore>(
         DerivedStore::Files{.secret = config.secret, .state = config.file}, derived_policy(config),
-        [staged, pool = config.name] { return staged->count(pool); });
-    if (before != nullptr) store->inherit(*before, now);
+        [staged = around.staged, pool = config.name] { return staged->count(pool); });
+    if (around.before != nullptr) store->inherit(*around.before, now);
     return store;
   }
   const RotationPolicy policy{.interval = config.interval.count(),
@@ -82,13 +95,33 @@ std::optional<StagedWatch::Count> StagedCounter::count(const std::string& pool) 
   return count;
 }
 
+rotation::Settings farm_settings(const PoolConfig& config, const FarmPart& part) {
+  rotation::Settings settings{.etcd = part.farm.etcd,
+                              .farm = part.farm.name,
+                              .pool = config.name,
+                              .node = part.farm.node,
+                              .balancer = part.balancer,
+                              .server = part.server,
+                              .policy = {.interval = config.interval.count(),
+                                         .accept_generations = config.accept_generations,
+                                         .not_after = config.not_after.count(),
+                                         .deadline = config.deadline.count(),
+                                         .go_on_at_deadline = config.go_on_at_deadline,
+                                         .forget_after = config.forget_after.count()},
+                              .farm_key_file = part.farm.key_file,
+                              .state_file = config.file,
+                              .lease = part.farm.lease,
+                              .fresh_for = config.fresh_for.count()};
+  // Nodes of one farm spread over etcd's members.
+  settings.etcd.first_endpoint = std::hash<std::string>()(part.farm.node);
+  return settings;
+}
+
 Result<std::unique_ptr<KeyStore>> open_pool_store(const PoolConfig& config, const Clock& clock,
-                                                  const std::vector<Key>& host,
-                                                  const KeyRing* before,
-                                                  const std::shared_ptr<StagedCounter>& staged) {
+                                                  const StoreSurroundings& around) {
   const Moment now = clock.now();
-  std::unique_ptr<KeyStore> store = make_store(config, now.unix_s, before, staged);
-  if (auto opened = store->open(now, host); !opened) {
+  std::unique_ptr<KeyStore> store = make_store(config, clock, now.unix_s, around);
+  if (auto opened = store->open(now, around.host); !opened) {
     return tl::unexpected(std::move(opened.error()).in("pools." + config.name));
   }
   return std::make_unique<OpenedStore>(std::move(store));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -11,11 +12,13 @@
 
 #include "loader/config.h"
 #include "loader/dataplane/dataplane.h"
+#include "loader/event_loop.h"
 #include "loader/keys/clock.h"
 #include "loader/keys/derived_clock.h"
 #include "loader/keys/derived_ring.h"
 #include "loader/keys/store.h"
 #include "loader/result.h"
+#include "loader/rotation/agent.h"
 
 namespace tfo {
 
@@ -44,12 +47,32 @@ class StagedCounter {
   std::optional<Snapshot> snapshot_;
 };
 
-/// Opens the store of a pool: its keys are there, or it is an error. `host` are keys that its
-/// servers hold all of them, `before` the ring that it replaces (null: none). The store counts as
-/// opened: KeyPool::start() does not open it again.
+/// What this node does with a pool that the farm shares.
+struct FarmPart {
+  FarmConfig farm;
+  bool balancer = false;
+  bool server = false;
+
+  bool operator==(const FarmPart&) const = default;
+};
+
+/// What a configuration says of an etcd pool, as the agent takes it.
+rotation::Settings farm_settings(const PoolConfig& config, const FarmPart& part);
+
+/// What opening a pool's store needs besides its configuration.
+struct StoreSurroundings {
+  std::vector<Key> host;            ///< keys that its servers hold all of them
+  const KeyRing* before = nullptr;  ///< the ring that it replaces; null: none
+  std::shared_ptr<StagedCounter> staged;
+  std::optional<FarmPart> part;  ///< of a pool of the store "etcd"
+  EventLoop* loop = nullptr;     ///< of a pool of the store "etcd"; outlives the store
+  /// Until when a first word of etcd may be waited for.
+  std::chrono::steady_clock::time_point patience_until;
+};
+
+/// Opens the store of a pool: its keys are there, or it is an error. The store counts as opened:
+/// KeyPool::start() does not open it again.
 Result<std::unique_ptr<KeyStore>> open_pool_store(const PoolConfig& config, const Clock& clock,
-                                                  const std::vector<Key>& host,
-                                                  const KeyRing* before,
-                                                  const std::shared_ptr<StagedCounter>& staged);
+                                                  const StoreSurroundings& around);
 
 }  // namespace tfo

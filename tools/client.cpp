@@ -39,6 +39,10 @@ tl::unexpected<CallError> lost(std::string message, bool absent = false) {
   return tl::unexpected<CallError>(CallError{Error{std::move(message)}, absent});
 }
 
+tl::unexpected<CallError> unanswered(std::string message) {
+  return tl::unexpected<CallError>(CallError{Error{std::move(message)}, false, true});
+}
+
 tl::unexpected<CallError> unreachable(const std::string& path, int error) {
   if (error == ENOENT || error == ECONNREFUSED || error == ENOTDIR) {
     return lost(fmt::format("no tfod listens on {}. Start it (`tfod --config "
@@ -98,7 +102,8 @@ int receive_line(int fd, std::string& line) {
 tl::expected<json, CallError> read_reply(const std::string& path, const std::string& line) {
   json reply = json::parse(line, nullptr, false);
   if (!reply.is_object() || !reply.contains("ok") || !reply["ok"].is_boolean()) {
-    return lost(fmt::format("{}: whoever answers there is no tfod (its reply is not ours)", path));
+    return unanswered(
+        fmt::format("{}: whoever answers there is no tfod (its reply is not ours)", path));
   }
   if (!reply["ok"].get<bool>()) {
     return lost(fmt::format("tfod: {}", text_of(reply, "error")));
@@ -124,11 +129,11 @@ tl::expected<json, CallError> try_call(const Context& context, const std::string
   sodium_memzero(text.data(), text.size());
   if (error == 0) error = receive_line(fd.get(), line);
   if (error == EAGAIN || error == EWOULDBLOCK) {
-    return lost(fmt::format("the tfod on {} did not answer within {} s: see its journal", path,
-                            kTimeoutSeconds));
+    return unanswered(fmt::format("the tfod on {} did not answer within {} s: see its journal",
+                                  path, kTimeoutSeconds));
   }
   if (error != 0) {
-    return lost(
+    return unanswered(
         fmt::format("the tfod on {} broke off the conversation: {}", path, std::strerror(error)));
   }
   auto reply = read_reply(path, line);

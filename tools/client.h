@@ -12,7 +12,8 @@ namespace tfo {
 /// Why a request got no answer.
 struct CallError {
   Error error;
-  bool absent = false;  // nobody listens on the socket: no daemon runs
+  bool absent = false;   // nobody listens on the socket: no daemon runs
+  bool unknown = false;  // it was sent, and no whole reply came: it may have been done
 };
 
 /// One request to the daemon: {"command": command, ...arguments} out, one line of JSON back.

@@ -34,9 +34,41 @@ struct KeyArgs {
   std::string file;  // import
 };
 int key_show(Context& context, const KeyArgs& args);
-int key_rotate(Context& context, const KeyArgs& args);
 int key_import(Context& context, const KeyArgs& args);
 int key_export(Context& context, const KeyArgs& args);
+
+/// What is asked of a farm that shares its pools through etcd.
+struct FarmArgs {
+  std::string pool;         // empty: the only one there is
+  bool wait = false;        // until all members have acknowledged
+  double timeout = 60;      // seconds; of that
+  std::string generation;   // revoke: 16 hex digits
+  bool gentle = false;      // revoke: after a rotation
+  std::string node;         // forget
+  bool off_wire = false;    // forget: it sees no packets any more
+  bool revoke_all = false;  // rekey: with a new ring
+};
+/// Of any store; what `wait` says holds for shared pools, others rotate by themselves.
+int key_rotate(Context& context, const FarmArgs& args);
+int key_revoke(Context& context, const FarmArgs& args);
+int key_abort(Context& context, const FarmArgs& args);
+int key_history(Context& context, const FarmArgs& args);
+
+int node_list(Context& context, const FarmArgs& args);
+int node_forget(Context& context, const FarmArgs& args);
+
+int farm_rekey(Context& context, const FarmArgs& args);
+int farm_adopt(Context& context, const FarmArgs& args);
+
+/// What is done to a farm without tfod.
+struct FarmFileArgs {
+  std::string config = kDefaultConfig;
+  std::string pool;        // init; empty: the only shared one
+  std::string keys;        // init: file of the keys that it begins with; empty: a random one
+  bool force_new = false;  // init: although there is a document
+};
+int farm_init(Context& context, const FarmFileArgs& args);
+int farm_new_line(Context& context, const FarmFileArgs& args);
 
 struct AuditArgs {
   std::vector<std::string> servers;  // ADDRESS, ADDRESS:PORT, [V6]:PORT

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "loader/keys/redact.h"
+#include "tools/text_table.h"
 
 namespace tfo {
 
@@ -25,6 +26,11 @@ void print_json(Context& context, const nlohmann::json& document) {
 int report(Context& context, const Error& error) {
   context.err << "tfoctl: " << without_keys(error.message) << '\n';
   return kExitFailed;
+}
+
+int say(Context& context, const std::string& message, int code) {
+  context.err << "tfoctl: " << printable(message) << '\n';
+  return code;
 }
 
 }  // namespace tfo

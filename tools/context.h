@@ -17,6 +17,7 @@ inline constexpr int kExitFailed = 2;  // wrong usage, or it could not be done
 
 inline constexpr const char* kDefaultInstance = "default";
 inline constexpr const char* kDefaultSocket = "/run/tfoguard/tfod.sock";
+inline constexpr const char* kDefaultConfig = "/etc/tfoguard/tfod.json";
 inline constexpr const char* kDefaultBpffs = "/sys/fs/bpf";
 inline constexpr const char* kDefaultStateDirectory = "/var/lib/tfoguard";
 
@@ -26,6 +27,7 @@ struct Context {
   std::ostream& out;                       // the answer, and nothing else
   std::ostream& err;                       // messages
   const std::ostream* terminal = nullptr;  // `out` if it is a terminal
+  bool live = false;                       // `err` is a terminal: progress is redrawn in place
   bool json = false;                       // -j: exactly one JSON document on `out`
   std::string instance = kDefaultInstance;
   bool instance_given = false;  // then the daemon that answers must be of that instance
@@ -44,5 +46,12 @@ void print_json(Context& context, const nlohmann::json& document);
 /// Writes "tfoctl: message" to err, without what looks like a key: people type one where a file is
 /// wanted. Returns kExitFailed.
 int report(Context& context, const Error& error);
+
+/// Writes "tfoctl: message" for a text that nobody typed, and returns `code`. Control characters
+/// go; ids and hashes of 16 hex digits, which report() would take for half a key, stay.
+int say(Context& context, const std::string& message, int code);
+inline int say_no(Context& context, const std::string& message) {
+  return say(context, message, kExitNo);
+}
 
 }  // namespace tfo

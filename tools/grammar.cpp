@@ -329,6 +329,8 @@ int run_tfoctl(Context& context, std::vector<std::string> arguments) {
   add_watching(root, context, what);
   add_vip(root, context, what);
   add_key(root, context, what);
+  add_node(root, context, what);
+  add_farm(root, context, what);
   add_cookie(root, context, what);
   add_detach(root, context, what);
   add_bench(root, context, what);

@@ -17,6 +17,54 @@ CLI::App* add_key_command(CLI::App* object, Context& context, Invocation& what, 
   return command;
 }
 
+/// A command of `key` about a farm's rotation.
+CLI::App* add_rotation(CLI::App* object, Context& context, Invocation& what,
+                       int (*run)(Context&, const FarmArgs&), const std::string& name,
+                       const std::string& help, const std::string& examples) {
+  CLI::App* command = add_command(object, context, name, help, examples);
+  command->callback(
+      [&what, run] { what.run = [&what, run](Context& c) { return run(c, what.farm); }; });
+  return command;
+}
+
+void add_rotations(CLI::App* key, Context& context, Invocation& what) {
+  FarmArgs& args = what.farm;
+  const std::string pool = "Key pool; needed if there are several";
+  CLI::App* rotate =
+      add_rotation(key, context, what, key_rotate, "rotate",
+                   "Begin a rotation to a new key now, of the whole farm if it shares the pool",
+                   "  tfoctl key rotate web\n"
+                   "  tfoctl key rotate web --wait --timeout 120\n");
+  rotate->add_option("POOL", args.pool, pool);
+  add_waiting(rotate, args);
+
+  CLI::App* revoke = add_rotation(
+      key, context, what, key_revoke, "revoke",
+      "A leaked key of a farm's pool: at once, clients that have its cookies are refused once",
+      "  tfoctl key revoke 1122334455667788\n"
+      "  tfoctl key revoke 1a2b3c4d web --gentle\n");
+  revoke
+      ->add_option("GENERATION", args.generation,
+                   "Id or fingerprint, as `tfoctl key show` gives them")
+      ->required();
+  revoke->add_option("POOL", args.pool, pool);
+  revoke->add_flag("--gentle", args.gentle,
+                   "After a rotation to another key, so that servers "
+                   "never mint what others refuse");
+
+  CLI::App* abort =
+      add_rotation(key, context, what, key_abort, "abort",
+                   "Take back the rotation that a farm is in: the old key stays current",
+                   "  tfoctl key abort web\n");
+  abort->add_option("POOL", args.pool, pool);
+
+  CLI::App* history = add_rotation(key, context, what, key_history, "history",
+                                   "What has happened to a farm's pool, and by whom, oldest first",
+                                   "  tfoctl key history\n"
+                                   "  tfoctl -j key history web | jq '.events[-1]'\n");
+  history->add_option("POOL", args.pool, pool);
+}
+
 void add_audit_targets(CLI::App* audit, AuditArgs& args) {
   audit->add_option("SERVER", args.servers,
                     "A server's own address: ADDRESS, ADDRESS:PORT, [IPV6]:PORT");
@@ -120,15 +168,14 @@ void add_derive(CLI::App* key, Context& context, Invocation& what) {
 void add_key(CLI::App& root, Context& context, Invocation& what) {
   CLI::App* key = add_object(&root, context, "key", "The keys of a pool",
                              "  tfoctl key show\n"
-                             "  tfoctl key rotate web\n"
+                             "  tfoctl key rotate web --wait\n"
                              "  tfoctl key import web --key-file /root/keys\n"
                              "  tfoctl key audit 203.0.113.1 203.0.113.2 --port 443\n"
                              "  (umask 077; tfoctl key export web > /root/keys)\n");
   add_key_command(key, context, what, key_show, "show", "Fingerprints and lives of the keys",
                   "  tfoctl key show\n"
                   "  tfoctl -j key show web\n");
-  add_key_command(key, context, what, key_rotate, "rotate", "Begin a rotation to a new key now",
-                  "  tfoctl key rotate web\n");
+  add_rotations(key, context, what);
   CLI::App* import = add_key_command(
       key, context, what, key_import, "import",
       "Take these keys: the first becomes current, the second previous, the others retired",

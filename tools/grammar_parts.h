@@ -14,6 +14,8 @@ namespace tfo {
 struct Invocation {
   StatsArgs stats{"", 0, 1.0};
   KeyArgs key;
+  FarmArgs farm;
+  FarmFileArgs farm_file;
   AuditArgs audit;
   DeriveArgs derive;
   CookieArgs cookie;
@@ -34,5 +36,10 @@ CLI::App* add_object(CLI::App* root, Context& context, const std::string& name,
 
 /// grammar_key.cpp: the object `key`.
 void add_key(CLI::App& root, Context& context, Invocation& what);
+
+/// grammar_farm.cpp: the objects `node` and `farm`, and --wait for what a farm does.
+void add_node(CLI::App& root, Context& context, Invocation& what);
+void add_farm(CLI::App& root, Context& context, Invocation& what);
+void add_waiting(CLI::App* command, FarmArgs& args);
 
 }  // namespace tfo

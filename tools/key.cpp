@@ -5,6 +5,7 @@
 #include "tools/client.h"
 #include "tools/commands.h"
 #include "tools/keytext.h"
+#include "tools/pool_choice.h"
 #include "tools/text_table.h"
 
 namespace tfo {
@@ -14,19 +15,6 @@ using nlohmann::json;
 namespace {
 
 constexpr size_t kMaxImport = 16;  // TFO_MAX_GENERATIONS: what one ring can hold
-
-/// The pool meant: the one named, or the only one there is.
-Result<std::string> choose_pool(const Context& context, const std::string& name) {
-  if (!name.empty()) return name;
-  auto keys = call(context, "keys");
-  if (!keys) return tl::unexpected<Error>(keys.error());
-  const json pools = array_of(*keys, "pools");
-  if (pools.size() == 1) return text_of(pools[0], "name");
-  std::string names;
-  for (const json& pool : pools) names += " " + text_of(pool, "name");
-  return fail(pools.empty() ? "this tfod has no key pool"
-                            : fmt::format("which pool? Name one of:{}", names));
-}
 
 /// "KEYTEXT,KEYTEXT", as the daemon writes a ring, as an array.
 json split_keys(const std::string& text) {
@@ -88,16 +76,6 @@ int key_show(Context& context, const KeyArgs& args) {
     print_pool(context, shown[i]);
   }
   return kExitOk;
-}
-
-int key_rotate(Context& context, const KeyArgs& args) {
-  const auto pool = choose_pool(context, args.pool);
-  if (!pool) return report(context, pool.error());
-  const auto reply = call(context, "key-rotate", {{"pool", *pool}});
-  if (!reply) return report(context, reply.error());
-  return print_done(
-      context, *reply,
-      fmt::format("pool {}: rotation begun; `tfoctl status` tells how it goes", *pool));
 }
 
 int key_import(Context& context, const KeyArgs& args) {

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <fmt/format.h>
-#include <poll.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include <chrono>
-#include <csignal>
 
 #include "bpf/tfo_abi.h"
 #include "tools/client.h"
 #include "tools/commands.h"
 #include "tools/stats_text.h"
+#include "tools/stop_signal.h"
 
 namespace tfo {
 
@@ -34,40 +31,6 @@ Result<json> read_stats(const Context& context, const std::string& vip) {
   (*stats)["vips"] = std::move(found);
   return stats;
 }
-
-/// SIGINT and SIGTERM as something to wait for: Ctrl-C ends the watch between two tables.
-class StopSignal {
- public:
-  StopSignal() {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, &before_);
-    fd_ = signalfd(-1, &set, SFD_CLOEXEC);
-  }
-  ~StopSignal() {
-    if (fd_ >= 0) close(fd_);
-    sigprocmask(SIG_SETMASK, &before_, nullptr);
-  }
-  StopSignal(const StopSignal&) = delete;
-  StopSignal& operator=(const StopSignal&) = delete;
-
-  /// Waits until then; true if it was told to stop.
-  bool wait_until(Clock::time_point when) const {
-    using std::chrono::milliseconds;
-    for (;;) {
-      const auto left = std::chrono::ceil<milliseconds>(when - Clock::now()).count();
-      if (left <= 0) return false;
-      pollfd item{fd_, POLLIN, 0};
-      if (poll(&item, 1, static_cast<int>(std::min<long>(left, 1000))) > 0) return true;
-    }
-  }
-
- private:
-  int fd_ = -1;
-  sigset_t before_{};
-};
 
 void draw(Context& context, const json& now, const StatsArgs& args, const Rates* rates) {
   // On a terminal each table takes the place of the one before; in a file they follow each other.
@@ -98,7 +61,7 @@ int stats_watch(Context& context, const StatsArgs& args) {
     return report(context, Error{"watch draws a table; for one JSON document use "
                                  "`tfoctl -j stats`"});
   }
-  const StopSignal stop;
+  StopSignal stop;
   const auto step =
       std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(args.interval));
   json before;

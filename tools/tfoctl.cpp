@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
   if (auto safe = tfo::forbid_core_dumps(); !safe) return tfo::report(context, safe.error());
   tfo::set_up_log();
   if (isatty(STDOUT_FILENO)) context.terminal = &std::cout;
+  context.live = isatty(STDERR_FILENO) != 0;
   try {
     const int code = tfo::run_tfoctl(context, take_arguments(argc, argv));
     std::cout.flush();

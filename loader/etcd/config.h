@@ -20,12 +20,16 @@ struct Timeouts {
   std::chrono::milliseconds ping{5000};      ///< a watch silent for so long is asked for progress
   std::chrono::milliseconds silence{10000};  ///< a watch silent for so long is opened elsewhere
   std::chrono::milliseconds backoff{5000};   ///< most between two rounds of a watch's attempts
+
+  bool operator==(const Timeouts&) const = default;
 };
 
 /// What one message may take in memory, in bytes.
 struct Limits {
   size_t body = 16U << 20;  ///< a reply; a watch's events that belong together
   size_t line = 4U << 20;   ///< a line of a watch: etcd's fragments are 2 MiB, 2.7 in base64
+
+  bool operator==(const Limits&) const = default;
 };
 
 /// How to reach etcd's JSON gateway (etcd 3.4 and later, path /v3).
@@ -41,6 +45,8 @@ struct Config {
   /// Which endpoint is tried first; any number (taken modulo their count). Many clients should not
   /// begin with the same member.
   size_t first_endpoint = 0;
+
+  bool operator==(const Config&) const = default;
 };
 
 /// "scheme://host:port" with the port filled in. Refused: other schemes, a user or password in it,

@@ -12,6 +12,8 @@ namespace {
 constexpr int kMaxSteps = 8;
 /// The longest sleep: a wall clock that was set is noticed within it.
 constexpr int64_t kMaxSleep = 60;
+/// The sinks' and the store's own word for it are one condition.
+constexpr char kHeld[] = "rotation_held";
 
 }  // namespace
 
@@ -74,7 +76,7 @@ Result<> KeyPool::rotate() {
     return fail("pool " + name_ + ": " + begun.error().message + why);
   }
   run(now);
-  return carried_through();
+  return store_->rotates_alone() ? carried_through() : Result<>();
 }
 
 Result<> KeyPool::import(const std::vector<Key>& keys) {
@@ -141,7 +143,8 @@ void KeyPool::run(const Moment& now) {
   for (int i = 0; i < kMaxSteps; ++i) {
     apply();
     recheck_staged(now);
-    const auto stepped = store_->step(now, {.revision = ring().revision, .missing = missing()});
+    const auto stepped = store_->step(
+        now, {.revision = ring().revision, .missing = missing(), .changed = changed()});
     report("key_store_failed", name_, store_error_, stepped ? "" : stepped.error().message);
     if (!stepped || !*stepped) {
       break;
@@ -268,12 +271,20 @@ void KeyPool::report_repairs(Place& place, int64_t now) {
 
 void KeyPool::report_hold() {
   const bool waiting = ring().phase != Phase::steady && store_->waits_for_sinks();
-  report("rotation_held", name_, held_, waiting ? hold_evidence() : "");
+  std::string evidence = waiting ? hold_evidence() : "";
+  for (const StoreTrouble& trouble : store_->troubles()) {
+    if (trouble.id == kHeld && !trouble.evidence.empty()) {
+      evidence += (evidence.empty() ? "" : "; ") + trouble.evidence;
+    }
+  }
+  report(kHeld, name_, held_, evidence);
 }
 
 void KeyPool::report_troubles() {
   for (const StoreTrouble& trouble : store_->troubles()) {
-    report(trouble.id, name_, troubles_[trouble.id], trouble.evidence);
+    if (trouble.id != kHeld) {
+      report(trouble.id, name_, troubles_[trouble.id], trouble.evidence);
+    }
   }
 }
 
@@ -293,6 +304,16 @@ std::vector<std::string> KeyPool::missing() const {
   std::vector<std::string> names;
   for (const Place& place : places_) {
     if (!has_ring(place)) {
+      names.push_back(place.sink->name());
+    }
+  }
+  return names;
+}
+
+std::vector<std::string> KeyPool::changed() const {
+  std::vector<std::string> names;
+  for (const Place& place : places_) {
+    if (!place.sink->gone() && (!place.drift.empty() || !place.fight.empty())) {
       names.push_back(place.sink->name());
     }
   }
@@ -323,7 +344,7 @@ void KeyPool::report_all() const {
     }
   };
   say("key_store_failed", name_, store_error_);
-  say("rotation_held", name_, held_);
+  say(kHeld, name_, held_);
   for (const auto& [id, evidence] : troubles_) {
     say(id.c_str(), name_, evidence);
   }

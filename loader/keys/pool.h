@@ -27,7 +27,7 @@ struct KeyCondition {
   /// key_drift         subject holds other keys than we wrote, and is left so (OnDrift::report)
   /// key_repaired      subject held other keys a while ago; ours were written again
   /// key_fight         ... and that happens again and again
-  /// rotation_held     a rotation waits for the sinks named in the evidence
+  /// rotation_held     a rotation waits for the sinks, or the farm's nodes, named in the evidence
   /// and the store's own, see KeyStore::troubles()
   std::string id;
   std::string subject;  ///< "POOL", or "POOL/SINK"
@@ -80,7 +80,7 @@ class KeyPool {
   int64_t tick();
 
   /// A rotation by command, carried through as far as the sinks let it. An error after it has begun
-  /// says which sink holds it; it then goes on by itself.
+  /// says which sink holds it; it then goes on by itself. A farm's is only asked for.
   Result<> rotate();
 
   /// See KeyStore::import.
@@ -97,6 +97,7 @@ class KeyPool {
   KeyRing offered() const;
   PoolStatus status() const;
   int event_fd() const { return store_->event_fd(); }
+  rotation::EtcdStore* farm() { return store_->farm(); }
 
  private:
   struct Place {
@@ -130,6 +131,7 @@ class KeyPool {
   Result<> carried_through() const;
   bool has_ring(const Place& place) const;
   std::vector<std::string> missing() const;
+  std::vector<std::string> changed() const;
   std::string hold_evidence() const;
   void report_all() const;
   /// Reports (id, subject) if `evidence` differs from what was reported last, and remembers it.

@@ -12,12 +12,19 @@
 
 namespace tfo {
 
+namespace rotation {
+class EtcdStore;
+}
+
 /// What this node's sinks have taken: a local store waits for it between two phases, a farm-wide
 /// one publishes it as the node's acknowledgement.
 struct Confirmation {
   uint64_t revision = 0;             ///< of the ring that was applied
   std::vector<std::string> missing;  ///< names of the sinks that did not take it
+  /// Names of sinks that took it and hold something else by now, or that somebody keeps changing.
+  std::vector<std::string> changed = {};
 
+  /// They have all taken it.
   bool covers(const KeyRing& ring) const { return revision == ring.revision && missing.empty(); }
 };
 
@@ -36,7 +43,7 @@ class KeyStore {
  public:
   virtual ~KeyStore() = default;
 
-  /// For status: "file", "derived".
+  /// For status: "file", "derived", "etcd".
   virtual std::string kind() const = 0;
 
   /// Loads the keys, or makes the first ones. `host` are the keys that the servers hold already
@@ -56,7 +63,7 @@ class KeyStore {
   /// this node (derived); it is tried again at the next call.
   virtual Result<bool> step(const Moment& now, const Confirmation& confirmed) = 0;
 
-  /// Begins a rotation now.
+  /// Begins a rotation now, or asks the farm for one (see rotates_alone()).
   virtual Result<> rotate(const Moment& now) = 0;
 
   /// Takes these keys: the first becomes current, the second previous, the others retired.
@@ -72,11 +79,18 @@ class KeyStore {
   /// behind the others, and holds nothing up.
   virtual bool waits_for_sinks() const { return true; }
 
+  /// Does this node carry a rotation through by itself? If not, rotate() has nothing to show for it
+  /// when it returns.
+  virtual bool rotates_alone() const { return true; }
+
   /// Every trouble that this store knows of, raised or not.
   virtual std::vector<StoreTrouble> troubles() const { return {}; }
 
   /// Becomes readable when step() should be called before next_wakeup(); -1: never.
   virtual int event_fd() const { return -1; }
+
+  /// The store as a farm's, with all that only those know; null: it is none.
+  virtual rotation::EtcdStore* farm() { return nullptr; }
 };
 
 }  // namespace tfo

@@ -25,8 +25,8 @@ struct KeyView {
 
 struct PoolView {
   std::string name;
-  std::string store;                     // "file"
-  std::string state;                     // steady, prepare, staged, minting
+  std::string store;                     // KeyStore::kind()
+  std::string state;                     // to_string(Phase)
   std::optional<int64_t> next_rotation;  // unix seconds
   std::vector<std::string> missing;      // sinks without the present ring
   std::vector<KeyView> keys;

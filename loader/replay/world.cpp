@@ -47,6 +47,11 @@ KeyRing ring_of(const std::vector<Key>& keys) {
 }
 
 Result<KeyRing> ring_in(const PoolConfig& pool) {
+  if (pool.store == StoreKind::kEtcd) {
+    return fail("pool \"" + pool.name +
+                "\": its keys come from etcd; take them from a running tfod (`tfoctl key export`) "
+                "and give them with --key-file");
+  }
   auto state = KeyringFile(pool.file).load();
   if (!state) return tl::unexpected(std::move(state).error().in("pool \"" + pool.name + "\""));
   const std::optional<RotationState>& kept = *state;

@@ -36,6 +36,8 @@ class Roster {
   std::string refused() const;
   /// Unix ms of the last load() or apply(); 0: never.
   int64_t at() const { return at_; }
+  /// A request that the leader has served itself.
+  void forget_request(const std::string& id) { requests_.erase(id); }
 
  private:
   struct Offset {

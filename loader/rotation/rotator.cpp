@@ -240,6 +240,8 @@ void Rotator::wrote(const std::optional<std::string>& value,
                     const etcd::Outcome<etcd::TxnReply>& reply) {
   busy_ = false;
   if (reply && reply->succeeded) {
+    // Before the watch tells of it: the next look would refuse what was just served.
+    for (const std::string& id : decision_.served) roster_.forget_request(id);
     if (value) follower_.take(value, reply->header.revision);
     return consider_soon();
   }

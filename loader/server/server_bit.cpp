@@ -34,6 +34,8 @@ std::string_view to_string(ServerBit bit) {
       return "on";
     case ServerBit::waiting:
       return "waiting";
+    case ServerBit::joining:
+      return "joining";
     case ServerBit::expired:
       return "expired";
     case ServerBit::foreign:
@@ -50,7 +52,8 @@ ServerBit wanted_server_bit(const PoolKeys& keys, const Moment& now, bool delay_
   const Generation* current = keys.ring->current();
   if (current == nullptr || !mints(*current, now.unix_s)) return ServerBit::expired;
   if (!delay_over) return ServerBit::waiting;
-  if (keys.in_force) return ServerBit::on;
+  if (!keys.may_open && !keys.keeps_bit) return ServerBit::joining;
+  if (keys.in_force && keys.may_open) return ServerBit::on;
   const auto there = held();
   if (!there) return ServerBit::unknown;
   const Generation* known = there->empty() ? nullptr : keys.ring->find(there->front());

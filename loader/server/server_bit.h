@@ -24,6 +24,10 @@ inline constexpr unsigned kFastopenEveryListener = 0x400;
 struct PoolKeys {
   const KeyRing* ring = nullptr;  ///< null: the store is not open, nothing is known
   bool in_force = false;          ///< validators and servers have all taken it
+  /// The farm counts on this node (EtcdStore::may_open()); keys of other stores are ours alone.
+  bool may_open = true;
+  /// While it may not: a bit that this tfod's predecessor kept stays as it is.
+  bool keeps_bit = false;
 };
 
 /// What tcp_fastopen's server bit is to be, and why.
@@ -32,15 +36,18 @@ enum class ServerBit {
   waiting,  ///< off until enable_delay is over: SYN data from before the boot may still be under
             ///< way (RFC 7413 section 6.1, duplicate data)
   expired,  ///< off: every key is past its not_after, cookies under it prove nothing any more
+  joining,  ///< off until the farm counts on this node: others must know what it holds before it
+            ///< mints
   foreign,  ///< off: it would mint cookies under a key that nobody else of the farm knows
   unknown,  ///< left as it is
 };
 
-/// "on", "waiting", "expired", "foreign_key", "unknown".
+/// "on", "waiting", "joining", "expired", "foreign_key", "unknown".
 std::string_view to_string(ServerBit bit);
 
 /// `held`: asks what the namespace holds; called only where it matters. Keys that are not (yet) in
-/// force leave the bit as it is as long as the namespace mints under a key of the ring.
+/// force, and a farm that does not (yet) count on a node that served it a moment ago, leave the bit
+/// as it is as long as the namespace mints under a key of the ring.
 ServerBit wanted_server_bit(const PoolKeys& keys, const Moment& now, bool delay_over,
                             const std::function<Result<std::vector<Key>>()>& held);
 

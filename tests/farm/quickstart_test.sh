@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# tools/quickstart with binaries already built: the farm to its end, with a capture, interrupted, a real
-# interface (a farm's balancer) with and without keys, and wrong usage. Nothing may be left behind.
+# tools/quickstart with binaries already built: the farm to its end, with a capture, with etcd,
+# interrupted, a real interface (a farm's balancer) with and without keys, and wrong usage. Nothing may be left behind.
 # usage: quickstart_test.sh BIN      BIN: the directory of tfod and tfoctl
 set -euo pipefail
 
@@ -111,6 +111,35 @@ test_capture() {
       grep -o '"refused":{"syns":33,')" '"refused":{"syns":33,'
 }
 
+no_etcd_left() { ! grep -qa -- "$1" /proc/[0-9]*/cmdline 2>/dev/null; }
+
+test_etcd() {
+  local instance
+  begin "${quickstart[@]}" --etcd --rotations 2
+  finish
+  instance=$(farm_of_quickstart)
+  check "etcd: exit 0" is "$code" 0
+  check "etcd: four members" says 'pool web: steady, document [0-9.]+, 4 of 4 hold it'
+  check "etcd: two rotations, acknowledged by all" is "$(grep -c 'acknowledged by all 4 members' "$work/out")" 2
+  check "etcd: nothing lost" says '^  lost: 0 of [1-9]'
+  check "etcd: cookies were renewed" says '^ +[1-9][0-9]*  of them renewed in XDP'
+  check "etcd: a key was revoked" says ' revoked '
+  check "etcd: the history tells of it" says 'revoked [0-9a-f]{16}'
+  nothing_left "$instance" etcd
+  check "etcd: no process is left" no_etcd_left "$instance"
+}
+
+test_etcd_interrupted() {
+  local instance
+  begin "${quickstart[@]}" --etcd
+  check "etcd interrupted: it came to its rotations" wait_says '^rotation 1 of 3'
+  instance=$(farm_of_quickstart)
+  interrupt
+  check "etcd interrupted: exit 130" is "$code" 130
+  nothing_left "$instance" "etcd interrupted"
+  check "etcd interrupted: no process is left" no_etcd_left "$instance"
+}
+
 test_interrupted() {
   local instance
   begin "${quickstart[@]}"
@@ -144,6 +173,7 @@ test_usage() {
   install -d -o nobody "$work/foreign"
   for arguments in "--foo" "--vip 192.0.2.1" "--dev" "--dev no-such0" "--key-file /nonexistent --dev lo" \
     "--dev lo --vip 192.0.2.1:http" "--dev lo --capture $work/capture" "--capture /proc/none" \
+    "--etcd --dev lo" "--etcd --rotations 0" "--rotations 3" "--etcd --capture $work/capture" \
     "--capture $work/foreign"; do
     code=0
     # shellcheck disable=SC2086 # words
@@ -157,6 +187,8 @@ test_usage
 test_farm
 test_capture
 test_interrupted
+test_etcd
+test_etcd_interrupted
 name=$("$farm" up auto --servers 2)
 "$farm" serve "$name"
 "$farm" key "$name" "$key"

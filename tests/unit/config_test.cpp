@@ -134,14 +134,14 @@ const BadCase kBad[] = {
      R"({"interfaces": [], "server": null, "pools": {"p": {"interval": "daily", "not_after": "2h"}}, "x": 1})",
      {R"(pools.p.interval: is the string "daily"; give a duration with its unit (s, m, h, d), from "1s" to "7d", or "0")",
       "x: is no known field; remove it; the fields here are instance, socket, state_directory, "
-      "bpffs, log_level, pools, interfaces, vips, server, http",
+      "bpffs, log_level, farm, pools, interfaces, vips, server, http",
       R"(interfaces: is missing or empty, and there is no "server"; give the interfaces to watch, such as [{"name": "eth0"}], or a server role)"}},
     {"typo", with(R"("vipz": [])"), {R"(vipz: is no known field; did you mean "vips"?)"}},
     {"unknown",
      with(R"("colour": 1)"),
      {"colour: is no known field; remove it; the fields here are instance, socket, "
       "state_directory, "
-      "bpffs, log_level, pools, interfaces, vips, server, http"}},
+      "bpffs, log_level, farm, pools, interfaces, vips, server, http"}},
     {"key_as_a_name",
      with(
          R"("instance": "00112233-44556677-8899aabb-ccddeeff", "00112233-4455667x-8899aabb-ccddeeff": 1)"),
@@ -149,7 +149,7 @@ const BadCase kBad[] = {
       "characters: letters, digits, '.', '_', ':' and '-', beginning with a letter or digit",
       "<key>: is no known field; remove it; the fields here are instance, socket, "
       "state_directory, "
-      "bpffs, log_level, pools, interfaces, vips, server, http"}},
+      "bpffs, log_level, farm, pools, interfaces, vips, server, http"}},
     {"duplicate_key",
      R"({"interfaces": [{"name": "eth0", "mode": "auto", "mode": "native"}]})",
      {"interfaces[0].mode: is given twice in the same object; keep one of the two"}},
@@ -213,16 +213,13 @@ const BadCase kBad[] = {
     {"derived_skew",
      R"({"interfaces": [{"name": "e"}], "pools": {"p": {"store": "derived", "secret": "/s", "max_skew": "2h"}}})",
      {R"(pools.p.max_skew: is the string "2h"; give a duration with its unit (ms, s, m, h), from "0" to "1h")"}},
-    {"store_later",
-     R"({"interfaces": [{"name": "e"}], "pools": {"p": {"store": "etcd"}}})",
-     {R"(pools.p.store: "etcd" is not available in this version yet; give "file" or "derived")"}},
     {"pool_name",
      R"({"interfaces": [{"name": "e"}], "pools": {"a/b": {}}})",
      {R"(pools.a/b: "a/b" is no name; give a string of 1 to 63 characters: letters, digits, '.', '_', ':' and '-', beginning with a letter or digit)"}},
     {"pool_name_and_field",
      R"({"interfaces": [{"name": "e"}], "pools": {"a/b": {"store": "x"}}})",
      {R"(pools.a/b: "a/b" is no name; give a string of 1 to 63 characters: letters, digits, '.', '_', ':' and '-', beginning with a letter or digit)",
-      R"(pools.a/b.store: is the string "x"; give "file" or "derived")"}},
+      R"(pools.a/b.store: is the string "x"; give "file", "derived" or "etcd")"}},
     {"pool_file",
      R"({"interfaces": [{"name": "e"}], "pools": {"p": {"file": "web.keys"}}})",
      {R"(pools.p.file: "web.keys" is no such path; give an absolute path of at most 4000 characters)"}},

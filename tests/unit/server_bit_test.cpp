@@ -80,6 +80,28 @@ TEST_F(ServerBitTest, KeysNotInForceLeaveItUnlessTheNamespaceMintsAlone) {
   EXPECT_EQ(wanted(false), ServerBit::unknown);
 }
 
+TEST_F(ServerBitTest, StaysOffUntilTheFarmCountsOnTheNode) {
+  PoolKeys keys{.ring = &ring_, .in_force = true, .may_open = false};
+  held_ = std::vector<Key>{ring_.generations[0].key};
+  const auto wanted_now = [&] {
+    return wanted_server_bit(keys, now_, true, [this] { return held_; });
+  };
+  EXPECT_EQ(wanted_now(), ServerBit::joining);
+  keys.keeps_bit = true;
+  EXPECT_EQ(wanted_now(), ServerBit::unknown) << "a tfod that was only restarted";
+  held_ = std::vector<Key>{Key::random()};
+  EXPECT_EQ(wanted_now(), ServerBit::foreign);
+  keys.may_open = true;
+  EXPECT_EQ(wanted_now(), ServerBit::on);
+  keys = {.ring = &ring_, .in_force = true, .may_open = false};
+  bits_ = 0x3;
+  keep(wanted_now());
+  EXPECT_EQ(bits_, 0x1U);
+  EXPECT_THAT(raised(), IsEmpty()) << "a start is no trouble";
+  pass(100);
+  EXPECT_EQ(wanted_now(), ServerBit::expired);
+}
+
 TEST_F(ServerBitTest, IsOffFromTheLastKeysEndUntilThereAreFreshOnes) {
   pass(99);
   EXPECT_EQ(wanted(), ServerBit::on);

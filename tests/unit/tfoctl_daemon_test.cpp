@@ -1,100 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // tfoctl's conversation with a daemon, here one that answers what the test wants.
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include <cstring>
-#include <functional>
-#include <map>
-#include <mutex>
 #include <nlohmann/json.hpp>
-#include <thread>
 
-#include "tests/support/tfoctl_run.h"
+#include "tests/support/fake_daemon.h"
 
 namespace {
 
 using nlohmann::json;
+using tfo::test::FakeDaemon;
 using tfo::test::Ran;
 using Words = std::vector<std::string>;
-
-/// Listens on a socket of its own and answers each connection's one request.
-class FakeDaemon {
- public:
-  FakeDaemon() {
-    char directory[] = "/tmp/tfoctl_daemon_test.XXXXXX";
-    directory_ = mkdtemp(directory);
-    fd_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strcpy(address.sun_path, path().c_str());
-    EXPECT_EQ(bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-    EXPECT_EQ(listen(fd_, 8), 0);
-    thread_ = std::thread([this] { serve(); });
-  }
-  ~FakeDaemon() {
-    shutdown(fd_, SHUT_RDWR);
-    thread_.join();
-    close(fd_);
-    unlink(path().c_str());
-    rmdir(directory_.c_str());
-  }
-
-  std::string path() const { return directory_ + "/sock"; }
-
-  /// From now on `command` is answered with this result.
-  void answer(const std::string& command, json result) {
-    raw(command, json{{"ok", true}, {"result", std::move(result)}}.dump() + "\n");
-  }
-  /// Or with these bytes.
-  void raw(const std::string& command, std::string reply) {
-    const std::lock_guard lock(mutex_);
-    replies_[command] = std::move(reply);
-  }
-  /// The last request of that command.
-  json request(const std::string& command) {
-    const std::lock_guard lock(mutex_);
-    return requests_[command];
-  }
-
-  Ran run(Words words, const std::string& input = "") const {
-    words.insert(words.begin(), {"--socket", path()});
-    return tfo::test::run_tfoctl(words, input);
-  }
-
- private:
-  void serve() {
-    for (;;) {
-      const int peer = accept(fd_, nullptr, nullptr);
-      if (peer < 0) return;
-      std::string line;
-      char c = 0;
-      while (recv(peer, &c, 1, 0) == 1 && c != '\n') line.push_back(c);
-      const json request = json::parse(line, nullptr, false);
-      const std::string command = request.is_object() ? request.value("command", "") : "";
-      std::string reply;
-      {
-        const std::lock_guard lock(mutex_);
-        requests_[command] = request;
-        const auto found = replies_.find(command);
-        reply = found != replies_.end() ? found->second
-                                        : R"({"ok": false, "error": "unknown command"})"
-                                          "\n";
-      }
-      send(peer, reply.data(), reply.size(), MSG_NOSIGNAL);
-      close(peer);
-    }
-  }
-
-  std::string directory_;
-  int fd_ = -1;
-  std::mutex mutex_;
-  std::map<std::string, std::string> replies_;
-  std::map<std::string, json> requests_;
-  std::thread thread_;
-};
 
 const json kStatus = {
     {"version", "1.2.3"},

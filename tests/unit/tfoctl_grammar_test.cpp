@@ -12,10 +12,36 @@ using Words = std::vector<std::string>;
 
 const std::vector<Words>& all_commands() {
   static const std::vector<Words> all = {
-      {"status"}, {"stats"},          {"stats", "watch"},  {"vip"},           {"vip", "list"},
-      {"key"},    {"key", "show"},    {"key", "rotate"},   {"key", "import"}, {"key", "export"},
-      {"cookie"}, {"cookie", "make"}, {"cookie", "check"}, {"detach"},        {"bench"},
-      {"replay"}, {"explain"},        {"key", "audit"},
+      {"status"},
+      {"stats"},
+      {"stats", "watch"},
+      {"vip"},
+      {"vip", "list"},
+      {"key"},
+      {"key", "show"},
+      {"key", "rotate"},
+      {"key", "import"},
+      {"key", "export"},
+      {"cookie"},
+      {"cookie", "make"},
+      {"cookie", "check"},
+      {"detach"},
+      {"bench"},
+      {"replay"},
+      {"explain"},
+      {"key", "audit"},
+      {"key", "derive"},
+      {"key", "revoke"},
+      {"key", "abort"},
+      {"key", "history"},
+      {"node"},
+      {"node", "list"},
+      {"node", "forget"},
+      {"farm"},
+      {"farm", "init"},
+      {"farm", "new-line"},
+      {"farm", "rekey"},
+      {"farm", "adopt"},
   };
   return all;
 }
@@ -48,11 +74,13 @@ TEST(TfoctlGrammar, AWordThatIsNoneIsNamedWithThoseThatAre) {
   const Ran object = run_tfoctl({"keys", "show"});
   EXPECT_EQ(object.code, 2);
   EXPECT_NE(object.err.find("what is 'keys'?"), std::string::npos) << object.err;
-  EXPECT_NE(object.err.find("status stats vip key cookie detach bench"), std::string::npos);
+  EXPECT_NE(object.err.find("status stats vip key node farm cookie detach bench"),
+            std::string::npos);
   const Ran command = run_tfoctl({"key", "delete"});
   EXPECT_EQ(command.code, 2);
   EXPECT_NE(command.err.find("what is 'delete'?"), std::string::npos) << command.err;
-  EXPECT_NE(command.err.find("show rotate import export"), std::string::npos) << command.err;
+  EXPECT_NE(command.err.find("show rotate revoke abort history import export"), std::string::npos)
+      << command.err;
 }
 
 TEST(TfoctlGrammar, NoAbbreviations) {
@@ -77,6 +105,12 @@ TEST(TfoctlGrammar, WrongUsageIsAlwaysTwoAndPointsToTheHelp) {
                                                {"status", "stats"},
                                                {"vip", "list", "extra"},
                                                {"key", "import"},
+                                               {"key", "revoke"},
+                                               {"key", "rotate", "--wait", "--timeout", "0"},
+                                               {"node"},
+                                               {"node", "forget"},
+                                               {"farm"},
+                                               {"farm", "init", "web", "extra"},
                                                {"stats", "--vip"},
                                                {"stats", "watch", "--interval", "soon"},
                                                {"bench", "--runs", "0"},
@@ -119,6 +153,14 @@ TEST(TfoctlGrammar, WithoutADaemonItSaysWhereItLookedAndHowToStartOne) {
                       {"key", "show"},
                       {"key", "rotate", "web"},
                       {"key", "export"},
+                      {"key", "rotate", "web", "--wait"},
+                      {"key", "revoke", "1122334455667788"},
+                      {"key", "abort"},
+                      {"key", "history", "web"},
+                      {"node", "list"},
+                      {"node", "forget", "s1"},
+                      {"farm", "rekey"},
+                      {"farm", "adopt", "web"},
                       {"-j", "status"}}) {
     words.insert(words.begin(), {"--socket", socket});
     const Ran ran = run_tfoctl(words);
