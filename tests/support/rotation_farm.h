@@ -101,7 +101,9 @@ class RotationFarm {
   /// What all nodes know, for a failing test.
   std::string text() const;
 
+  // For the nodes that are added from then on.
   rotation::Policy policy;
+  std::chrono::seconds lease{2};
   std::filesystem::path directory;
 
  private:
