@@ -35,6 +35,9 @@ bool write_private(const fs::path& path, std::string_view text) {
 }  // namespace
 
 void RotationNode::apply() {
+  for (const StoreTrouble& trouble : agent->troubles()) {
+    if (!trouble.evidence.empty()) told.insert(trouble.id);
+  }
   const auto& known = agent->document();
   if (!known) return;
   if (counters.empty() || counters.back() != known->counter) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,7 @@ struct RotationNode {
   std::string partial;                  ///< what they lack
   std::vector<rotation::State> states;  ///< in the order in which they were handed out
   std::vector<rotation::Counter> counters;
+  std::set<std::string> told;  ///< troubles that were raised at some time
 
   /// Tells the agent what is in force.
   void apply();
