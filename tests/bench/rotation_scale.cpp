@@ -85,6 +85,7 @@ class Scale {
     row_.agents = agents_;
     if (!cluster_.wait_healthy()) return failed("etcd does not start: " + cluster_.logs());
     farm_.policy.deadline = 60;
+    farm_.lease = std::chrono::seconds(kLease);
     if (auto wrong = farm_.init(); !wrong.empty()) return failed(wrong);
     if (!join()) return row_;
     for (int i = 0; i < kRotations; i++) {
@@ -119,7 +120,7 @@ class Scale {
 
   RotationNode* add(size_t index) {
     const std::string name = (index % 10 == 0 ? "lb" : "s") + std::to_string(index);
-    RotationNode* node = farm_.add(name, {.balancer = index % 10 == 0, .lease = kLease});
+    RotationNode* node = farm_.add(name, {.balancer = index % 10 == 0});
     if (node != nullptr) nodes_.push_back(node);
     return node;
   }

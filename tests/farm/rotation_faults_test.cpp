@@ -165,7 +165,7 @@ TEST_F(RotationFaults, PartitionedNodeIsForgottenAndComesBack) {
   ASSERT_TRUE(farm_.session().post("/v3/kv/compaction",
                                    {{"revision", etcd::to_text(now->header.revision)}}));
   cluster_.thaw(2);
-  ASSERT_TRUE(farm_.until([&] { return !node("s3").trouble("not_member").empty(); }, 20))
+  ASSERT_TRUE(farm_.until([&] { return node("s3").told.contains("not_member"); }, 20))
       << farm_.text();
   ASSERT_TRUE(farm_.settled(State::kSteady, 20)) << farm_.text();
   EXPECT_EQ(node("s3").trouble("not_member"), "");

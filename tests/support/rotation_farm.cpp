@@ -35,6 +35,9 @@ bool write_private(const fs::path& path, std::string_view text) {
 }  // namespace
 
 void RotationNode::apply() {
+  for (const StoreTrouble& trouble : agent->troubles()) {
+    if (!trouble.evidence.empty()) told.insert(trouble.id);
+  }
   const auto& known = agent->document();
   if (!known) return;
   if (counters.empty() || counters.back() != known->counter) {
@@ -147,7 +150,7 @@ rotation::Settings RotationFarm::settings(const std::string& name, Roles roles) 
   settings.policy = policy;
   settings.farm_key_file = directory / "farm.key";
   settings.state_file = directory / name / "web.rotation";
-  settings.lease = std::chrono::seconds(roles.lease);
+  settings.lease = lease;
   return settings;
 }
 
@@ -171,10 +174,14 @@ bool RotationFarm::restart(RotationNode& node) {
 
 bool RotationFarm::until(const std::function<bool()>& condition, double seconds) {
   constexpr uint64_t kStep = 5'000;  // us
+  constexpr int kEvents = 100;
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
   while (!condition()) {
     if (std::chrono::steady_clock::now() > deadline) return false;
     sd_event_run(loop_->handle(), kStep);
+    // A condition costs more than an event.
+    for (int i = 0; i < kEvents && sd_event_run(loop_->handle(), 0) > 0; i++) {
+    }
     for (const auto& [name, node] : nodes_) {
       if (!node->own_loop || node->frozen) continue;
       while (sd_event_run(node->own_loop->handle(), 0) > 0) {

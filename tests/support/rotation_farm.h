@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,7 @@ struct RotationNode {
   std::string partial;                  ///< what they lack
   std::vector<rotation::State> states;  ///< in the order in which they were handed out
   std::vector<rotation::Counter> counters;
+  std::set<std::string> told;  ///< troubles that were raised at some time
 
   /// Tells the agent what is in force.
   void apply();
@@ -59,7 +61,6 @@ class RotationFarm {
   struct Roles {
     bool balancer = false;
     bool own_loop = false;
-    int lease = 2;  ///< seconds
     std::optional<size_t> only_member = std::nullopt;  ///< of etcd that it reaches; else all
   };
 
@@ -102,7 +103,9 @@ class RotationFarm {
   /// What all nodes know, for a failing test.
   std::string text() const;
 
+  // For the nodes that are added from then on.
   rotation::Policy policy;
+  std::chrono::seconds lease{2};
   std::filesystem::path directory;
 
  private:
