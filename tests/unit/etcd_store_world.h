@@ -107,7 +107,7 @@ class EtcdStoreTest : public testing::Test {
     return document;
   }
 
-  ~EtcdStoreTest() override { std::filesystem::remove_all(directory_); }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
 
   std::unique_ptr<EtcdStore> make_store(std::chrono::milliseconds patience = 0ms) {
     const EtcdStore::Source source{
