@@ -19,6 +19,7 @@ Decider::Decider(const Author& author, const FarmView& view, int64_t now)
     : author_(author),
       view_(view),
       doc_(view.document),
+      clock_(now),
       now_(std::max(now, view.document.issued_at)),
       missing_(decision_.waits_for) {
   const std::string hash = hash_of(doc_);
@@ -72,7 +73,7 @@ void Decider::forget_lost() {
   for (const auto& [node, member] : view_.members) {
     const auto seen = view_.last_seen.find(node);
     if (node != author_.node && !view_.live.contains(node) && seen != view_.last_seen.end() &&
-        seen->second + author_.policy.forget_after <= now_) {
+        seen->second + author_.policy.forget_after <= clock_) {
       decision_.forget.push_back(node);
       if (decision_.forget.size() == kMostForgotten) break;
     }
@@ -175,7 +176,7 @@ void Decider::say_held() {
 }
 
 void Decider::wake_at(int64_t time) {
-  if (time > now_) decision_.wake_at = std::min(decision_.wake_at.value_or(time), time);
+  if (time > clock_) decision_.wake_at = std::min(decision_.wake_at.value_or(time), time);
 }
 
 void Decider::set_wake() {

@@ -80,13 +80,13 @@ class Decider {
   Outcome abort() const;
   Outcome revoke(const Request& request) const;
   Outcome revoke_gently(const FarmGeneration& generation) const;
-  void take_out(Draft& draft, uint64_t id) const;
+  void take_out(Draft& next, uint64_t id) const;
   Outcome forget(const Request& request);
   Outcome rekey(const Request& request) const;
 
   void forget_lost();
   void step();
-  void complete(Draft& draft, std::string& what) const;
+  void complete(Draft& next, std::string& what) const;
   bool due() const;
   bool past_deadline() const;
   /// Empty if it is safe to mint without those who are missing, else why not.
@@ -102,7 +102,8 @@ class Decider {
   const Author& author_;
   const FarmView& view_;
   const Document& doc_;
-  int64_t now_;
+  int64_t clock_;  ///< ours, which last_seen was taken by
+  int64_t now_;    ///< never before what the document was issued at
   Decision decision_;
   std::vector<std::string>& missing_;
 };

@@ -162,8 +162,8 @@ Decider::Outcome Decider::forget(const Request& request) {
                   " is alive: stop its tfod, or give --off-wire if it sees no packets any more");
     }
     const auto seen = view_.last_seen.find(request.node);
-    const int64_t from = seen == view_.last_seen.end() ? now_ : seen->second;
-    const int64_t left = from + author_.policy.forget_after - now_;
+    const int64_t from = seen == view_.last_seen.end() ? clock_ : seen->second;
+    const int64_t left = from + author_.policy.forget_after - clock_;
     if (member->second.balancer && left > 0) {
       return fail(
           fmt::format("{} is a balancer and may renew by its last document for a while: it is "

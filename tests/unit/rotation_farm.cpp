@@ -14,7 +14,6 @@ namespace {
 using Kind = Action::Kind;
 
 constexpr int64_t kDay = 86400;
-constexpr size_t kLeaders = 2;
 constexpr std::array<std::string_view, 18> kNames = {
     "step",  "read",   "apply", "ack",  "join", "lead",    "lead-read", "lead-write", "rotate",
     "abort", "revoke", "cut",   "heal", "kill", "restart", "day",       "backup",     "restore"};
@@ -39,10 +38,6 @@ Machine machine_of(const Policy& policy, size_t leader, uint64_t sequence) {
   return Machine(policy, fmt::format("s{}", leader + 1), key, [id] { return id; });
 }
 
-bool has(const std::vector<uint64_t>& ids, uint64_t id) {
-  return std::find(ids.begin(), ids.end(), id) != ids.end();
-}
-
 }  // namespace
 
 std::string to_string(const Action& action) {
@@ -50,7 +45,7 @@ std::string to_string(const Action& action) {
 }
 
 Farm::Farm(const Limits& limits, const Mutant* mutant)
-    : left_(limits), mutant_(mutant), now_(kNow), leaders_(kLeaders) {
+    : left_(limits), mutant_(mutant), now_(kNow), leaders_(2) {
   policy_ = {.interval = 0,
              .accept_generations = 2,
              .not_after = 0,
@@ -60,6 +55,7 @@ Farm::Farm(const Limits& limits, const Mutant* mutant)
   const Machine machine(policy_, "s1", Key::random, [id = uint64_t{0}]() mutable { return ++id; });
   ring_ = highest_ = hold(*machine.first("edge", "web", kNow, 1, {key_of(2), key_of(1)}));
   written_[ring_->document.counter] = ring_->hash;
+  minted_ = {ring_->document.current, ring_->document.other};
   for (const std::string name : {"s1", "s2", "s3", "lb1"}) {
     Node node;
     node.name = name;
@@ -114,13 +110,27 @@ void Farm::revoke(uint64_t id) {
   ask(request);
 }
 
-/// What no rule forbids: a node that was away may have known of a revocation that a restored etcd
-/// does not.
 void Farm::follow(Node& node, const Doc& doc) {
   if (node.persisted) {
-    for (const uint64_t id : lost_revocations(node.persisted->document, doc->document)) revoke(id);
+    for (const uint64_t id : lost_revocations(node.persisted->document, doc->document)) {
+      node.lost.insert(id);
+    }
   }
   node.persisted = doc;
+}
+
+/// A node that was away may know of a revocation that a restored etcd does not. It asks for it
+/// until that is so again.
+void Farm::revoke_again(Node& node) {
+  std::erase_if(node.lost, [&](uint64_t id) {
+    const FarmGeneration* generation = ring_->document.find(id);
+    return generation == nullptr || generation->revoked;
+  });
+  for (const uint64_t id : node.lost) {
+    const bool asked = std::any_of(requests_.begin(), requests_.end(),
+                                   [&](const Request& r) { return r.generation == id; });
+    if (!asked) revoke(id);
+  }
 }
 
 void Farm::read(Node& node) {
@@ -130,7 +140,7 @@ void Farm::read(Node& node) {
   }
   node.confirmed = node.seen = now_;
   node.checked = true;
-  if (node.persisted == ring_) return;
+  if (node.persisted == ring_) return revoke_again(node);
   std::optional<Document> mine;
   if (node.persisted) mine = node.persisted->document;
   switch (judge(mine, ring_->document)) {
@@ -147,6 +157,7 @@ void Farm::read(Node& node) {
     case Verdict::kSame:
       break;
   }
+  revoke_again(node);
 }
 
 bool Farm::has_acked_current(const Node& node) const {
@@ -220,6 +231,8 @@ void Farm::lead_write(size_t index) {
         Decided{.decision = decision, .next = decision.next ? hold(*decision.next) : nullptr});
   }
   if (leader.read->hash == ring_->hash) carry_out(*known);
+  Node& node = nodes_[index];
+  if (node.persisted->document.counter < ring_->document.counter) follow(node, ring_);
 }
 
 void Farm::carry_out(const Decided& decided) {
@@ -253,42 +266,6 @@ void Farm::day() {
   for (Node& node : nodes_) {
     if (reachable(node)) node.confirmed = node.seen = now_;
   }
-}
-
-bool Farm::at_rest() const {
-  return ring_->document.state == State::kSteady && requests_.empty() &&
-         std::all_of(nodes_.begin(), nodes_.end(), [&](const Node& node) {
-           return node.applied == ring_ && node.open && has_acked_current(node);
-         });
-}
-
-void Farm::come_to_rest() {
-  constexpr int kMost = 40;
-  for (int round = 0; round < kMost && !at_rest(); ++round) {
-    for (Node& node : nodes_) {
-      step(node);
-      check();
-    }
-    lead_read(0);
-    lead_write(0);
-    check();
-  }
-  if (!at_rest()) violated("does not come to rest");
-}
-
-void Farm::finish() {
-  for (Node& node : nodes_) node.cut = node.dead = false;
-  come_to_rest();
-  for (const uint64_t id : revoked_) {
-    const FarmGeneration* generation = ring_->document.find(id);
-    if (generation != nullptr && !generation->revoked) violated("revoked comes back");
-  }
-  const uint64_t before = ring_->document.current;
-  Request request;
-  request.kind = Request::Kind::kRotate;
-  ask(request);
-  come_to_rest();
-  if (ring_->document.current == before) violated("does not rotate any more");
 }
 
 void Farm::apply(const Action& action) {
@@ -375,67 +352,6 @@ void Farm::apply(const Action& action) {
   check();
 }
 
-void Farm::add_node_steps(std::vector<Action>& all, size_t index) const {
-  const Node& node = nodes_[index];
-  const bool member = members_.contains(node.name) || node.open;
-  if (!member) {
-    const bool read_first = mutant_ != nullptr && mutant_->read_before_register;
-    if (left_.joins > 0) all.push_back({Kind::kJoin, index});
-    if (!read_first || !node.persisted) return;
-    all.push_back({Kind::kAck, index});
-    return;
-  }
-  if (!left_.fine) {
-    if (node.persisted != ring_ || node.applied != ring_ || !has_acked_current(node)) {
-      all.push_back({Kind::kStep, index});
-    }
-    return;
-  }
-  all.push_back({Kind::kRead, index});
-  if (node.applied != node.persisted) all.push_back({Kind::kApply, index});
-  const bool ready = node.persisted && node.applied == node.persisted;
-  if (ready && members_.contains(node.name) && (!has_acked_current(node) || !node.open)) {
-    all.push_back({Kind::kAck, index});
-  }
-}
-
-void Farm::add_faults(std::vector<Action>& all) const {
-  for (size_t i = 0; i < nodes_.size(); ++i) {
-    const Node& node = nodes_[i];
-    if (node.cut) all.push_back({Kind::kHeal, i});
-    if (node.dead) all.push_back({Kind::kRestart, i});
-    if (!node.open || !reachable(node)) continue;
-    if (left_.partitions > 0) all.push_back({Kind::kCut, i});
-    if (left_.deaths > 0 && node.balancer) all.push_back({Kind::kKill, i});
-  }
-  if (left_.days > 0) all.push_back({Kind::kDay});
-  if (left_.restores > 0) all.push_back({Kind::kBackup});
-  if (left_.restores > 0 && backup_) all.push_back({Kind::kRestore});
-}
-
-std::vector<Action> Farm::enabled() const {
-  std::vector<Action> all;
-  for (size_t i = 0; i < nodes_.size(); ++i) {
-    if (reachable(nodes_[i])) add_node_steps(all, i);
-  }
-  for (size_t i = 0; i < kLeaders; ++i) {
-    if (!reachable(nodes_[i])) continue;
-    if (!left_.fine) all.push_back({Kind::kLead, i});
-    if (left_.fine) all.push_back({Kind::kLeadRead, i});
-    if (left_.fine && leaders_[i].view) all.push_back({Kind::kLeadWrite, i});
-  }
-  if (requests_.empty()) {
-    const bool steady = ring_->document.state == State::kSteady;
-    if (left_.rotations > 0 && steady) all.push_back({Kind::kRotate});
-    if (left_.aborts > 0 && !steady) all.push_back({Kind::kAbort});
-    for (size_t i = 0; left_.revokes > 0 && i < ring_->document.generations.size(); ++i) {
-      if (!ring_->document.generations[i].revoked) all.push_back({Kind::kRevoke, i});
-    }
-  }
-  add_faults(all);
-  return all;
-}
-
 std::string Farm::key() const {
   std::string text = fmt::format("{}|{}|", ring_->hash, now_);
   for (const Node& node : nodes_) {
@@ -452,62 +368,6 @@ std::string Farm::key() const {
                       left_.partitions, left_.deaths, left_.days, left_.restores, left_.joins);
   for (const uint64_t id : minted_) text += fmt::format(" {}", id);
   return text;
-}
-
-bool Farm::refusals_are_meant() const {
-  return std::any_of(nodes_.begin(), nodes_.end(), [&](const Node& node) {
-    return counts(node) && node.applied->document.counter < last_revoke_;
-  });
-}
-
-void Farm::check() {
-  if (!violation_.empty()) return;
-  for (const Node& node : nodes_) {
-    if (counts(node) && !node.balancer) {
-      minted_.insert(node.applied->slots.front());
-    }
-  }
-  if (refusals_are_meant()) return;
-  check_slots();
-  for (const Node& node : nodes_) {
-    if (counts(node) && node.balancer && !fenced(node)) check_cookies(node);
-  }
-}
-
-/// Some key is in the slots of everybody.
-void Farm::check_slots() {
-  std::map<uint64_t, size_t> holders;
-  size_t servers = 0;
-  for (const Node& node : nodes_) {
-    if (node.balancer || !counts(node)) continue;
-    ++servers;
-    for (const uint64_t id : node.applied->slots) ++holders[id];
-  }
-  const bool common = std::any_of(holders.begin(), holders.end(),
-                                  [&](const auto& held) { return held.second == servers; });
-  if (servers != 0 && !common) violated("no key is in the slots of all servers");
-}
-
-/// A cookie of any generation that was ever minted and is still to be accepted comes through, as it
-/// is or renewed.
-void Farm::check_cookies(const Node& balancer) {
-  const KeyRing& ring = balancer.applied->ring;
-  for (const uint64_t id : minted_) {
-    const FarmGeneration* wanted = highest_->document.find(id);
-    if (wanted == nullptr || wanted->revoked) continue;
-    const Generation* known = ring.find(id);
-    if (known == nullptr) {
-      return violated(fmt::format("{} refuses cookies of {}", balancer.name, id));
-    }
-    const uint64_t forwarded = has(ring.renewal.held, id) ? id : ring.renewal.target;
-    for (const Node& node : nodes_) {
-      if (node.balancer || !counts(node)) continue;
-      if (!has(node.applied->slots, forwarded)) {
-        return violated(fmt::format("a cookie of {} reaches {} as one of {} and is refused", id,
-                                    node.name, forwarded));
-      }
-    }
-  }
 }
 
 }  // namespace tfo::rotation

@@ -39,8 +39,8 @@ struct Limits {
 
 /// A rule that is left out, so that the checks can be seen to fail.
 struct Mutant {
-  std::function<void(FarmView&)> view;
-  std::function<void(Decision&, const FarmView&)> decision;
+  std::function<void(FarmView&)> view = {};
+  std::function<void(Decision&, const FarmView&)> decision = {};
   bool read_before_register = false;
 };
 
@@ -95,11 +95,12 @@ class Farm {
     bool balancer = false;
     Doc persisted;
     Doc applied;
-    bool open = false;       ///< serves, or validates
-    bool forgotten = false;  ///< and does not know it yet
-    bool cut = false;        ///< no etcd
-    bool dead = false;       ///< no daemon; the data plane goes on
-    bool checked = true;     ///< has read etcd since the last restore
+    bool open = false;        ///< serves, or validates
+    bool forgotten = false;   ///< and does not know it yet
+    bool cut = false;         ///< no etcd
+    bool dead = false;        ///< no daemon; the data plane goes on
+    bool checked = true;      ///< has read etcd since the last restore
+    std::set<uint64_t> lost;  ///< revocations that etcd does not know of
     int64_t confirmed = 0;
     int64_t seen = 0;
   };
@@ -116,6 +117,7 @@ class Farm {
   void add_node_steps(std::vector<Action>& all, size_t index) const;
   bool has_acked_current(const Node& node) const;
   void read(Node& node);
+  void revoke_again(Node& node);
   void follow(Node& node, const Doc& doc);
   void ack(Node& node);
   void step(Node& node);
@@ -134,6 +136,7 @@ class Farm {
   bool counts(const Node& node) const { return node.open && !node.forgotten; }
   bool fenced(const Node& node) const;
   void check();
+  bool may_be_gone() const;
   void check_slots();
   void check_cookies(const Node& balancer);
   bool refusals_are_meant() const;
