@@ -179,7 +179,7 @@ Result<json> Daemon::farm_request(rotation::EtcdStore& store, const json& asked)
   const std::string kind{rotation::to_string(request->kind)};
   auto id = store.agent().ask(std::move(*request));
   if (!id) return tl::unexpected(std::move(id.error()).in("pool " + pool));
-  log_info("pool {}: {} asked of the farm by command, request {}", pool, kind, *id);
+  log_info("pool {}: {} asked of the farm by command", pool, kind);
   return json{{"pool", pool}, {"request", *id}};
 }
 
