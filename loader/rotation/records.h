@@ -77,9 +77,9 @@ struct Request {
 nlohmann::json to_json(const Member& member);
 nlohmann::json to_json(const Ack& ack);
 nlohmann::json to_json(const Request& request);
-Result<Member> member_from(const nlohmann::json& json);
-Result<Ack> ack_from(const nlohmann::json& json);
-Result<Request> request_from(const nlohmann::json& json);
+Result<Member> member_from(const nlohmann::json& object);
+Result<Ack> ack_from(const nlohmann::json& object);
+Result<Request> request_from(const nlohmann::json& object);
 std::string_view to_string(Request::Kind kind);
 
 }  // namespace tfo::rotation

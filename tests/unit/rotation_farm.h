@@ -65,7 +65,7 @@ struct Action {
     kBackup,
     kRestore
   };
-  Kind kind;
+  Kind kind = Kind::kStep;
   size_t index = 0;  ///< node, leader or generation
 };
 std::string to_string(const Action& action);

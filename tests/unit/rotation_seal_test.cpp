@@ -77,7 +77,7 @@ class Files : public testing::Test {
     std::filesystem::remove_all(directory_);
     std::filesystem::create_directory(directory_);
   }
-  ~Files() override { std::filesystem::remove_all(directory_); }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
 
   std::string path(const std::string& name) const { return directory_ / name; }
   std::string write(const std::string& name, const std::string& text, mode_t mode = 0600) const {
