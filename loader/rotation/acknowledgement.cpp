@@ -93,8 +93,10 @@ void Acknowledgement::write(Ack ack) {
   txn.when = {std::move(member)};
   txn.then = {etcd::Put{site_.own_key(kAckPrefix), *sealed, 0}};
   busy_ = true;
-  call_ = etcd::txn(*site_.client, txn, [this, ack = std::move(ack), value = *sealed](
-                                            const auto& reply) { wrote(ack, value, reply); });
+  call_ = etcd::txn(*site_.client, txn,
+                    [this, ack = std::move(ack), value = *sealed](const auto& reply) {
+                      wrote(ack, value, reply);
+                    });
 }
 
 void Acknowledgement::wrote(const Ack& ack, const std::string& value,

@@ -20,10 +20,7 @@ class Acknowledgement {
   /// `changed`: given() may be another.
   Acknowledgement(Site& site, Follower& follower, const Membership& membership,
                   std::function<void()> changed)
-      : site_(site),
-        follower_(follower),
-        membership_(membership),
-        changed_(std::move(changed)) {}
+      : site_(site), follower_(follower), membership_(membership), changed_(std::move(changed)) {}
   Result<> start();
 
   void confirm(const Applied& applied);

@@ -27,8 +27,8 @@ bool is_good(const Document& document, int64_t now) {
 
 }  // namespace
 
-Result<std::unique_ptr<Agent>> Agent::create(EventLoop& loop, Settings settings,
-                                             const Clock& clock, Changed changed) {
+Result<std::unique_ptr<Agent>> Agent::create(EventLoop& loop, Settings settings, const Clock& clock,
+                                             Changed changed) {
   // The agent is there before anything can change.
   const auto agent = std::make_shared<AgentImpl*>(nullptr);
   auto site = Site::create(loop, std::move(settings), clock, [agent] {
@@ -129,7 +129,7 @@ bool AgentImpl::may_open() const {
   const bool away = started_ && !follower_.connected() &&
                     boot_ms() - follower_.heard_at() >= most_wait(site_->settings).count();
   return away && site_->remembered.joined && !site_->troubles.raised(kNotMember) &&
-         site_->document && is_good(*site_->document, site_->now());
+         site_->document && is_good(site_->known(), site_->now());
 }
 
 Result<std::string> AgentImpl::ask(Request request) {
@@ -145,9 +145,8 @@ void AgentImpl::leave(std::function<void(Result<>)> done) {
   etcd::Txn txn;
   txn.then = {etcd::Delete{site_->own_key(kMemberPrefix), ""},
               etcd::Delete{site_->own_key(kAckPrefix), ""}};
-  leave_call_ = etcd::txn(*site_->client, txn, [this, done = std::move(done)](const auto& reply) {
-    left(done, reply);
-  });
+  leave_call_ = etcd::txn(*site_->client, txn,
+                          [this, done = std::move(done)](const auto& reply) { left(done, reply); });
 }
 
 void AgentImpl::left(const std::function<void(Result<>)>& done,
@@ -156,14 +155,12 @@ void AgentImpl::left(const std::function<void(Result<>)>& done,
   if (reply) {
     site_->keep_joined(false);
   } else {
-    outcome = fail("the farm still counts " + site_->settings.node +
-                   " among its members: " + reply.error().message +
-                   " (`tfoctl node forget` on another node)");
+    outcome = fail("the farm still counts " + site_->settings.node + " among its members: " +
+                   reply.error().message + " (`tfoctl node forget` on another node)");
   }
   // The agent may be destroyed by it: not from within its own calls.
-  presence_.end([&loop = site_->loop, done, outcome] {
-    loop.post([done, outcome] { done(outcome); });
-  });
+  presence_.end(
+      [&loop = site_->loop, done, outcome] { loop.post([done, outcome] { done(outcome); }); });
 }
 
 }  // namespace tfo::rotation

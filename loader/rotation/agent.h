@@ -48,10 +48,10 @@ struct Applied {
 };
 
 /// One node's part in the farm-wide rotation of one pool, on one event loop: joins, keeps its
-/// lease, follows the document by a watch and by a linearizable read every 10 s, makes it durable
-/// before anybody sees it, acknowledges what was applied, puts a higher document back, and leads
-/// when nobody else does. The keepalive is sent only by the loop that has confirmed the document in
-/// the last 10 s, so that a deaf node does not look alive.
+/// lease, follows the document by a watch and by a linearizable read at least every 8 s, makes it
+/// durable before anybody sees it, acknowledges what was applied, puts a higher document back, and
+/// leads when nobody else does. The keepalive is sent only by the loop that has confirmed the
+/// document in the last 10 s, so that a deaf node does not look alive.
 class Agent {
  public:
   using Changed = std::function<void()>;

@@ -49,8 +49,7 @@ class AgentImpl : public Agent {
   void rolled_back();
   void refreshed(const etcd::Outcome<etcd::TxnReply>& reply);
   const Roster& roster() const;
-  void left(const std::function<void(Result<>)>& done,
-            const etcd::Outcome<etcd::TxnReply>& reply);
+  void left(const std::function<void(Result<>)>& done, const etcd::Outcome<etcd::TxnReply>& reply);
 
   std::unique_ptr<Site> site_;
   Changed changed_;

@@ -112,12 +112,12 @@ json AgentImpl::status() const {
                    {"min", site_->remembered.min_key},
                    {"lines", key.numbers()}}}};
   if (!site_->document) return status;
-  add_document(status, *site_->document, settings);
+  add_document(status, site_->known(), settings);
   const FarmView view = roster().view();
   for (const auto& [node, member] : view.members) {
     const auto ack = view.acks.find(node);
-    const bool acked = ack != view.acks.end() &&
-                       promises(ack->second, site_->document->counter, site_->hash);
+    const bool acked =
+        ack != view.acks.end() && promises(ack->second, site_->known().counter, site_->hash);
     status["members"].push_back(member_of(view, roster(), member, acked));
     if (!acked) status["waits_for"].push_back(node);
   }
@@ -134,8 +134,7 @@ void AgentImpl::refresh() {
     txn.then.emplace_back(std::move(range));
   }
   refreshing_ = true;
-  refresh_call_ =
-      etcd::txn(*site_->client, txn, [this](const auto& reply) { refreshed(reply); });
+  refresh_call_ = etcd::txn(*site_->client, txn, [this](const auto& reply) { refreshed(reply); });
 }
 
 void AgentImpl::refreshed(const etcd::Outcome<etcd::TxnReply>& reply) {

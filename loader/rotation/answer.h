@@ -22,6 +22,6 @@ struct Answer {
 };
 
 nlohmann::json to_json(const Answer& answer);
-Result<Answer> answer_from(const nlohmann::json& json);
+Result<Answer> answer_from(const nlohmann::json& object);
 
 }  // namespace tfo::rotation

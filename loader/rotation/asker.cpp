@@ -49,12 +49,11 @@ Result<std::string> Asker::ask(Request request) {
   request.expects = site_.document->counter;
   request.by = site_.settings.node;
   request.at = site_.now();
-  auto sealed =
-      site_.seal(kRequestPrefix + request.id, request.expects, to_json(request).dump());
+  auto sealed = site_.seal(kRequestPrefix + request.id, request.expects, to_json(request).dump());
   if (!sealed) return tl::unexpected(sealed.error());
   while (asked_.size() >= kRemembered) {
-    const auto done = std::ranges::find_if(
-        asked_, [](const Asked& asked) { return asked.state != "pending"; });
+    const auto done =
+        std::ranges::find_if(asked_, [](const Asked& asked) { return asked.state != "pending"; });
     asked_.erase(done == asked_.end() ? asked_.begin() : done);
   }
   const std::string id = request.id;
@@ -117,8 +116,8 @@ void Asker::look() {
     }
   }
   looking_ = true;
-  look_call_ = etcd::txn(*site_.client, txn,
-                         [this, ids](const auto& reply) { looked(ids, reply); });
+  look_call_ =
+      etcd::txn(*site_.client, txn, [this, ids](const auto& reply) { looked(ids, reply); });
 }
 
 void Asker::looked(const std::vector<std::string>& ids,

@@ -180,7 +180,8 @@ void Follower::weigh() {
   if (!opened) return refuse(value, opened.error().message);
   auto read = decode_document(opened->text);
   // Genuine, but not for this release: it must not be replaced either.
-  if (!read) return site_.troubles.raise(kStoreRefused, std::string(kRing) + ": " + read.error().message);
+  if (!read)
+    return site_.troubles.raise(kStoreRefused, std::string(kRing) + ": " + read.error().message);
   if (read->counter != opened->counter || read->min_key > opened->key) {
     return refuse(value, "ring: what is sealed in it is not what it says it is");
   }
@@ -205,8 +206,8 @@ void Follower::weigh(const std::string& value, const Document& read) {
       return unite_with(value, read);
     case Verdict::kPutBack:
       lower_ = {value, read};
-      return put_back(fmt::format("etcd's document {} is older than ours, {}",
-                                  read.counter.text(), site_.document->counter.text()));
+      return put_back(fmt::format("etcd's document {} is older than ours, {}", read.counter.text(),
+                                  site_.known().counter.text()));
   }
 }
 
@@ -230,7 +231,7 @@ void Follower::refuse(const std::string& value, const std::string& why) {
 }
 
 void Follower::follow(const std::string& value, const Document& read) {
-  const bool other = !site_.document || site_.document->counter != read.counter;
+  const bool other = !site_.document || site_.known().counter != read.counter;
   if (!site_.document) site_.troubles.clear(kStoreRefused);
   if (!site_.keep(read, value)) return;
   for (const char* id : {kStoreRefused, kStoreRolledBack, kFork}) site_.troubles.settle(id);
@@ -240,13 +241,12 @@ void Follower::follow(const std::string& value, const Document& read) {
 }
 
 void Follower::unite_with(const std::string& value, const Document& read) {
-  const Document united = unite(*site_.document, read, site_.now(), site_.settings.node);
+  const Document united = unite(site_.known(), read, site_.now(), site_.settings.node);
   site_.troubles.raise(kFork, fmt::format("two documents {}: {} here, {} in etcd",
                                           read.counter.text(), site_.hash, hash_of(read)));
   const auto sealed = site_.seal(kRing, united.counter, encode(united), united.min_key);
   if (!sealed || united.counter <= read.counter) return;
-  log_error("pool {}: two documents {}; they are united", site_.settings.pool,
-            read.counter.text());
+  log_error("pool {}: two documents {}; they are united", site_.settings.pool, read.counter.text());
   value_ = value;
   repair_soon(*sealed);
 }
@@ -281,14 +281,15 @@ void Follower::repair() {
 }
 
 Result<nlohmann::json> Follower::adopt() {
-  if (!lower_) return fail("etcd holds no document that is lower than this node's: nothing to adopt");
+  if (!lower_)
+    return fail("etcd holds no document that is lower than this node's: nothing to adopt");
   const Lower lower = *lower_;
   const auto named = [](const Counter& counter, const std::string& hash) {
     return nlohmann::json{{"counter", counter.text()}, {"hash", hash}};
   };
   nlohmann::json answer = {{"adopted", named(lower.document.counter, hash_of(lower.document))},
                            {"given_up", nullptr}};
-  if (site_.document) answer["given_up"] = named(site_.document->counter, site_.hash);
+  if (site_.document) answer["given_up"] = named(site_.known().counter, site_.hash);
   if (auto kept = site_.keep(lower.document, lower.value); !kept) {
     return tl::unexpected(kept.error());
   }

@@ -19,15 +19,15 @@ void Membership::take(const Reading& reading) {
     return join(reading.member);
   }
   if (reading.number <= written_) return;
-  // With the record there, every leader waits for us, even if the document still calls us forgotten:
-  // the record went with the document that did so first, so that it is a later one.
+  // With the record there, every leader waits for us, even if the document still calls us
+  // forgotten: the record went with the document that did so first, so that it is a later one.
   site_.troubles.clear(kNotMember);
   set_joined(true);
 }
 
 void Membership::check_forgotten() {
   const std::string& node = site_.settings.node;
-  if (ended_ || !joined_ || !site_.document->forgotten.contains(node)) return;
+  if (ended_ || !joined_ || !site_.known().forgotten.contains(node)) return;
   written_ = follower_.begun();
   set_joined(false);
   follower_.read_now();
@@ -49,8 +49,8 @@ void Membership::join(const std::optional<etcd::KeyValue>& record) {
   member.balancer = site_.settings.balancer;
   member.server = site_.settings.server;
   member.joined_at = site_.now();
-  const auto sealed = site_.seal(site_.own(kMemberPrefix), site_.document->counter,
-                                 to_json(member).dump());
+  const auto sealed =
+      site_.seal(site_.own(kMemberPrefix), site_.known().counter, to_json(member).dump());
   if (!sealed) return;
   const std::string key = site_.own_key(kMemberPrefix);
   etcd::Txn txn;

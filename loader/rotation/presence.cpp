@@ -104,8 +104,8 @@ void Presence::end(std::function<void()> done) {
   granted_ = announced_ = false;
   busy_ = true;  // for good
   if (lease == 0) return done();
-  revoke_call_ = etcd::lease_revoke(*site_.client, lease,
-                                    [done = std::move(done)](const auto&) { done(); });
+  revoke_call_ =
+      etcd::lease_revoke(*site_.client, lease, [done = std::move(done)](const auto&) { done(); });
 }
 
 }  // namespace tfo::rotation

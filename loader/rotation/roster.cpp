@@ -108,8 +108,7 @@ void Roster::refuse_unless_old(const std::string& name, const std::string& value
   if (!site_.open_any(name, value)) refuse(name, error.message);
 }
 
-void Roster::put_request(const std::string& id, const std::string& name,
-                         const std::string& value) {
+void Roster::put_request(const std::string& id, const std::string& name, const std::string& value) {
   requests_.erase(id);
   const auto opened = site_.open(name, value);
   if (!opened) return refuse_unless_old(name, value, opened.error());
@@ -158,8 +157,6 @@ FarmView Roster::view() const {
   return view;
 }
 
-std::string Roster::refused() const {
-  return refused_.empty() ? "" : refused_.begin()->second;
-}
+std::string Roster::refused() const { return refused_.empty() ? "" : refused_.begin()->second; }
 
 }  // namespace tfo::rotation

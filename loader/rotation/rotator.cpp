@@ -86,8 +86,7 @@ void Rotator::loaded(const etcd::Outcome<etcd::RangeReply>& reply) {
   if (!reply) return load_timer_.start(kRetry);
   roster_.load(reply->kvs);
   auto watch = etcd::Watch::open(
-      *site_.client,
-      {site_.key(""), etcd::prefix_end(site_.key("")), reply->header.revision + 1},
+      *site_.client, {site_.key(""), etcd::prefix_end(site_.key("")), reply->header.revision + 1},
       [this](const etcd::WatchNotice& notice) { noticed(notice); });
   if (!watch) return load_timer_.start(kRetry);
   watch_ = std::move(*watch);
@@ -109,8 +108,8 @@ void Rotator::noticed(const etcd::WatchNotice& notice) {
 /// Of a thousand acknowledgements not each by itself.
 void Rotator::consider_soon() {
   if (!leading()) return;
-  const int64_t wait = considered_at_ + kBetween.count() - boot_ms();
-  timer_.start(milliseconds(std::clamp<int64_t>(wait, 0, kBetween.count())));
+  const int64_t from = std::max(considered_at_ + kBetween.count(), not_before_);
+  timer_.start(milliseconds(std::max<int64_t>(0, from - boot_ms())));
 }
 
 void Rotator::take(const Reading& reading) {
@@ -124,7 +123,7 @@ void Rotator::take(const Reading& reading) {
 
 FarmView Rotator::view() const {
   FarmView view = roster_.view();
-  view.document = *site_.document;
+  view.document = site_.known();
   view.may_mint = boot_ms() - since_ >= 2 * site_.ttl().count();
   return view;
 }
@@ -150,7 +149,8 @@ void Rotator::sleep_until(std::optional<int64_t> wake_at) {
   milliseconds delay = kMostSleep;
   if (wake_at) {
     const int64_t left = std::clamp<int64_t>(*wake_at - site_.now(), 0, 3600);
-    delay = std::max(milliseconds(100), milliseconds(left * 1000));
+    const int64_t begun = site_.clock.now().unix_ns / 1'000'000;
+    delay = std::max(milliseconds(100), milliseconds(left * 1000 - begun + 1));
   }
   const int64_t until_mint = since_ + 2 * site_.ttl().count() - boot_ms();
   if (until_mint > 0) delay = std::min(delay, milliseconds(until_mint));
@@ -162,13 +162,12 @@ void Rotator::tell() {
     if (evidence.empty()) return site_.troubles.clear(id);
     site_.troubles.raise(id, evidence);
   };
-  const bool late =
-      site_.now() >= site_.document->state_since + site_.settings.policy.deadline;
-  set(kStraggler, late && !decision_.waits_for.empty()
-                      ? fmt::format("{} since more than {} s without: {}",
-                                    to_string(site_.document->state),
-                                    site_.settings.policy.deadline, joined(decision_.waits_for))
-                      : "");
+  const bool late = site_.now() >= site_.known().state_since + site_.settings.policy.deadline;
+  set(kStraggler,
+      late && !decision_.waits_for.empty()
+          ? fmt::format("{} since more than {} s without: {}", to_string(site_.known().state),
+                        site_.settings.policy.deadline, joined(decision_.waits_for))
+          : "");
   set(kRotationHeld, decision_.held);
   const std::string refused = roster_.refused();
   if (!refused.empty()) {
@@ -187,7 +186,7 @@ etcd::Compare Rotator::still_leader() const {
 }
 
 /// A member that has come back in the meantime is not forgotten.
-void Rotator::forbid_return(etcd::Txn& txn) const {
+void Rotator::add_forgotten(etcd::Txn& txn) const {
   for (const std::string& node : decision_.forget) {
     if (!roster_.live().contains(node)) {
       txn.when.push_back(etcd::absent(site_.key(kLivePrefix + node)));
@@ -200,9 +199,8 @@ void Rotator::forbid_return(etcd::Txn& txn) const {
 bool Rotator::add_answer(etcd::Txn& txn, const std::string& id, const std::string* why) {
   if (txn.then.size() + 2 > kMostOperations) return false;
   const Answer answer{id, why == nullptr, why == nullptr ? "" : *why};
-  const auto sealed =
-      site_.seal(kAnswerPrefix + id, site_.document->counter, to_json(answer).dump(),
-                 decision_.next ? decision_.next->min_key : 0);
+  const auto sealed = site_.seal(kAnswerPrefix + id, site_.known().counter, to_json(answer).dump(),
+                                 decision_.next ? decision_.next->min_key : 0);
   txn.then.emplace_back(etcd::Delete{site_.key(kRequestPrefix + id), ""});
   if (sealed) {
     txn.then.emplace_back(etcd::Put{site_.key(kAnswerPrefix + id), *sealed, presence_.lease()});
@@ -221,22 +219,21 @@ void Rotator::add_answers(etcd::Txn& txn) {
 void Rotator::write() {
   etcd::Txn txn;
   const std::string ring = site_.key(kRing);
-  txn.when = {still_leader(), etcd::value_is(ring, *follower_.value())};
+  txn.when = {still_leader(), etcd::value_is(ring, follower_.value().value_or(""))};
   std::optional<std::string> value;
   if (decision_.next) {
     const Document& next = *decision_.next;
     auto sealed = site_.seal(kRing, next.counter, encode(next), next.min_key);
     if (!sealed) return timer_.start(site_.poll());
+    txn.then.emplace_back(etcd::Put{ring, *sealed, 0});
     value = std::move(*sealed);
-    txn.then.emplace_back(etcd::Put{ring, *value, 0});
     log_info("pool {}: document {}: {}", site_.settings.pool, next.counter.text(),
              to_string(next.state));
   }
-  forbid_return(txn);
+  add_forgotten(txn);
   add_answers(txn);
   busy_ = true;
-  call_ = etcd::txn(*site_.client, txn,
-                    [this, value](const auto& reply) { wrote(value, reply); });
+  call_ = etcd::txn(*site_.client, txn, [this, value](const auto& reply) { wrote(value, reply); });
 }
 
 void Rotator::wrote(const std::optional<std::string>& value,
@@ -245,12 +242,13 @@ void Rotator::wrote(const std::optional<std::string>& value,
   if (reply && reply->succeeded) {
     // Before the watch tells of it: the next look would refuse what was just served.
     for (const std::string& id : decision_.served) roster_.forget_request(id);
-    if (value) follower_.take(*value, reply->header.revision);
+    if (value) follower_.take(value, reply->header.revision);
     return consider_soon();
   }
   // Not done, or nobody knows: what is there now decides. (A write that is done late fails on the
   // value that it compares.)
   if (!reply) log_warning("pool {}: {}", site_.settings.pool, reply.error().message);
+  not_before_ = boot_ms() + kRetry.count();
   unknown_in_ = follower_.begun();
   follower_.read_now();
 }

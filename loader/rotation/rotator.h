@@ -50,7 +50,7 @@ class Rotator {
   void tell();
   void sleep_until(std::optional<int64_t> wake_at);
   etcd::Compare still_leader() const;
-  void forbid_return(etcd::Txn& txn) const;
+  void add_forgotten(etcd::Txn& txn) const;
   void add_answers(etcd::Txn& txn);
   bool add_answer(etcd::Txn& txn, const std::string& id, const std::string* why);
   void write();
@@ -69,6 +69,7 @@ class Rotator {
   int64_t create_revision_ = 0;
   int64_t since_ = 0;          ///< boot_ms()
   int64_t considered_at_ = 0;  ///< boot_ms()
+  int64_t not_before_ = 0;     ///< boot_ms(): after a write that was not done
   bool loaded_ = false;
   bool busy_ = false;
   /// After a write of unknown outcome: number of the last read begun before; nothing is decided

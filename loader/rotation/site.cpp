@@ -22,7 +22,7 @@ constexpr milliseconds kConfirmSlack{2000};
 
 /// Changes whenever the file does.
 std::string stamp_of(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   if (stat(path.c_str(), &info) != 0) return "";
   return fmt::format("{}.{}.{}.{}", info.st_ino, info.st_size, info.st_mtim.tv_sec,
                      info.st_mtim.tv_nsec);
@@ -51,9 +51,9 @@ Site::Site(EventLoop& on, Settings with, const Clock& by, std::function<void()> 
 
 Result<std::unique_ptr<Site>> Site::create(EventLoop& loop, Settings settings, const Clock& clock,
                                            std::function<void()> changed) {
-  for (const auto& [name, field] : {std::pair(&settings.farm, "farm.name"),
-                                    std::pair(&settings.pool, "the pool's name"),
-                                    std::pair(&settings.node, "farm.node")}) {
+  for (const auto& [name, field] :
+       {std::pair(&settings.farm, "farm.name"), std::pair(&settings.pool, "the pool's name"),
+        std::pair(&settings.node, "farm.node")}) {
     if (auto checked = check_name(*name, field); !checked) return tl::unexpected(checked.error());
   }
   std::unique_ptr<Site> site(new Site(loop, std::move(settings), clock, std::move(changed)));
@@ -71,8 +71,9 @@ Result<> Site::load() {
   farm_key_ = std::move(*key);
   auto known = state_file_.load();
   if (!known) return tl::unexpected(known.error());
-  if (!*known) return {};
-  remembered = std::move(**known);
+  const auto& found = *known;
+  if (!found) return {};
+  remembered = *found;
   return remembered.sealed.empty() ? Result<>() : open_remembered();
 }
 
@@ -106,9 +107,7 @@ std::string Site::key(std::string_view name) const {
   return pool_prefix(settings.farm, settings.pool).append(name);
 }
 
-std::string Site::own(std::string_view prefix) const {
-  return std::string(prefix) + settings.node;
-}
+std::string Site::own(std::string_view prefix) const { return std::string(prefix) + settings.node; }
 
 int64_t Site::now() const { return std::max(clock.now().unix_s, remembered.newest); }
 
@@ -128,8 +127,8 @@ Result<std::string> Site::seal(const std::string& name, const Counter& counter,
                                std::string_view text, uint32_t number) {
   const uint32_t line = std::max(number, remembered.min_key);
   if (farm_key_.fingerprint(line).empty()) {
-    const std::string lacks = fmt::format("{} has no line {}: copy it from another node",
-                                          settings.farm_key_file, line);
+    const std::string lacks =
+        fmt::format("{} has no line {}: copy it from another node", settings.farm_key_file, line);
     troubles.raise(kFarmKeyMissing, lacks);
     return fail(lacks);
   }

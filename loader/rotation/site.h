@@ -36,6 +36,8 @@ class Site {
   Remembered remembered;             ///< as it is in the state file
   std::optional<Document> document;  ///< remembered.sealed, opened
   std::string hash;                  ///< hash_of() it
+  /// The document, where there must be one; else an empty one.
+  const Document& known() const { return document ? *document : nothing_; }
 
   /// "/tfo/FARM/POOL/NAME", and with this node's name behind it.
   std::string key(std::string_view name) const;
@@ -75,6 +77,7 @@ class Site {
   Result<> open_remembered();
   Result<> save(const Remembered& next);
 
+  Document nothing_;
   FarmKey farm_key_;
   std::string farm_key_stamp_;
   Sealer sealer_;

@@ -112,6 +112,34 @@ TEST_F(RotationAgent, StragglerHoldsTheRotationAndANewcomerIsWaitedFor) {
   EXPECT_EQ(leader->trouble("rotation_held"), "");
 }
 
+TEST_F(RotationAgent, AbortAndRevoke) {
+  start({"s1", "s2"});
+  const auto before = node("s1").document();
+  node("s2").applies = false;
+  ASSERT_TRUE(node("s1").agent->ask(Request{}));
+  ASSERT_TRUE(until_state("s2", State::kPrepare)) << farm_.text();
+  Request abort;
+  abort.kind = Request::Kind::kAbort;
+  ASSERT_TRUE(node("s2").agent->ask(abort));
+  ASSERT_TRUE(farm_.until([&] { return node("s1").document().aborting; })) << farm_.text();
+  node("s2").applies = true;
+  node("s2").apply();
+  ASSERT_TRUE(farm_.settled()) << farm_.text();
+  EXPECT_EQ(node("s1").document().current, before.current);
+
+  Request revoke;
+  revoke.kind = Request::Kind::kRevoke;
+  revoke.generation = before.current;
+  ASSERT_TRUE(node("s2").agent->ask(revoke));
+  const auto revoked = [&](const char* name) {
+    const auto* found = node(name).document().find(before.current);
+    return found != nullptr && found->revoked;
+  };
+  ASSERT_TRUE(farm_.until([&] { return revoked("s1") && revoked("s2"); })) << farm_.text();
+  ASSERT_TRUE(farm_.settled()) << farm_.text();
+  EXPECT_NE(node("s1").document().current, before.current);
+}
+
 TEST_F(RotationAgent, LostLeaseIsTakenAnew) {
   start({"s1", "s2"});
   RotationNode* leader = farm_.leader();
@@ -141,9 +169,6 @@ TEST_F(RotationAgent, WhoLeavesIsNotWaitedForAndWhoIsForgottenJoinsAgain) {
   farm_.kill("s3");
 
   // Frozen for a week, with the state of then.
-  node("s2").agent.reset();
-  const std::string remembered = node("s2").settings.state_file;
-  const auto old = node("s2").settings;
   farm_.kill("s2");
   ASSERT_TRUE(farm_.until([&] { return farm_.raw("leader") == "s1"; }));
   Request forget;

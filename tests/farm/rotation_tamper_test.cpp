@@ -103,9 +103,8 @@ TEST_F(RotationTamper, ForkIsUnited) {
 TEST_F(RotationTamper, FarmMadeAnewIsFollowedAndALowerOneOnlyByHand) {
   const Document old = node("s1").document();
   etcd::Delete all{farm_.key(""), etcd::prefix_end(farm_.key(""))};
-  ASSERT_TRUE(farm_.session().await<etcd::DeleteReply>([&](auto done) {
-    return etcd::remove(farm_.session().client(), all, std::move(done));
-  }));
+  ASSERT_TRUE(farm_.session().await<etcd::DeleteReply>(
+      [&](auto done) { return etcd::remove(farm_.session().client(), all, std::move(done)); }));
   // Wiped: what the nodes have is put back, and they join again.
   ASSERT_TRUE(farm_.until([&] { return farm_.document() == old; })) << farm_.text();
   ASSERT_TRUE(farm_.settled()) << farm_.text();

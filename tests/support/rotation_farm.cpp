@@ -136,8 +136,9 @@ bool RotationFarm::make(RotationNode& node) {
 rotation::Settings RotationFarm::settings(const std::string& name, Roles roles) const {
   rotation::Settings settings;
   settings.etcd = cluster_.config(nodes_.size());
-  settings.etcd.timeouts.read = std::chrono::seconds(1);
-  settings.etcd.timeouts.write = std::chrono::seconds(2);
+  if (roles.only_member) settings.etcd.endpoints = {cluster_.endpoint(*roles.only_member)};
+  settings.etcd.timeouts.read = std::chrono::milliseconds(700);
+  settings.etcd.timeouts.write = std::chrono::milliseconds(1000);
   settings.farm = kFarm;
   settings.pool = kPool;
   settings.node = name;
@@ -146,7 +147,7 @@ rotation::Settings RotationFarm::settings(const std::string& name, Roles roles) 
   settings.policy = policy;
   settings.farm_key_file = directory / "farm.key";
   settings.state_file = directory / name / "web.rotation";
-  settings.lease = std::chrono::seconds(2);
+  settings.lease = lease;
   return settings;
 }
 
@@ -170,10 +171,14 @@ bool RotationFarm::restart(RotationNode& node) {
 
 bool RotationFarm::until(const std::function<bool()>& condition, double seconds) {
   constexpr uint64_t kStep = 5'000;  // us
+  constexpr int kEvents = 100;
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
   while (!condition()) {
     if (std::chrono::steady_clock::now() > deadline) return false;
     sd_event_run(loop_->handle(), kStep);
+    // A condition costs more than an event.
+    for (int i = 0; i < kEvents && sd_event_run(loop_->handle(), 0) > 0; i++) {
+    }
     for (const auto& [name, node] : nodes_) {
       if (!node->own_loop || node->frozen) continue;
       while (sd_event_run(node->own_loop->handle(), 0) > 0) {

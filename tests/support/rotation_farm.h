@@ -39,9 +39,9 @@ struct RotationNode {
   std::unique_ptr<ShiftedClock> clock;
   std::unique_ptr<EventLoop> own_loop;  ///< null: the farm's
   std::unique_ptr<rotation::Agent> agent;
-  bool frozen = false;       ///< its loop does not run (with a loop of its own only)
-  bool applies = true;       ///< its sinks take what comes
-  std::string partial;       ///< what they lack
+  bool frozen = false;                  ///< its loop does not run (with a loop of its own only)
+  bool applies = true;                  ///< its sinks take what comes
+  std::string partial;                  ///< what they lack
   std::vector<rotation::State> states;  ///< in the order in which they were handed out
   std::vector<rotation::Counter> counters;
 
@@ -59,6 +59,7 @@ class RotationFarm {
   struct Roles {
     bool balancer = false;
     bool own_loop = false;
+    std::optional<size_t> only_member = std::nullopt;  ///< of etcd that it reaches; else all
   };
 
   explicit RotationFarm(EtcdCluster& cluster);
@@ -100,7 +101,9 @@ class RotationFarm {
   /// What all nodes know, for a failing test.
   std::string text() const;
 
+  // For the nodes that are added from then on.
   rotation::Policy policy;
+  std::chrono::seconds lease{2};
   std::filesystem::path directory;
 
  private:
