@@ -83,7 +83,7 @@ class Daemon {
   rotation::NodeReport node_report(const std::string& pool, const KeyRing& ring) const;
   Result<nlohmann::json> farm_command(const std::string& name, KeyPool& pool,
                                       const nlohmann::json& request);
-  Result<nlohmann::json> farm_request(rotation::EtcdStore& store, const nlohmann::json& request);
+  Result<nlohmann::json> farm_request(rotation::EtcdStore& store, const nlohmann::json& asked);
   void close_pools();
   void leave_farms(const std::function<void()>& done);
 

@@ -69,6 +69,7 @@ EtcdStore::EtcdStore(Settings settings, Source source, Steady::time_point patien
     : settings_(std::move(settings)),
       source_(std::move(source)),
       patience_until_(patience_until),
+      trust_(settings_.state_file),
       wakeup_(std::make_shared<Fd>()) {}
 
 Result<> EtcdStore::make_agent() {
@@ -88,6 +89,7 @@ Result<> EtcdStore::open(const Moment& now, const std::vector<Key>&) {
     if (auto made = make_agent(); !made) return made;
   }
   if (!agent_->document()) return fail(no_document("it was read and could not be kept"));
+  trusted_before_ = trust_.load(now);
   if (auto looked = look(now); !looked) return tl::unexpected(std::move(looked.error()));
   return {};
 }
@@ -118,10 +120,16 @@ Result<> EtcdStore::wait_for_first() const {
 
 /// The end that is handed out is a second early, since the agent's reckoning of it may go back and
 /// forth by one. Never 0, which means that there is none.
-int64_t EtcdStore::trusted_until(bool fresh_document) {
-  const int64_t known = std::max<int64_t>(agent_->trusted_until() - 1, 1);
+int64_t EtcdStore::trusted_until(const Moment& now, bool fresh_document) {
+  const int64_t confirmed = agent_->trusted_until();
+  if (confirmed != 0) trusted_before_.reset();
+  const int64_t known = std::max<int64_t>(trusted_before_.value_or(confirmed - 1), 1);
   const int64_t coarse = std::max<int64_t>(1, settings_.fresh_for / 16);
-  if (fresh_document || known + 1 < until_ || known >= until_ + coarse) until_ = known;
+  if (!fresh_document && known + 1 >= until_ && known < until_ + coarse) return until_;
+  until_ = known;
+  if (confirmed == 0 || !settings_.balancer) return until_;
+  // Lost, it costs some renewals at the next start.
+  if (const auto saved = trust_.save(now, until_); !saved) log_debug("{}", saved.error().message);
   return until_;
 }
 
@@ -130,7 +138,7 @@ Result<bool> EtcdStore::look(const Moment& now) {
   if (!document) return false;
   at_ = std::max(now.unix_s, document->issued_at);
   const bool fresh = ring_.revision == 0 || document->counter != counter_;
-  KeyRing ring = ring_of(*document, ring_.revision + 1, at_, trusted_until(fresh));
+  KeyRing ring = ring_of(*document, ring_.revision + 1, at_, trusted_until(now, fresh));
   if (!settings_.balancer) ring.renewal = {};
   if (auto sound = ring.check(); !sound) {
     return tl::unexpected(std::move(sound.error()).in("document " + document->counter.text()));

@@ -17,6 +17,7 @@
 #include "loader/keys/store.h"
 #include "loader/result.h"
 #include "loader/rotation/agent.h"
+#include "loader/rotation/trust_file.h"
 
 namespace tfo::rotation {
 
@@ -35,7 +36,7 @@ struct NodeReport {
 /// acknowledgement. Nothing is decided here.
 ///
 /// The ring's renewal ends when the document was not confirmed for fresh_for. That end is moved on
-/// in steps of a sixteenth, since every step is a new ring.
+/// in steps of a sixteenth, since every step is a new ring. It outlives a restart (TrustFile).
 ///
 /// rotate() only asks the farm. Keys are given to a farm when it is made, so import() is refused.
 class EtcdStore : public KeyStore {
@@ -86,12 +87,14 @@ class EtcdStore : public KeyStore {
   std::string no_document(const std::string& why) const;
   Result<bool> look(const Moment& now);
   void confirm(const Confirmation& confirmed);
-  int64_t trusted_until(bool fresh_document);
+  int64_t trusted_until(const Moment& now, bool fresh_document);
 
   Settings settings_;
   Source source_;
   std::chrono::steady_clock::time_point patience_until_;
-  std::shared_ptr<Fd> wakeup_;  // shared with the agent, which may outlive us
+  TrustFile trust_;
+  std::optional<int64_t> trusted_before_;  ///< by the process before us; until the agent knows
+  std::shared_ptr<Fd> wakeup_;             // shared with the agent, which may outlive us
   std::unique_ptr<Agent> agent_;
   bool started_ = false;
   KeyRing ring_;
