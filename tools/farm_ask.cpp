@@ -130,7 +130,11 @@ class Waiting {
                                                 pool_, timeout_)});
     }
     const std::string rest =
-        step_.kind == Kind::kPending ? not_taken(last_) : "it goes on by itself" + laggards();
+        step_.kind == Kind::kPending
+            ? not_taken(last_)
+            : "it goes on by itself" + laggards() +
+                  ". `tfoctl key abort` takes a rotation back, `tfoctl node forget NODE` goes on "
+                  "without a node";
     return no("timeout", fmt::format("not complete after {} s: {}", timeout_, rest));
   }
 
@@ -234,7 +238,7 @@ int ask_and_wait(Context& context, const std::string& command, json arguments, F
                  double timeout) {
   const std::string pool = text_of(arguments, "pool");
   // Ctrl-C from here on no longer takes back what is asked.
-  Waiting waiting(context, pool, goal, timeout);
+  Waiting waiting(context, pool, std::move(goal), timeout);
   const auto id = ask_farm(context, command, std::move(arguments));
   if (!id && !id.error().unknown) return report(context, id.error().error);
   return waiting.run(id.value_or(""));

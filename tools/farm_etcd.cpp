@@ -3,7 +3,6 @@
 
 #include <systemd/sd-event.h>
 
-#include <chrono>
 #include <optional>
 #include <utility>
 
@@ -29,16 +28,14 @@ Result<std::unique_ptr<FarmEtcd>> FarmEtcd::open(Context& context, const etcd::C
   return std::unique_ptr<FarmEtcd>(new FarmEtcd(context, std::move(*loop), std::move(*client)));
 }
 
-void FarmEtcd::until(const std::function<bool()>& condition) {
-  using Clock = std::chrono::steady_clock;
+void FarmEtcd::begin() { say_at_ = std::chrono::steady_clock::now() + std::chrono::seconds(2); }
+
+void FarmEtcd::step() {
   constexpr uint64_t kStepUs = 100'000;
-  auto say_at = Clock::now() + std::chrono::seconds(2);
-  while (!condition()) {
-    sd_event_run(loop_->handle(), kStepUs);
-    if (Clock::now() < say_at) continue;
-    context_.err << "tfoctl: waiting for etcd\n" << std::flush;
-    say_at += std::chrono::seconds(5);
-  }
+  sd_event_run(loop_->handle(), kStepUs);
+  if (std::chrono::steady_clock::now() < say_at_) return;
+  context_.err << "tfoctl: waiting for etcd\n" << std::flush;
+  say_at_ += std::chrono::seconds(5);
 }
 
 etcd::Outcome<etcd::RangeReply> FarmEtcd::read(const std::string& key) {
@@ -46,14 +43,16 @@ etcd::Outcome<etcd::RangeReply> FarmEtcd::read(const std::string& key) {
   etcd::Range what;
   what.key = key;
   const etcd::Call call = etcd::range(*client_, what, [&](auto got) { reply = std::move(got); });
-  until([&] { return reply.has_value(); });
+  begin();
+  while (!reply.has_value()) step();
   return std::move(*reply);
 }
 
 etcd::Outcome<etcd::TxnReply> FarmEtcd::txn(const etcd::Txn& what) {
   Slot<etcd::TxnReply> reply;
   const etcd::Call call = etcd::txn(*client_, what, [&](auto got) { reply = std::move(got); });
-  until([&] { return reply.has_value(); });
+  begin();
+  while (!reply.has_value()) step();
   return std::move(*reply);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
-#include <functional>
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -24,10 +24,12 @@ class FarmEtcd {
 
  private:
   FarmEtcd(Context& context, std::unique_ptr<EventLoop> loop, std::unique_ptr<etcd::Client> client);
-  /// Runs the loop until then.
-  void until(const std::function<bool()>& condition);
+  void begin();
+  /// Runs the loop for a moment.
+  void step();
 
   Context& context_;
+  std::chrono::steady_clock::time_point say_at_;
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<etcd::Client> client_;
 };

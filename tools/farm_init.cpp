@@ -67,28 +67,32 @@ Result<std::vector<Key>> first_keys(Context& context, const std::string& file) {
   return read_keys(context, KeySource{"", file}, TFO_MAX_GENERATIONS);
 }
 
-/// All but the key file, which is made only once etcd has answered that it may be.
+/// The farm key, made if there is none. A file that is there is used as it is.
+Result<FarmKey> take_key(const std::string& path, const std::optional<FarmKey>& there) {
+  if (there) return *there;
+  return make_farm_key(path);
+}
+
 int begin(Context& context, const FarmFileArgs& args, const FarmPlan& plan,
           const std::vector<Key>& keys) {
-  auto key = read_farm_key(plan.farm.key_file);
-  if (!key) return report(context, key.error());
+  const auto read = read_farm_key(plan.farm.key_file);
+  if (!read) return report(context, read.error());
+  const std::optional<FarmKey>& there = *read;
   const auto etcd = FarmEtcd::open(context, plan.farm.etcd);
   if (!etcd) return report(context, etcd.error());
-  const auto found = find_document(**etcd, plan, *key ? &**key : nullptr);
-  if (!found) return report(context, found.error());
-  if (*found && !args.force_new) return say_no(context, refusal(plan, **found));
+  const auto looked = find_document(**etcd, plan, there ? &*there : nullptr);
+  if (!looked) return report(context, looked.error());
+  const std::optional<FoundDocument>& found = *looked;
+  if (found && !args.force_new) return say_no(context, refusal(plan, *found));
 
-  const bool make_key = !*key;
-  if (make_key) {
-    auto made = make_farm_key(plan.farm.key_file);
-    if (!made) return report(context, made.error());
-    *key = std::move(*made);
-  }
-  const auto document = make_first(plan, **key, keys, *found);
+  // Only now: etcd has answered, and a farm that is there has a key already.
+  const auto key = take_key(plan.farm.key_file, there);
+  if (!key) return report(context, key.error());
+  const auto document = make_first(plan, *key, keys, found);
   if (!document) return report(context, document.error());
-  const auto written = write_first(**etcd, plan, **key, *document, *found);
+  const auto written = write_first(**etcd, plan, *key, *document, found);
   if (!written) return report(context, written.error());
-  return print_made(context, plan, **key, make_key, *document);
+  return print_made(context, plan, *key, !there, *document);
 }
 
 }  // namespace
@@ -106,9 +110,9 @@ int farm_new_line(Context& context, const FarmFileArgs& args) {
   if (!farm) return report(context, farm.error());
   const auto number = append_farm_key(farm->key_file);
   if (!number) return report(context, number.error());
-  const auto key = read_farm_key(farm->key_file);
+  const auto key = FarmKey::load(farm->key_file);
   if (!key) return report(context, key.error());
-  const std::string fingerprint = *key ? (*key)->fingerprint(*number) : "";
+  const std::string fingerprint = key->fingerprint(*number);
   if (context.json) {
     print_json(
         context,

@@ -18,10 +18,11 @@ constexpr const char* kLeaked = "give the farm another (tfoctl farm new-line, fa
 
 /// The whole text, or nothing if there is no such file.
 Result<std::optional<WipedString>> read_text(const std::string& path) {
-  const auto file = open_private_file(path, kField, kLeaked);
-  if (!file) return fail(path + ": " + file.error().message);
-  if (!*file) return std::optional<WipedString>();
-  auto text = (*file)->read(kMaxFile + 1);
+  const auto opened = open_private_file(path, kField, kLeaked);
+  if (!opened) return fail(path + ": " + opened.error().message);
+  const std::optional<PrivateFile>& file = *opened;
+  if (!file) return std::optional<WipedString>();
+  auto text = file->read(kMaxFile + 1);
   if (!text) return fail(path + ": " + text.error().message);
   if (text->size() > kMaxFile) return fail(path + ": it is far too big for a farm key file");
   return std::optional<WipedString>(std::move(*text));
@@ -37,10 +38,10 @@ Result<FarmKey> write_and_read(const std::string& path, std::string_view text) {
   if (auto written = write_private_file(path, text); !written) {
     return tl::unexpected<Error>(written.error());
   }
-  const auto back = read_text(path);
-  if (!back) return tl::unexpected<Error>(back.error());
-  if (!*back) return fail(path + ": it is gone again");
-  return parse(path, **back);
+  const auto read = read_text(path);
+  if (!read) return tl::unexpected<Error>(read.error());
+  const std::optional<WipedString>& back = *read;
+  return back ? parse(path, *back) : fail(path + ": it is gone again");
 }
 
 /// A new line at the end of `text`.
@@ -54,10 +55,11 @@ void append_line(WipedString& text, uint32_t number) {
 }  // namespace
 
 Result<std::optional<FarmKey>> read_farm_key(const std::string& path) {
-  const auto text = read_text(path);
-  if (!text) return tl::unexpected<Error>(text.error());
-  if (!*text) return std::optional<FarmKey>();
-  auto key = parse(path, **text);
+  const auto read = read_text(path);
+  if (!read) return tl::unexpected<Error>(read.error());
+  const std::optional<WipedString>& text = *read;
+  if (!text) return std::optional<FarmKey>();
+  auto key = parse(path, *text);
   if (!key) return tl::unexpected<Error>(key.error());
   return std::optional<FarmKey>(std::move(*key));
 }
@@ -70,15 +72,16 @@ Result<FarmKey> make_farm_key(const std::string& path) {
 }
 
 Result<uint32_t> append_farm_key(const std::string& path) {
-  auto text = read_text(path);
-  if (!text) return tl::unexpected<Error>(text.error());
-  if (!*text) {
+  auto read = read_text(path);
+  if (!read) return tl::unexpected<Error>(read.error());
+  std::optional<WipedString>& text = *read;
+  if (!text) {
     return fail(
         fmt::format("there is no {}; `tfoctl farm init` makes the first one, the other "
                     "nodes have copies of it",
                     path));
   }
-  const auto key = parse(path, **text);
+  const auto key = parse(path, *text);
   if (!key) return tl::unexpected<Error>(key.error());
   const auto numbers = key->numbers();
   if (numbers.size() >= FarmKey::kMaxLines) {
@@ -88,8 +91,8 @@ Result<uint32_t> append_farm_key(const std::string& path) {
                     path, numbers.size(), numbers.front()));
   }
   const uint32_t number = key->newest() + 1;
-  append_line(**text, number);
-  const auto written = write_and_read(path, **text);
+  append_line(*text, number);
+  const auto written = write_and_read(path, *text);
   if (!written) return tl::unexpected<Error>(written.error());
   return number;
 }

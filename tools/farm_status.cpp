@@ -82,6 +82,7 @@ FarmStatus farm_status_from(json document) {
   status.counter = counter_of(text_of(all, "counter"));
   status.since = number_of(all, "since");
   status.leader = optional_text(all, "leader");
+  status.leading = flag_of(all, "leading");
   status.connected = flag_of(all, "connected");
   status.held = optional_text(all, "held");
   take_generations(status);

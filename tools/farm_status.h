@@ -49,6 +49,7 @@ struct FarmStatus {
   rotation::Counter counter;
   int64_t since = 0;  // unix seconds: when this state was entered
   std::string leader;
+  bool leading = false;  // this tfod: then it follows the members without being asked
   bool connected = false;
   std::string held;     // why a rotation does not go on; empty: it does, or nobody knows
   std::string current;  // id of the current generation

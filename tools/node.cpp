@@ -23,6 +23,10 @@ int64_t now_ms() {
   return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
 
+bool is_fresh(const FarmStatus& status, int64_t asked) {
+  return status.roster_at >= asked || (status.leading && status.connected);
+}
+
 /// The farm as it is now: tfod reads its members anew when it is asked, and answers at once with
 /// those of before. After 2 s, or without etcd, the ones of before have to do.
 tl::expected<FarmStatus, CallError> read_fresh(const Context& context, const std::string& pool) {
@@ -30,8 +34,7 @@ tl::expected<FarmStatus, CallError> read_fresh(const Context& context, const std
   const int64_t asked = now_ms();
   for (;;) {
     auto status = read_farm_status(context, pool);
-    if (!status || status->roster_at >= asked || !status->connected ||
-        now_ms() > asked + kPatience) {
+    if (!status || is_fresh(*status, asked) || !status->connected || now_ms() > asked + kPatience) {
       return status;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -56,7 +59,7 @@ void print_head(Context& context, const FarmStatus& status, int64_t asked) {
                      status.leader.empty() ? "none" : status.leader))
               << '\n';
   if (!status.held.empty()) context.out << printable("held: " + status.held) << '\n';
-  if (status.roster_at < asked) {
+  if (!is_fresh(status, asked)) {
     context.err << printable(fmt::format("tfoctl: {}; what follows {}",
                                          status.connected ? "the members could not be read again"
                                                           : "this tfod has no etcd just now",

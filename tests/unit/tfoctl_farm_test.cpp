@@ -56,6 +56,9 @@ TEST_F(TfoctlFarm, NodesAreReadAnew) {
   EXPECT_THAT(ran.out, HasSubstr("staged"));
   EXPECT_EQ(ran.err, "");
   EXPECT_GE(daemon_.count("farm-status"), 3U);
+  // Whoever leads follows the members anyway.
+  daemon_.answer("farm-status", FarmScript().put("roster_at", 1).put("leading", true));
+  EXPECT_EQ(daemon_.run({"node", "list"}).err, "");
   FarmScript alone;
   alone.put("roster_at", 1700000000000).put("connected", false).put("leader", "");
   daemon_.answer("farm-status", alone);
