@@ -86,6 +86,7 @@ class Scale {
     if (!cluster_.wait_healthy()) return failed("etcd does not start: " + cluster_.logs());
     farm_.policy.deadline = 60;
     farm_.lease = std::chrono::seconds(kLease);
+    farm_.timeouts = etcd::Timeouts{};
     if (auto wrong = farm_.init(); !wrong.empty()) return failed(wrong);
     if (!join()) return row_;
     for (int i = 0; i < kRotations; i++) {

@@ -142,6 +142,7 @@ rotation::Settings RotationFarm::settings(const std::string& name, Roles roles) 
   if (roles.only_member) settings.etcd.endpoints = {cluster_.endpoint(*roles.only_member)};
   settings.etcd.timeouts.read = std::chrono::milliseconds(700);
   settings.etcd.timeouts.write = std::chrono::milliseconds(1000);
+  if (timeouts) settings.etcd.timeouts = *timeouts;
   settings.farm = kFarm;
   settings.pool = kPool;
   settings.node = name;

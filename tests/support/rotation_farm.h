@@ -105,6 +105,7 @@ class RotationFarm {
 
   // For the nodes that are added from then on.
   rotation::Policy policy;
+  std::optional<etcd::Timeouts> timeouts;  ///< nothing: short ones
   std::chrono::seconds lease{2};
   std::filesystem::path directory;
 
