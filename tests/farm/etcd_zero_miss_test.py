@@ -23,31 +23,35 @@ import threading
 import time
 
 import dialer
-from client_farm import Failed
+from client_farm import Failed, judge
+from rotated import COOKIES  # tools/farm, where client_farm finds judge
 from etcd_client_farm import etcd_client_farm, wait_for
 from zero_miss_test import faults
 
 RENEW = {"mode": "enforce", "renew": True}
 NO_RENEW = {"mode": "enforce", "renew": False}
 STATES = ("prepare", "staged", "minting")
-ETCD = "etcd"  # for the name of what is killed
-SHORT = {"prepare": ("s1", ETCD), "staged": ("lb", ETCD), "minting": ("s2", ETCD)}
-EVERY = ("lb", "s1", "s2", "s3", ETCD)
+# What is killed: the leader of etcd's members, the tfod that leads the rotation, a server's that does
+# not, or the one of that name.
+ETCD, LEADER, SERVER = "etcd", "leader", "server"
+SHORT = {"prepare": (SERVER, ETCD), "staged": ("lb", ETCD), "minting": (LEADER, ETCD)}
+EVERY = (LEADER, "lb", "s1", "s2", "s3", ETCD)
 
 # Generations since the cookie was made, when a rotation begins. At its end the cookie is one older:
 # it is then accepted as the last of four retired ones.
 AGES = {"one generation old": 1, "oldest accepted": 4}
 PRIMED = max(AGES.values())  # rotations before the first one that is watched
-EACH = 60  # clients of each generation for each kind
-PACE = 0.04  # seconds between two rounds
-SPARING = 3  # rounds: how often a client with an old cookie comes
-ROUNDS = 9  # rounds of all clients that each situation lasts at least
+EACH = 80  # clients of each generation for each kind
+PACE = 0.025  # seconds between two rounds
+ROUNDS = 12  # that each situation lasts at least
+OFTEN = 3  # rounds: how often a client with an old cookie comes while there are enough of them
+SPARINGLY = 12
 ALWAYS_COUNT = 10
 # The VIP's addresses by kind, so that newcomers do not drive what is remembered out.
 PLACES = {"always": (241, 250), "newcomers": (216, 240), "one generation old": (161, 215), "oldest accepted": (1, 160)}
 KINDS = ("always", "new cookie", *AGES)
 
-Row = collections.namedtuple("Row", "state killed results refused renewed seconds")
+Row = collections.namedtuple("Row", "state killed leader results refused renewed seconds")
 Refusal = collections.namedtuple("Refusal", "moment row kind outcome client generation state")
 
 
@@ -63,6 +67,7 @@ class Traffic:
         self.holders = {kind: collections.defaultdict(collections.deque) for kind in AGES}  # by generation
         self.generation = 0  # rotations that were complete when the current one began
         self.rounds = 0
+        self.urgent = False  # is somebody waiting for connections of all kinds?
         self.row, self.state = "", "steady"
         self.error = None
         self.over = threading.Event()
@@ -92,11 +97,11 @@ class Traffic:
         client = self.farm.new_client(*PLACES["newcomers"])
         self.dial("asking", client)
         self.dial("new cookie", client)
-        if self.rounds % SPARING == 0:
-            for kind, age in AGES.items():
-                generation = self.generation - age
-                if self.holders[kind][generation]:
-                    self.dial(kind, self.holders[kind][generation].popleft(), generation)
+        for kind, age in AGES.items():
+            generation = self.generation - age
+            holders = self.holders[kind][generation]
+            if holders and self.rounds % (OFTEN if self.urgent or len(holders) > EACH / 2 else SPARINGLY) == 0:
+                self.dial(kind, holders.popleft(), generation)
 
     def flow(self):
         try:
@@ -111,7 +116,9 @@ class Traffic:
     def let_flow(self):
         """Waits for some connections of each kind."""
         target = self.rounds + ROUNDS
+        self.urgent = True
         wait_for("the clients' connections", lambda: self.error or self.rounds >= target)
+        self.urgent = False
         if self.error:
             raise Failed(f"the clients ended: {self.error}")
 
@@ -128,12 +135,20 @@ class Traffic:
         self.dialer.close()
 
 
+def current(observer):
+    """The id of the generation that servers mint with; None while the farm is on its way."""
+    status = observer.farm_status()
+    return next((one["id"] for one in status["generations"]
+                 if one["slot"] == "current" and status["state"] == "steady"), None)
+
+
 class Rotations:
     """Rotations of the farm, each a row of the table."""
 
     def __init__(self, farm, traffic):
         self.farm, self.traffic = farm, traffic
         self.rows = []
+        self.current = current(farm.balancer)
         self.askers = itertools.cycle(farm.nodes())
 
     def prime(self):
@@ -143,37 +158,25 @@ class Rotations:
             self.complete(self.farm.balancer)
 
     def complete(self, observer):
-        """Waits until the rotation is over: one more generation, and everybody holds it."""
-        wait_for("the rotation to end", lambda: self.counter_moved(observer), self.farm.story)
+        """Waits until the rotation is over: another current generation, and everybody holds it."""
+        wait_for("the rotation to end", lambda: current(observer) not in (None, self.current), self.farm.story)
         self.farm.wait_settled(observer)
         self.traffic.generation += 1
-        self.current = self.current_of(observer)
-
-    current = None
-
-    @staticmethod
-    def current_of(observer):
-        return next((one["id"] for one in observer.farm_status()["generations"] if one["slot"] == "current"), None)
-
-    def counter_moved(self, observer):
-        if self.current is None:
-            self.current = ""
-        status = observer.farm_status()
-        current = next((one["id"] for one in status["generations"] if one["slot"] == "current"), None)
-        return status["state"] == "steady" and current != self.current
+        self.current = current(observer)
 
     def row(self, state, killed, rotate):
         """`rotate` does it all; what came of it is a row."""
         farm, traffic = self.farm, self.traffic
         traffic.prime()
         traffic.row, traffic.state = f"{state}, {killed} killed", "steady"
+        leader = self.leader()
         results, kernel, renewed = traffic.counted(), farm.kernel(), farm.validator()["did renew"]
         began = time.monotonic()
         rotate()
         seconds = time.monotonic() - began
         traffic.let_flow()
         after = traffic.counted()
-        row = Row(state, killed,
+        row = Row(state, killed, leader,
                   {kind: after.get(kind, collections.Counter()) - results.get(kind, collections.Counter())
                    for kind in KINDS},
                   farm.kernel()["TCPFastOpenPassiveFail"] - kernel["TCPFastOpenPassiveFail"],
@@ -189,12 +192,26 @@ class Rotations:
             self.complete(asker)
         self.row("any", "-", rotate)
 
+    def leader(self):
+        """The name of the node that leads; waits until there is one."""
+        wait_for("a leader", lambda: self.farm.balancer.farm_status()["leader"], self.farm.story)
+        return self.farm.balancer.farm_status()["leader"]
+
+    def named(self, victim):
+        if victim == LEADER:
+            return self.leader()
+        if victim == SERVER:
+            leader = self.leader()
+            return next(server.node for server in self.farm.servers if server.node != leader)
+        return victim
+
     def killing(self, state, victim):
+        victim = self.named(victim)
         self.row(state, victim, lambda: self.rotate_killing(state, victim))
 
     def rotate_killing(self, state, victim):
         """Holds the rotation in `state` by members that are stopped, kills, starts again, lets go."""
-        leader = self.farm.balancer.farm_status()["leader"]
+        leader = self.leader()
         others = [node for node in self.farm.nodes() if node.node != victim]
         # The leader is to lead on, if it is not the one to be killed.
         others.sort(key=lambda node: node.node == leader)
@@ -242,12 +259,12 @@ class Rotations:
 
 
 def show_head():
-    print(f"{'state':10} {'killed':8} " + " ".join(f"{kind:>18}" for kind in KINDS) +
+    print(f"{'state':10} {'killed':8} {'led by':8} " + " ".join(f"{kind:>18}" for kind in KINDS) +
           f" {'refused':>8} {'renewed':>8} {'seconds':>8}", flush=True)
 
 
 def show_row(row):
-    print(f"{row.state:10} {row.killed:8} " + " ".join(f"{row.results[kind]['data']:18}" for kind in KINDS) +
+    print(f"{row.state:10} {row.killed:8} {row.leader:8} " + " ".join(f"{row.results[kind]['data']:18}" for kind in KINDS) +
           f" {row.refused:8} {row.renewed:8} {row.seconds:8.1f}", flush=True)
 
 
@@ -259,11 +276,10 @@ def plan(rotations, full):
 
 def watched(farm, steps):
     """Rotates under traffic; the kernels' and the validator's counts, the clients' results, rows, refusals."""
+    kernel, validator = farm.kernel(), farm.validator()
     with Traffic(farm) as traffic:
         rotations = Rotations(farm, traffic)
-        rotations.current = rotations.current_of(farm.balancer)
         rotations.prime()
-        kernel, validator = farm.kernel(), farm.validator()
         show_head()
         for state, killed in steps:
             if state:
@@ -292,6 +308,11 @@ def judge_renewing(kernel, validator, traffic, rows):
     wrong += [f"{row.state}, {row.killed} killed: too few connections: {kind}" for row in rows for kind in KINDS
               if row.results[kind]["data"] < 3]
     wrong += [f"{row.state}, {row.killed} killed: nothing was renewed" for row in rows if row.renewed <= 0]
+    sent = judge.count(validator, COOKIES)
+    taken = sum(outcomes["data"] for outcomes in traffic.results.values())
+    if not sent == kernel["TCPFastOpenPassive"] == taken:
+        wrong.append(f"{sent} cookies passed the validator, the servers accepted {kernel['TCPFastOpenPassive']}, "
+                     f"the clients had the data of {taken} SYNs accepted")
     wrong += [f"too little: {name}" for name in ("cookie_current", "cookie_previous", "cookie_retired")
               if not validator[name]]
     return wrong
