@@ -71,7 +71,17 @@ class EtcdClientFarm(ClientFarm):
         return status["state"] == state and {node.node for node in nodes} <= acked
 
     def story(self):
-        return "\n".join(node.complain() for node in self.nodes())
+        return "\n".join(f"{node.complain()}\n{self.view_of(node)}" for node in self.nodes())
+
+    @staticmethod
+    def view_of(node):
+        """What a node knows of the farm, as far as it answers."""
+        try:
+            status = node.farm_status()
+        except (OSError, client_farm.Failed) as error:
+            return f"no farm-status: {error}"
+        return json.dumps({name: status[name] for name in (
+            "state", "counter", "leader", "connected", "held", "waits_for", "members", "asked")})
 
 
 @contextlib.contextmanager
