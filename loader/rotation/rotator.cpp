@@ -142,10 +142,10 @@ void Rotator::consider() {
   }
   site_.troubles.clear(kClockOff);
   if (decision_.next || !decision_.refused.empty()) return write();
-  sleep_until(decision_.wake_at);
+  sleep_until(decision_.wake_at, view.may_mint);
 }
 
-void Rotator::sleep_until(std::optional<int64_t> wake_at) {
+void Rotator::sleep_until(std::optional<int64_t> wake_at, bool could_mint) {
   milliseconds delay = kMostSleep;
   if (wake_at) {
     const int64_t left = std::clamp<int64_t>(*wake_at - site_.now(), 0, 3600);
@@ -153,7 +153,8 @@ void Rotator::sleep_until(std::optional<int64_t> wake_at) {
     delay = std::max(milliseconds(100), milliseconds(left * 1000 - begun + 1));
   }
   const int64_t until_mint = since_ + 2 * site_.ttl().count() - boot_ms();
-  if (until_mint > 0) delay = std::min(delay, milliseconds(until_mint));
+  // By what was decided, not by what is the time now: it may have come since.
+  if (!could_mint) delay = std::min(delay, milliseconds(std::max<int64_t>(1, until_mint)));
   timer_.start(delay);
 }
 

@@ -48,7 +48,8 @@ class Rotator {
   void consider();
   FarmView view() const;
   void tell();
-  void sleep_until(std::optional<int64_t> wake_at);
+  /// `could_mint`: what the decision went by.
+  void sleep_until(std::optional<int64_t> wake_at, bool could_mint);
   etcd::Compare still_leader() const;
   void add_forgotten(etcd::Txn& txn) const;
   void add_answers(etcd::Txn& txn);

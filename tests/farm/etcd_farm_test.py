@@ -5,17 +5,19 @@ server's kernel keys and one that validates. Keys change in the order in which n
 kill -9 of a tfod and while etcd is away."""
 import contextlib
 import ctypes
+import functools
 import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 
+import client_farm
 import etcd_members
+from client_farm import Failed
 
 SKIPPED = 77
 DEADLINE = 40
@@ -24,9 +26,7 @@ SERVERS = ("s1", "s2")
 SERVER_BIT = 0x2
 CLONE_NEWNET = 0x40000000
 
-
-class Failed(Exception):
-    """The test cannot go on."""
+wait_for = functools.partial(client_farm.wait_for, patience=DEADLINE)
 
 
 def run(*command):
@@ -34,14 +34,6 @@ def run(*command):
     if done.returncode != 0:
         raise Failed(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}")
     return done.stdout
-
-
-def wait_for(what, condition, evidence=lambda: "", patience=DEADLINE):
-    deadline = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > deadline:
-            raise Failed(f"gave up waiting for {what}\n{evidence()}")
-        time.sleep(0.02)
 
 
 def check(truth, what):
@@ -111,20 +103,7 @@ class Node:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def ask(self, **request):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(10)
-            connection.connect(str(self.socket))
-            connection.sendall(json.dumps(request).encode() + b"\n")
-            reply = b""
-            while not reply.endswith(b"\n"):
-                part = connection.recv(65536)
-                if not part:
-                    break
-                reply += part
-        reply = json.loads(reply)
-        if not reply["ok"]:
-            raise Failed(f"{self.name}: {request}: {reply['error']}")
-        return reply["result"]
+        return client_farm.ask(self.socket, **request)
 
     def farm(self):
         return self.ask(command="farm-status", pool=POOL)

@@ -1,57 +1,64 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A real etcd of three members on this network namespace's loopback, its data in memory where that
-is to be had. For the farm tests of the etcd store."""
+"""A real etcd of three members, on the loopback of this network namespace or on an address of
+another one, its data in memory where that is to be had. For the farm tests of the etcd store."""
 import contextlib
+import json
 import os
 import pathlib
 import signal
 import subprocess
 import tempfile
 import time
-import urllib.error
-import urllib.request
 
 MEMBERS = 3
-DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+PORT = 2379
 
 
 class Members:
     """Use etcd_members()."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, netns=None, address=None):
         self.directory = pathlib.Path(directory)
+        self.enter = ["nsenter", f"--net={netns}", "--"] if netns else []
+        self.address = address
         self.processes = [None] * MEMBERS
         for member in range(MEMBERS):
             self.start(member)
 
-    @staticmethod
-    def endpoint(member):
-        return f"http://127.0.0.{member + 1}:2379"
+    def url(self, member, offset=0):
+        if self.address:
+            return f"http://{self.address}:{PORT + 10 * member + offset}"
+        return f"http://127.0.0.{member + 1}:{PORT + offset}"
 
     def endpoints(self):
-        return [self.endpoint(member) for member in range(MEMBERS)]
+        return [self.url(member) for member in range(MEMBERS)]
 
     def start(self, member):
-        peers = ",".join(f"m{other}=http://127.0.0.{other + 1}:2380" for other in range(MEMBERS))
-        peer = f"http://127.0.0.{member + 1}:2380"
+        peers = ",".join(f"m{other}={self.url(other, 1)}" for other in range(MEMBERS))
         with open(self.directory / f"m{member}.log", "ab") as log:
             self.processes[member] = subprocess.Popen(
-                ["etcd", "--name", f"m{member}", "--data-dir", str(self.directory / f"m{member}"),
-                 "--listen-client-urls", self.endpoint(member),
-                 "--advertise-client-urls", self.endpoint(member),
-                 "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+                [*self.enter, "etcd", "--name", f"m{member}", "--data-dir", str(self.directory / f"m{member}"),
+                 "--listen-client-urls", self.url(member), "--advertise-client-urls", self.url(member),
+                 "--listen-peer-urls", self.url(member, 1), "--initial-advertise-peer-urls", self.url(member, 1),
                  "--initial-cluster", peers, "--heartbeat-interval", "50", "--election-timeout", "500"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+    def fetch(self, member, path, *options):
+        """What a member answers; empty if it does not."""
+        return subprocess.run([*self.enter, "curl", "-s", "-m", "5", "--noproxy", "*", *options, self.url(member) + path],
+                              stdout=subprocess.PIPE, text=True, check=False).stdout
 
     def healthy(self):
-        for member in range(MEMBERS):
-            try:
-                with DIRECT.open(self.endpoint(member) + "/health", timeout=5) as answer:
-                    if b"true" not in answer.read():
-                        return False
-            except (OSError, urllib.error.URLError):
-                return False
-        return True
+        return all("true" in self.fetch(member, "/health") for member in range(MEMBERS))
+
+    def leader(self):
+        """The number of the member that leads by its own word; None while none does."""
+        for member, process in enumerate(self.processes):
+            if process.poll() is None:
+                status = json.loads(self.fetch(member, "/v3/maintenance/status", "-d", "{}") or "{}")
+                if status.get("leader", "0") == status.get("header", {}).get("member_id"):
+                    return member
+        return None
 
     def wait_healthy(self, patience=30):
         deadline = time.monotonic() + patience
@@ -81,10 +88,11 @@ class Members:
 
 
 @contextlib.contextmanager
-def etcd_members():
+def etcd_members(netns=None, address=None):
+    """`netns`, `address`: the namespace to run in, and its address that others reach."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="tfo-etcd-", dir=memory) as directory:
-        members = Members(directory)
+        members = Members(directory, netns, address)
         try:
             members.wait_healthy()
             yield members
