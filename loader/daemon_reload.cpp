@@ -110,10 +110,12 @@ Result<> Daemon::set_vips(Dataplane& dataplane, const Config& config, const Pool
   for (const std::string& pool : pools) {
     const KeyRing* ring = plan != nullptr ? pools_.ring(*plan, pool) : pools_.ring(pool);
     // Keys that are in force stay as they are, with what was known of the servers. Others begin
-    // without: only their pool, which starts later, asks the servers what they hold.
+    // without where there are servers here: only their pool, which starts later, asks them.
     if (ring == nullptr || dataplane.has_keys(pool, *ring)) continue;
     KeyRing first = *ring;
-    first.renewal = {};
+    const bool alone =
+        plan != nullptr && plan->specs.contains(pool) && plan->specs.at(pool).servers.empty();
+    if (!alone) first.renewal = {};
     if (auto set = dataplane.set_ring(pool, first); !set) return set;
   }
   return dataplane.set_vips(config.vips);
