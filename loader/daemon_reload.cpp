@@ -15,8 +15,9 @@ namespace {
 
 /// How the conditions of a pool begin.
 constexpr std::string_view kOfPools[] = {
-    "key_",      "rotation_held", "clock_",           "no_key",     "secret_replaced", "store_",
-    "straggler", "fork",          "farm_key_missing", "not_member", "state_unsaved"};
+    "key_",          "rotation_held", "clock_", "no_key",           "secret_replaced",
+    "store_",        "straggler",     "fork",   "farm_key_missing", "not_member",
+    "state_unsaved", "ring_stale"};
 
 /// Fields that are fixed while the process lives: the sockets are bound, the lock is taken, and the
 /// rights to do it again are gone.

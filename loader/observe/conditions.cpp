@@ -41,6 +41,8 @@ const std::vector<ConditionKind>& condition_kinds() {
        "This node's farm key file lacks the line that the farm's document is sealed under"},
       {"straggler", Severity::kWarning, "A member of the farm lacks the present keys"},
       {"not_member", Severity::kCritical, "The farm does not count on this node"},
+      {"ring_stale", Severity::kWarning,
+       "etcd did not confirm a pool's keys for long; nothing is renewed"},
       {"clock_off", Severity::kWarning, "This node's clock differs from the farm's"},
       {"state_unsaved", Severity::kCritical,
        "The farm's document could not be kept on this node; nothing new is taken"},

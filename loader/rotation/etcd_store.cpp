@@ -200,8 +200,21 @@ std::optional<int64_t> EtcdStore::next_rotation() const {
   return document->rotated_at + settings_.policy.interval;
 }
 
+/// At a start the agent may not have asked yet: that alone is no trouble.
+std::string EtcdStore::stale() const {
+  const auto troubles = agent_->troubles();
+  const bool troubled =
+      std::ranges::any_of(troubles, [](const StoreTrouble& one) { return !one.evidence.empty(); });
+  if (!settings_.balancer || until_ > at_ || !troubled) return {};
+  return fmt::format(
+      "etcd has not confirmed document {} for {} s (fresh_for): cookies that some server lacks the "
+      "key for pass as they are",
+      counter_.text(), settings_.fresh_for);
+}
+
 std::vector<StoreTrouble> EtcdStore::troubles() const {
   std::vector<StoreTrouble> all = agent_->troubles();
+  all.push_back({.id = "ring_stale", .evidence = stale()});
   for (const char* id : kTroubles) {
     if (std::ranges::none_of(all, [&](const StoreTrouble& one) { return one.id == id; })) {
       all.push_back({.id = id, .evidence = {}});

@@ -36,7 +36,8 @@ struct NodeReport {
 /// acknowledgement. Nothing is decided here.
 ///
 /// The ring's renewal ends when the document was not confirmed for fresh_for. That end is moved on
-/// in steps of a sixteenth, since every step is a new ring. It outlives a restart (TrustFile).
+/// in steps of a sixteenth, since every step is a new ring. It outlives a restart (TrustFile). Past
+/// it ring_stale is a trouble.
 ///
 /// rotate() only asks the farm. Keys are given to a farm when it is made, so import() is refused.
 class EtcdStore : public KeyStore {
@@ -86,6 +87,7 @@ class EtcdStore : public KeyStore {
   Result<> wait_for_first() const;
   std::string no_document(const std::string& why) const;
   Result<bool> look(const Moment& now);
+  std::string stale() const;
   void confirm(const Confirmation& confirmed);
   int64_t trusted_until(const Moment& now, bool fresh_document);
 

@@ -178,6 +178,19 @@ TEST_F(EtcdStoreTest, TheFenceMovesInSteps) {
   EXPECT_NE(until(), 0) << "which would mean never";
 }
 
+TEST_F(EtcdStoreTest, PastTheFenceTheRingIsStaleOnceSomethingIsWrong) {
+  const auto pool = start_pool();
+  script_.trusted_until = 0;
+  pool->tick();
+  EXPECT_THAT(raised_, IsEmpty()) << "the agent may just not have asked yet";
+  script_.troubles = {{"store_unreachable", "no answer"}};
+  pool->tick();
+  EXPECT_THAT(raised_["ring_stale"], HasSubstr("fresh_for"));
+  script_.trusted_until = kNow + 1000;
+  pool->tick();
+  EXPECT_FALSE(raised_.contains("ring_stale")) << "it is confirmed, whatever else is wrong";
+}
+
 TEST_F(EtcdStoreTest, ARestartGoesOnRenewingAndARebootDoesNot) {
   auto pool = start_pool();
   const int64_t until = pool->ring().renewal.until;
