@@ -19,6 +19,11 @@ constexpr size_t kMaxName = 63;
 constexpr size_t kMaxText = 1000;
 constexpr std::array<std::string_view, 5> kKinds = {"rotate", "abort", "revoke", "forget", "rekey"};
 
+bool may_stand_in_name(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+         c == '_' || c == '-';
+}
+
 std::string read_name(Reader& reader, const char* field) {
   std::string name = reader.text(field);
   if (reader.good()) {
@@ -52,10 +57,7 @@ std::string pool_prefix(const std::string& farm, const std::string& pool) {
 
 Result<> check_name(std::string_view name, std::string_view field) {
   const bool good =
-      !name.empty() && name.size() <= kMaxName && std::all_of(name.begin(), name.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               c == '.' || c == '_' || c == '-';
-      });
+      !name.empty() && name.size() <= kMaxName && std::ranges::all_of(name, may_stand_in_name);
   if (good) return {};
   return fail(fmt::format(
       "{} is not a name of 1 to 63 letters, digits, dots, underscores and hyphens", field));

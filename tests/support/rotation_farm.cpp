@@ -69,10 +69,12 @@ std::string RotationNode::asked(const std::string& id) const {
 }
 
 RotationFarm::RotationFarm(EtcdCluster& cluster)
-    : directory(make_directory()), cluster_(cluster), sealer_(kFarm, kPool) {
+    : directory(make_directory()),
+      cluster_(cluster),
+      session_(std::make_unique<EtcdSession>(cluster.config())),
+      sealer_(kFarm, kPool) {
   policy.interval = 0;
   policy.deadline = 5;
-  session_ = std::make_unique<EtcdSession>(cluster.config());
   auto loop = EventLoop::create();
   if (loop) loop_ = std::move(*loop);
   const Secret line = rotation::FarmKey::new_line(1);

@@ -45,13 +45,16 @@ std::string to_string(const Action& action) {
 }
 
 Farm::Farm(const Limits& limits, const Mutant* mutant)
-    : left_(limits), mutant_(mutant), now_(kNow), leaders_(2) {
-  policy_ = {.interval = 0,
-             .accept_generations = 2,
-             .not_after = 0,
-             .deadline = 0,
-             .go_on_at_deadline = limits.go_on,
-             .forget_after = kDay};
+    : left_(limits),
+      mutant_(mutant),
+      policy_{.interval = 0,
+              .accept_generations = 2,
+              .not_after = 0,
+              .deadline = 0,
+              .go_on_at_deadline = limits.go_on,
+              .forget_after = kDay},
+      now_(kNow),
+      leaders_(2) {
   const Machine machine(policy_, "s1", Key::random, [id = uint64_t{0}]() mutable { return ++id; });
   ring_ = highest_ = hold(*machine.first("edge", "web", kNow, 1, {key_of(2), key_of(1)}));
   written_[ring_->document.counter] = ring_->hash;
