@@ -166,6 +166,7 @@ void Follower::take(const std::optional<std::string>& value, int64_t revision) {
   if (in_step()) {
     repair_.reset();
     for (const char* id : {kStoreRefused, kStoreRolledBack, kFork}) site_.troubles.settle(id);
+    if (std::exchange(lacks_line_, false)) site_.troubles.clear(kFarmKeyMissing);
     return;
   }
   if (same && repair_) return;
@@ -221,6 +222,7 @@ void Follower::missing() {
 
 void Follower::refuse(const std::string& value, const std::string& why) {
   if (site_.lacks_line_of(value)) {
+    lacks_line_ = true;
     site_.troubles.raise(kFarmKeyMissing, why);
     return;
   }

@@ -98,6 +98,7 @@ class Follower {
   int64_t begun_boot_s_ = 0;
   int64_t floor_ = 0;  ///< what the read under way must not be older than
 
+  bool lacks_line_ = false;  ///< farm_key_missing is raised because of what etcd holds
   bool connected_ = false;
   int64_t heard_at_ = 0;
   int64_t confirmed_ms_ = 0;

@@ -17,6 +17,13 @@ std::optional<std::string> behind(const std::string& name, std::string_view pref
   return name.substr(prefix.size());
 }
 
+/// Whoever writes to etcd chooses the names there: others than ours must not get into a document,
+/// which would make it unreadable for everybody, nor into what is told.
+bool is_ours(const std::string& name) {
+  const size_t slash = name.find('/');
+  return slash == std::string::npos || check_name(name.substr(slash + 1), "name").has_value();
+}
+
 nlohmann::json parse(const Opened& opened) {
   return nlohmann::json::parse(opened.text.begin(), opened.text.end(), nullptr, false);
 }
@@ -63,6 +70,7 @@ void Roster::apply(const etcd::WatchEvent& event) {
 
 void Roster::put(const std::string& name, const std::string& value, bool fresh) {
   refused_.erase(name);
+  if (!is_ours(name)) return refuse(name, "a key in etcd has a name that no node gives");
   if (const auto node = behind(name, kMemberPrefix)) return put_member(*node, name, value);
   if (const auto node = behind(name, kAckPrefix)) return put_ack(*node, name, value, fresh);
   if (const auto node = behind(name, kLivePrefix)) return set_live(*node, true);

@@ -200,7 +200,9 @@ void Rotator::add_forgotten(etcd::Txn& txn) const {
 bool Rotator::add_answer(etcd::Txn& txn, const std::string& id, const std::string* why) {
   if (txn.then.size() + 2 > kMostOperations) return false;
   const Answer answer{id, why == nullptr, why == nullptr ? "" : *why};
-  const auto sealed = site_.seal(kAnswerPrefix + id, site_.known().counter, to_json(answer).dump(),
+  const std::string text =
+      to_json(answer).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const auto sealed = site_.seal(kAnswerPrefix + id, site_.known().counter, text,
                                  decision_.next ? decision_.next->min_key : 0);
   txn.then.emplace_back(etcd::Delete{site_.key(kRequestPrefix + id), ""});
   if (sealed) {
@@ -224,6 +226,12 @@ void Rotator::write() {
   std::optional<std::string> value;
   if (decision_.next) {
     const Document& next = *decision_.next;
+    // Nobody could read it again, and nothing would replace it.
+    if (const auto sound = next.check(); !sound) {
+      log_error("pool {}: document {} is not written: {}", site_.settings.pool, next.counter.text(),
+                sound.error().message);
+      return timer_.start(site_.poll());
+    }
     auto sealed = site_.seal(kRing, next.counter, encode(next), next.min_key);
     if (!sealed) return timer_.start(site_.poll());
     txn.then.emplace_back(etcd::Put{ring, *sealed, 0});

@@ -137,7 +137,8 @@ Result<std::string> Site::seal(const std::string& name, const Counter& counter,
 
 bool Site::lacks_line_of(const std::string& value) const {
   const uint32_t line = claimed_line(value);
-  return line != 0 && farm_key_.fingerprint(line).empty();
+  // Below min_key is what was given up: it is old, whether the line is still there or not.
+  return line != 0 && line >= remembered.min_key && farm_key_.fingerprint(line).empty();
 }
 
 bool Site::reload_farm_key() {

@@ -194,6 +194,7 @@ TEST_F(RotationAgent, WhoLeavesIsNotWaitedForAndWhoIsForgottenJoinsAgain) {
 
 TEST_F(RotationAgent, FarmKeyIsChanged) {
   start({"s1", "s2"});
+  const std::string yesterday = farm_.raw("ring");
   const auto path = farm_.directory / "farm.key";
   const Secret line = rotation::FarmKey::new_line(2);
   std::ofstream(path, std::ios::app) << line.str() << '\n';
@@ -224,6 +225,19 @@ TEST_F(RotationAgent, FarmKeyIsChanged) {
   }
   ASSERT_TRUE(farm_.restart(node("s2"))) << farm_.error();
   EXPECT_EQ(farm_.rotate(node("s2")), "");
+  // What was sealed under the line that was given up is old, and no reason to ask for that line.
+  const std::string genuine = farm_.raw("ring");
+  ASSERT_TRUE(farm_.write("ring", yesterday));
+  EXPECT_TRUE(farm_.until([&] { return farm_.raw("ring") == genuine; })) << farm_.text();
+  EXPECT_FALSE(node("s1").told.contains("farm_key_missing"));
+  // What names a line to come may be genuine; once ours is back it is forgotten.
+  auto forged = nlohmann::json::parse(genuine);
+  forged["key"] = 99;
+  ASSERT_TRUE(farm_.write("ring", forged.dump()));
+  const auto missing = [&] { return !node("s1").trouble("farm_key_missing").empty(); };
+  EXPECT_TRUE(farm_.until(missing)) << farm_.text();
+  ASSERT_TRUE(farm_.write("ring", genuine));
+  EXPECT_TRUE(farm_.until([&] { return !missing(); })) << farm_.text();
 }
 
 TEST_F(RotationAgent, FirstStartTakesTheDocumentOrSaysWhatToDo) {

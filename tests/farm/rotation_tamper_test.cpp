@@ -87,6 +87,21 @@ TEST_F(RotationTamper, ForgedRecordsHoldNobodyUpAndLetNobodyThrough) {
   ASSERT_TRUE(farm_.settled()) << farm_.text();
 }
 
+TEST_F(RotationTamper, NamesThatNoNodeGivesChangeNothing) {
+  for (const char* name : {"member/no name\xff", "ack/a/b", "live/ ", "request/\xff"}) {
+    ASSERT_TRUE(farm_.write(name, "garbage"));
+  }
+  RotationNode* leader = farm_.leader();
+  ASSERT_NE(leader, nullptr) << farm_.text();
+  const auto told = [&] {
+    return leader->trouble("store_refused").find("no node gives") != std::string::npos;
+  };
+  EXPECT_TRUE(farm_.until(told)) << farm_.text();
+  EXPECT_EQ(farm_.rotate(node("s1")), "");
+  EXPECT_EQ(leader->agent->status()["members"].size(), 2U);
+  EXPECT_NO_THROW(leader->agent->status().dump());
+}
+
 TEST_F(RotationTamper, ForkIsUnited) {
   Document other = node("s1").document();
   other.writer = "another";
