@@ -32,9 +32,9 @@ bool Candidate::eligible() const {
 }
 
 void Candidate::take(const Reading& reading) {
-  // Not sealed: anything may stand there, and it is told.
   leader_ = reading.leader ? reading.leader->value : "";
-  if (!leader_.empty() && !check_name(leader_, "leader")) leader_ = "?";
+  // Not sealed: anything may stand there, and it is told.
+  if (!check_name(leader_, "leader")) leader_.clear();
   const int64_t found = reading.leader ? reading.leader->create_revision : 0;
   if (leading()) {
     if (found != create_revision_ && reading.revision >= create_revision_) step_down();
