@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -55,17 +56,14 @@ int64_t sockets() {
 double messages(const EtcdCluster& cluster) {
   double sum = 0;
   for (size_t i = 0; i < EtcdCluster::kMembers; i++) {
-    const std::string command = "curl -s --noproxy '*' " + cluster.endpoint(i) + "/metrics";
-    FILE* pipe = popen(command.c_str(), "r");
-    char line[1024];
-    while (pipe != nullptr && fgets(line, sizeof(line), pipe) != nullptr) {
-      const std::string text = line;
-      if (text.starts_with("grpc_server_msg_received_total") ||
-          text.starts_with("grpc_server_msg_sent_total")) {
-        sum += std::stod(text.substr(text.rfind(' ')));
+    std::istringstream metrics(cluster.metrics(i));
+    std::string line;
+    while (std::getline(metrics, line)) {
+      if (line.starts_with("grpc_server_msg_received_total") ||
+          line.starts_with("grpc_server_msg_sent_total")) {
+        sum += std::stod(line.substr(line.rfind(' ')));
       }
     }
-    if (pipe != nullptr) pclose(pipe);
   }
   return sum;
 }

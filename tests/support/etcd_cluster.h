@@ -45,6 +45,8 @@ class EtcdCluster {
   bool save(size_t member, const std::string& name) const;
   /// Kills all, makes their data anew from the snapshot, and starts them again.
   bool restore(const std::string& name);
+  /// What the member tells Prometheus.
+  std::string metrics(size_t member) const { return get(member, "/metrics", ""); }
   /// What the members have written to their logs.
   std::string logs() const;
 
