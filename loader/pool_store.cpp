@@ -41,7 +41,7 @@ class OpenedStore : public KeyStore {
 
 std::unique_ptr<KeyStore> make_farm_store(const PoolConfig& config, const Clock& clock,
                                           const StoreSurroundings& around) {
-  const rotation::Settings settings = farm_settings(config, *around.part);
+  const rotation::Settings settings = farm_settings(config, around.part.value_or(FarmPart()));
   return std::make_unique<rotation::EtcdStore>(
       settings, rotation::EtcdStore::etcd(*around.loop, settings, clock), around.patience_until);
 }
