@@ -189,9 +189,8 @@ void Decider::set_wake() {
   const int64_t span =
       policy.interval == 0 ? policy.not_after : std::min(policy.interval, policy.not_after);
   for (const FarmGeneration& generation : doc.generations) {
-    const bool held =
-        generation.id == doc.current || generation.id == doc.other || generation.id == doc.next;
-    if (held && generation.not_after != 0) wake_at(generation.not_after - span / 2);
+    if (doc.in_slots(generation.id) && generation.not_after != 0)
+      wake_at(generation.not_after - span / 2);
   }
   for (const auto& [node, seen] : view_.last_seen) {
     const bool lost = view_.members.contains(node) && !view_.live.contains(node);

@@ -46,9 +46,7 @@ class Draft {
   Document finish(const std::string& what, const std::map<std::string, Member>& present);
 
  private:
-  bool in_slots(uint64_t id) const;
   bool live_on(FarmGeneration& generation) const;
-  void make_room(size_t most);
   void retire();
 
   const Author& author_;

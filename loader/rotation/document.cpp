@@ -129,6 +129,19 @@ FarmGeneration* Document::find(uint64_t id) {
   return const_cast<FarmGeneration*>(static_cast<const Document*>(this)->find(id));
 }
 
+void Document::make_room(size_t most) {
+  const auto retired = [this](const FarmGeneration& g) { return !g.revoked && !in_slots(g.id); };
+  while (generations.size() > most) {
+    auto leaving = std::find_if(generations.begin(), generations.end(), retired);
+    // A revoked one that is not there is still refused, only no longer under that name.
+    if (leaving == generations.end()) {
+      leaving = std::find_if(generations.begin(), generations.end(),
+                             [](const FarmGeneration& g) { return g.revoked; });
+    }
+    generations.erase(leaving);
+  }
+}
+
 Result<> Document::check() const {
   if (auto names = check_names(*this); !names) return names;
   if (counter.incarnation <= 0 || counter.sequence == 0) {

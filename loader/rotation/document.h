@@ -100,6 +100,11 @@ struct Document {
 
   const FarmGeneration* find(uint64_t id) const;
   FarmGeneration* find(uint64_t id);
+  /// Is it current, other or next?
+  bool in_slots(uint64_t id) const { return id == current || id == other || id == next; }
+  /// Leaves at most `most` generations, three or more: retired ones go first, then revoked ones,
+  /// the oldest of each.
+  void make_room(size_t most);
 
   /// Ids set and unique, no key twice or all zero, current there and not revoked, other and next
   /// there where the state needs them, and so on. Errors hold no secrets.

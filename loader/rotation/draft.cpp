@@ -5,27 +5,8 @@
 
 namespace tfo::rotation {
 
-bool Draft::in_slots(uint64_t id) const {
-  return id == doc_.current || id == doc_.other || id == doc_.next;
-}
-
-void Draft::make_room(size_t most) {
-  auto& all = doc_.generations;
-  while (all.size() > most) {
-    auto leaving = std::find_if(all.begin(), all.end(), [&](const FarmGeneration& g) {
-      return !g.revoked && !in_slots(g.id);
-    });
-    // A revoked one that is not there is still refused, only no longer under that name.
-    if (leaving == all.end()) {
-      leaving =
-          std::find_if(all.begin(), all.end(), [](const FarmGeneration& g) { return g.revoked; });
-    }
-    all.erase(leaving);
-  }
-}
-
 uint64_t Draft::add_fresh() {
-  make_room(TFO_MAX_GENERATIONS - 1);
+  doc_.make_room(TFO_MAX_GENERATIONS - 1);
   const int64_t span = author_.policy.not_after;
   FarmGeneration fresh{
       .key = author_.make_key(), .created_at = now_, .not_after = span == 0 ? 0 : now_ + span};
@@ -62,14 +43,14 @@ bool Draft::live_on(FarmGeneration& generation) const {
   const int64_t before = generation.not_after;
   int64_t& until = generation.not_after;
   if (policy.not_after == 0) {
-    if (in_slots(generation.id)) until = 0;
+    if (doc_.in_slots(generation.id)) until = 0;
     return until != before;
   }
   const int64_t most = now_ + policy.not_after;
   const int64_t span =
       policy.interval == 0 ? policy.not_after : std::min(policy.interval, policy.not_after);
   if (until == 0 || until > most) until = most;
-  if (in_slots(generation.id) && until - now_ <= span / 2) until = now_ + span;
+  if (doc_.in_slots(generation.id) && until - now_ <= span / 2) until = now_ + span;
   return until != before;
 }
 
@@ -85,15 +66,17 @@ bool Draft::look_after() {
 void Draft::retire() {
   auto& all = doc_.generations;
   std::erase_if(all, [&](const FarmGeneration& g) {
-    return !in_slots(g.id) && g.not_after != 0 && g.not_after <= now_;
+    return !doc_.in_slots(g.id) && g.not_after != 0 && g.not_after <= now_;
   });
   if (doc_.state == State::kSteady) {
-    const auto retired = [&](const FarmGeneration& g) { return !g.revoked && !in_slots(g.id); };
+    const auto retired = [&](const FarmGeneration& g) {
+      return !g.revoked && !doc_.in_slots(g.id);
+    };
     auto over = std::count_if(all.begin(), all.end(), retired) -
                 static_cast<std::ptrdiff_t>(author_.policy.accept_generations);
     std::erase_if(all, [&](const FarmGeneration& g) { return retired(g) && over-- > 0; });
   }
-  make_room(TFO_MAX_GENERATIONS);
+  doc_.make_room(TFO_MAX_GENERATIONS);
 }
 
 Document Draft::finish(const std::string& what, const std::map<std::string, Member>& present) {

@@ -99,24 +99,6 @@ void settle_slots(Document& united, const std::vector<uint64_t>& ours,
   }
 }
 
-/// Retired ones go first, then revoked ones, the oldest of each.
-void make_room(Document& document) {
-  auto& all = document.generations;
-  const auto in_slots = [&](const FarmGeneration& g) {
-    return g.id == document.current || g.id == document.other || g.id == document.next;
-  };
-  while (all.size() > TFO_MAX_GENERATIONS) {
-    auto leaving = std::find_if(all.begin(), all.end(), [&](const FarmGeneration& g) {
-      return !g.revoked && !in_slots(g);
-    });
-    if (leaving == all.end()) {
-      leaving =
-          std::find_if(all.begin(), all.end(), [&](const FarmGeneration& g) { return g.revoked; });
-    }
-    all.erase(leaving);
-  }
-}
-
 void unite_events(Document& united, const Document& peer, int64_t now, const std::string& writer) {
   auto& events = united.events;
   for (const Event& event : peer.events) {
@@ -151,7 +133,7 @@ Document unite(const Document& a, const Document& b, int64_t now, const std::str
     theirs.push_back(united.find(id) != nullptr ? id : with_key(united, held->key)->id);
   }
   settle_slots(united, slots_of(base), theirs, united.issued_at, make_key);
-  make_room(united);
+  united.make_room(TFO_MAX_GENERATIONS);
   ++united.counter.sequence;
   united.forgotten.insert(peer.forgotten.begin(), peer.forgotten.end());
   united.min_key = std::max(a.min_key, b.min_key);
