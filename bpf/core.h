@@ -46,7 +46,7 @@ struct tfo_packet {
 	__u8 mode; /* vip: enum tfo_vip_mode */
 	__u8 flags; /* vip: TFO_VIP_* */
 	__u8 generation; /* cookie: place in the ring of the key that made it */
-	__u8 pad;
+	__u8 guard; /* guard: enum tfo_guard_answer */
 };
 
 /*

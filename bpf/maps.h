@@ -55,6 +55,92 @@ struct {
 	__type(value, struct tfo_clock);
 } clock SEC(".maps");
 
+/*
+ * The guard's tables. The loader sizes all of them by one number, that of the handshakes N: sets
+ * N / 2, bits N / 128, heads N / 16, rows N / 8, retries N / 4. Mappable arrays begin at a page, so
+ * that a set is one cache line; user space reads them in place.
+ */
+#define TFO_HANDSHAKES 262144
+
+/* Bit I of word I / 64: set I of the handshakes has a pending one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TFO_HANDSHAKES / 128);
+	__type(key, __u32);
+	__type(value, __u64);
+} handshake_bits SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TFO_HANDSHAKES / 2);
+	__type(key, __u32);
+	__type(value, struct tfo_handshake_set);
+} handshakes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TFO_HANDSHAKES / 16);
+	__type(key, __u32);
+	__type(value, struct tfo_guard_heads);
+} guard_heads SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TFO_HANDSHAKES / 8);
+	__type(key, __u32);
+	__type(value, struct tfo_guard_row);
+} guard_rows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TFO_HANDSHAKES / 4);
+	__type(key, __u32);
+	__type(value, struct tfo_retry_set);
+} retries SEC(".maps");
+
+/* Settings, own load and counters of the guard by slot (loader). */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct tfo_guard);
+} guards SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct tfo_guard_vip);
+} guard_vips SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct tfo_guard_counters);
+} guard_stats SEC(".maps");
+
+/* What the operator said of client networks: struct tfo_control.guard_list says how many. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, struct tfo_guard_list_key);
+	__type(value, struct tfo_guard_list_entry);
+} guard_list SEC(".maps");
+
+/* struct tfo_guard_event. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 65536);
+} guard_events SEC(".maps");
+
 /* The rest is kept here for user space, the programs do not read it. */
 
 /* Totals taken over from an older set of maps, by slot (loader): a counter is base + all CPUs. */

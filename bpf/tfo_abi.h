@@ -17,7 +17,7 @@
 #endif
 
 #ifndef TFO_ABI_VERSION
-#define TFO_ABI_VERSION 1
+#define TFO_ABI_VERSION 2
 #endif
 
 #define TFO_MAX_POOLS 256 /* key pools of one node */
@@ -145,7 +145,12 @@ struct tfo_control {
 	__u64 hash_seed[2]; /* of the VIP table, new at every first load */
 	__u32 vip_mask; /* rows of one side of the VIP table - 1 */
 	__u32 vip_side;
-	__u32 pad[8];
+	/* Masks of the guard's tables: sets of handshakes, of heads and of retries - 1. */
+	__u32 handshake_mask;
+	__u32 head_mask;
+	__u32 retry_mask;
+	__u32 guard_list; /* entries of the operator's list; at 0 nobody looks */
+	__u32 pad[4];
 	__u32 pool_side[TFO_MAX_POOLS];
 };
 
@@ -176,6 +181,8 @@ struct tfo_load_config {
 	__be16 gue_port; /* UDP destination port of GUE, network order */
 	__u8 trace; /* leave struct tfo_trace behind (replay) */
 	__u8 partial; /* packets may come with unfinished checksums: veth, virtio, tap */
+	__u8 guard; /* some VIP has its guard on; at 0 no packet pays for it */
+	__u8 pad[3];
 };
 
 /* What the last packet came to, for a load that asks for it. Not shared: each load has its own. */
@@ -191,7 +198,9 @@ struct tfo_trace {
 
 TFO_STATIC_ASSERT(sizeof(struct tfo_generation) == 32, "two generations fill a cache line");
 TFO_STATIC_ASSERT(sizeof(struct tfo_vip) == 32, "two VIP rows fill a cache line");
-TFO_STATIC_ASSERT(sizeof(struct tfo_load_config) == 12, "no hidden padding");
+TFO_STATIC_ASSERT(sizeof(struct tfo_load_config) == 16, "no hidden padding");
 TFO_STATIC_ASSERT(sizeof(struct tfo_ring) == 16 + 32 * TFO_MAX_GENERATIONS, "no padding");
+
+#include "tfo_guard_abi.h"
 
 #endif /* TFO_ABI_H */

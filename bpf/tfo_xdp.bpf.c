@@ -7,6 +7,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "clock.h"
+#include "guard.h"
 #include "judge.h"
 #include "maps.h"
 #include "parse.h"
@@ -149,7 +150,11 @@ static __always_inline int tfo_classify_syn(struct xdp_md *ctx, const struct tfo
 	found = tfo_options(ctx, frame, p);
 	tfo_note_options(p, found);
 	reason = tfo_judge_options(p, found);
-	return reason == TFO_GO_ON ? tfo_check_cookie(ctx, frame, p, &flow, vip) : reason;
+	if (reason == TFO_GO_ON)
+		reason = tfo_check_cookie(ctx, frame, p, &flow, vip);
+	if (tfo_cfg.guard && tfo_is_accepted(reason))
+		p->guard = tfo_guard_ask(p, &flow, tcp, p->mode == TFO_ENFORCE);
+	return reason;
 }
 
 /* What an outer packet carries; see parse.h. */
@@ -199,6 +204,8 @@ int tfo_xdp(struct xdp_md *ctx)
 		reason = tfo_classify_any(ctx, &other);
 		packet = other;
 	}
+	if (tfo_cfg.guard && reason == TFO_OTHER)
+		tfo_guard_settle(&frame, &packet);
 	return tfo_exit(&packet, reason);
 }
 

@@ -138,6 +138,7 @@ Result<> Dataplane::Impl::grow(const std::vector<VipConfig>& vips) {
   sizes.slots = std::max(
       {sizes.slots, now.slots, std::bit_ceil(static_cast<uint32_t>(set_->slots_needed(vips)))});
   sizes.vip_rows = std::max(sizes.vip_rows, now.vip_rows);
+  sizes.handshakes = now.handshakes;
   // A set that programs may use already must not be lost.
   auto done = migrating_ ? pins_.set_aside() : Result<>{};
   if (!done) return done;

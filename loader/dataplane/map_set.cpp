@@ -38,6 +38,16 @@ constexpr Declared kDeclared[] = {
     {"meta", &decltype(tfo_xdp::maps)::meta},
     {"clock", &decltype(tfo_xdp::maps)::clock},
     {"control", &decltype(tfo_xdp::maps)::data_ctl},
+    {"handshake_bits", &decltype(tfo_xdp::maps)::handshake_bits},
+    {"handshakes", &decltype(tfo_xdp::maps)::handshakes},
+    {"guard_heads", &decltype(tfo_xdp::maps)::guard_heads},
+    {"guard_rows", &decltype(tfo_xdp::maps)::guard_rows},
+    {"retries", &decltype(tfo_xdp::maps)::retries},
+    {"guards", &decltype(tfo_xdp::maps)::guards},
+    {"guard_vips", &decltype(tfo_xdp::maps)::guard_vips},
+    {"guard_stats", &decltype(tfo_xdp::maps)::guard_stats},
+    {"guard_list", &decltype(tfo_xdp::maps)::guard_list},
+    {"guard_events", &decltype(tfo_xdp::maps)::guard_events},
 };
 
 MapShape declared_shape(const bpf_map* map) {
@@ -64,13 +74,38 @@ Result<MapSet> assemble(Maps maps) {
                 .pool_names = ArrayMap<tfo_slot_name>(take(kPoolNames)),
                 .meta = ArrayMap<tfo_meta>(take("meta")),
                 .clock = take("clock"),
-                .control = std::move(*control)};
+                .control = std::move(*control),
+                .guard = {.handshake_bits = take("handshake_bits"),
+                          .handshakes = take("handshakes"),
+                          .heads = take("guard_heads"),
+                          .rows = take("guard_rows"),
+                          .retries = take("retries"),
+                          .settings = ArrayMap<tfo_guard>(take("guards")),
+                          .vips = ArrayMap<tfo_guard_vip>(take("guard_vips")),
+                          .stats = take("guard_stats"),
+                          .list = take("guard_list"),
+                          .events = take("guard_events")}};
 }
 
 Result<> set_sizes(tfo_xdp& skeleton, const MapSizes& sizes) {
-  int error = bpf_map__set_max_entries(skeleton.maps.vips, 2 * sizes.vip_rows);
-  for (bpf_map* map : {skeleton.maps.stats, skeleton.maps.stats_base, skeleton.maps.slot_names}) {
-    if (error == 0) error = bpf_map__set_max_entries(map, sizes.slots);
+  const auto& maps = skeleton.maps;
+  const std::pair<bpf_map*, uint32_t> sized[] = {
+      {maps.vips, 2 * sizes.vip_rows},
+      {maps.stats, sizes.slots},
+      {maps.stats_base, sizes.slots},
+      {maps.slot_names, sizes.slots},
+      {maps.guards, sizes.slots},
+      {maps.guard_vips, sizes.slots},
+      {maps.guard_stats, sizes.slots},
+      {maps.handshake_bits, sizes.handshakes / 128},
+      {maps.handshakes, sizes.handshakes / 2},
+      {maps.guard_heads, sizes.handshakes / 16},
+      {maps.guard_rows, sizes.handshakes / 8},
+      {maps.retries, sizes.handshakes / 4},
+  };
+  int error = 0;
+  for (const auto& [map, entries] : sized) {
+    if (error == 0) error = bpf_map__set_max_entries(map, entries);
   }
   if (error != 0) return fail_errno("cannot size the maps", error);
   bpf_program* program = nullptr;
@@ -94,11 +129,10 @@ Result<Maps> take_maps(const tfo_xdp& skeleton) {
 }
 
 /// Sizes chosen at creation may differ from the declaration, nothing else may.
-bool fits(const char* pin, MapShape found, MapShape wanted) {
-  const std::string_view name = pin;
-  if (name == "vips" || name == "stats" || name == "stats_base" || name == "slot_names") {
-    wanted.max_entries = found.max_entries;
-  }
+bool fits(std::string_view pin, MapShape found, MapShape wanted) {
+  constexpr std::string_view kFixed[] = {"rings",   "meta",       "clock",
+                                         "control", "guard_list", "guard_events"};
+  if (std::ranges::find(kFixed, pin) == std::end(kFixed)) wanted.max_entries = found.max_entries;
   return found == wanted;
 }
 
@@ -157,10 +191,13 @@ void ControlMap::set_pool_side(uint32_t pool, uint32_t side) const {
   std::atomic_ref<__u32>(memory_->pool_side[pool]).store(side, std::memory_order_release);
 }
 
-void ControlMap::set_table(const __u64 seed[2], uint32_t mask) const {
+void ControlMap::set_table(const __u64 seed[2], const MapSizes& sizes) const {
   memory_->hash_seed[0] = seed[0];
   memory_->hash_seed[1] = seed[1];
-  memory_->vip_mask = mask;
+  memory_->vip_mask = sizes.vip_rows - 1;
+  memory_->handshake_mask = sizes.handshakes / 2 - 1;
+  memory_->head_mask = sizes.handshakes / 16 - 1;
+  memory_->retry_mask = sizes.handshakes / 4 - 1;
 }
 
 Result<MapSet> MapSet::create(const MapSizes& sizes) {
@@ -176,7 +213,7 @@ Result<MapSet> MapSet::create(const MapSizes& sizes) {
   if (!set) return set;
   __u64 seed[2];
   if (getrandom(seed, sizeof(seed), 0) != sizeof(seed)) return fail_errno("getrandom");
-  set->control.set_table(seed, sizes.vip_rows - 1);
+  set->control.set_table(seed, sizes);
   set->control.set_now_ns(boot_ns());
   return set;
 }
@@ -206,8 +243,7 @@ Result<MapSet> MapSet::open_pins(const fs::path& directory) {
 }
 
 Result<> MapSet::pin(const fs::path& directory) const {
-  for (const Map* map : {&vips.raw(), &rings.raw(), &stats, &stats_base.raw(), &slot_names.raw(),
-                         &pool_names.raw(), &meta.raw(), &clock, &control.raw()}) {
+  for (const Map* map : all()) {
     const fs::path path = directory / map->name();
     if (bpf_obj_pin(map->fd(), path.c_str()) != 0) {
       return fail_errno("cannot pin " + path.string());
@@ -216,18 +252,35 @@ Result<> MapSet::pin(const fs::path& directory) const {
   return {};
 }
 
+std::vector<const Map*> MapSet::all() const {
+  return {&vips.raw(),
+          &rings.raw(),
+          &stats,
+          &stats_base.raw(),
+          &slot_names.raw(),
+          &pool_names.raw(),
+          &meta.raw(),
+          &clock,
+          &control.raw(),
+          &guard.rows,
+          &guard.handshake_bits,
+          &guard.handshakes,
+          &guard.heads,
+          &guard.settings.raw(),
+          &guard.vips.raw(),
+          &guard.stats,
+          &guard.list,
+          &guard.events,
+          &guard.retries};
+}
+
 Result<> MapSet::share_with(tfo_xdp& skeleton) const {
-  const std::pair<bpf_map*, const Map*> shared[] = {{skeleton.maps.vips, &vips.raw()},
-                                                    {skeleton.maps.rings, &rings.raw()},
-                                                    {skeleton.maps.stats, &stats},
-                                                    {skeleton.maps.stats_base, &stats_base.raw()},
-                                                    {skeleton.maps.slot_names, &slot_names.raw()},
-                                                    {skeleton.maps.meta, &meta.raw()},
-                                                    {skeleton.maps.clock, &clock},
-                                                    {skeleton.maps.data_ctl, &control.raw()}};
-  for (const auto& [to, from] : shared) {
-    const int error = bpf_map__reuse_fd(to, from->fd());
-    if (error != 0) return fail_errno("cannot share map " + from->name(), error);
+  const auto maps = all();
+  for (const auto& declared : kDeclared) {
+    const auto from = std::ranges::find_if(
+        maps, [&declared](const Map* map) { return map->name() == declared.pin; });
+    const int error = bpf_map__reuse_fd(skeleton.maps.*declared.member, (*from)->fd());
+    if (error != 0) return fail_errno("cannot share map " + (*from)->name(), error);
   }
   return {};
 }
@@ -242,7 +295,9 @@ Result<> MapSet::mark_ready() const {
   return meta.set(0, value);
 }
 
-MapSizes MapSet::sizes() const { return {stats.entries(), vips.entries() / 2}; }
+MapSizes MapSet::sizes() const {
+  return {stats.entries(), vips.entries() / 2, 2 * guard.handshakes.entries()};
+}
 
 Result<tfo_meta> read_meta(const fs::path& directory) {
   auto map = Map::open_pin("meta", directory / "meta");

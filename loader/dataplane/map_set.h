@@ -14,8 +14,11 @@ namespace tfo {
 
 /// Sizes that are chosen when a set of maps is made.
 struct MapSizes {
-  uint32_t slots = 64;        // counter slots, the node's included; a power of two
-  uint32_t vip_rows = 16384;  // rows of one side of the VIP table; a power of two
+  uint32_t slots = 64;           // counter slots, the node's included; a power of two
+  uint32_t vip_rows = 16384;     // rows of one side of the VIP table; a power of two
+  uint32_t handshakes = 262144;  // the guard's; a power of two
+
+  static constexpr uint32_t kFewestHandshakes = 1024;
 
   /// For that many VIPs and (address, port) rows: twice the VIPs, so that a reload can rename them
   /// all, and a VIP table at most a third full, so that two-choice placement succeeds.
@@ -36,7 +39,7 @@ class ControlMap {
   uint32_t pool_side(uint32_t pool) const;
   void set_pool_side(uint32_t pool, uint32_t side) const;
   /// Fixed before the first packet.
-  void set_table(const __u64 seed[2], uint32_t mask) const;
+  void set_table(const __u64 seed[2], const MapSizes& sizes) const;
   const __u64* hash_seed() const { return memory_->hash_seed; }
   uint32_t vip_mask() const { return memory_->vip_mask; }
   const Map& raw() const { return map_; }
@@ -48,6 +51,20 @@ class ControlMap {
   ControlMap(Map map, tfo_control* memory) : map_(std::move(map)), memory_(memory) {}
   Map map_;
   std::unique_ptr<tfo_control, Unmap> memory_;
+};
+
+/// The maps of the guard (bpf/tfo_guard_abi.h).
+struct GuardMaps {
+  Map handshake_bits;
+  Map handshakes;  // tfo_handshake_set
+  Map heads;       // tfo_guard_heads
+  Map rows;        // tfo_guard_row
+  Map retries;     // tfo_retry_set
+  ArrayMap<tfo_guard> settings;
+  ArrayMap<tfo_guard_vip> vips;
+  Map stats;   // tfo_guard_counters, per CPU
+  Map list;    // longest prefix match: tfo_guard_list_key, tfo_guard_list_entry
+  Map events;  // ring of tfo_guard_event
 };
 
 /// One set of maps: everything that the loads of a node share. Pinned by open_pins() and pin(), or
@@ -62,6 +79,7 @@ struct MapSet {
   ArrayMap<tfo_meta> meta;
   Map clock;
   ControlMap control;
+  GuardMaps guard;
 
   /// New and empty, with a new hash seed. meta is not written yet: see mark_ready().
   static Result<MapSet> create(const MapSizes& sizes);
@@ -80,6 +98,9 @@ struct MapSet {
   Result<> mark_ready() const;
 
   MapSizes sizes() const;
+
+ private:
+  std::vector<const Map*> all() const;
 };
 
 /// What meta says of the set pinned in `directory`, whatever its layout; fails if there is none or

@@ -16,7 +16,9 @@ Result<PrivateLoad> PrivateLoad::load(const tfo_load_config& config, const MapSi
   auto created = GracePeriod::create();
   if (!created) return tl::unexpected(std::move(created).error());
   auto grace = std::make_unique<GracePeriod>(std::move(*created));
-  auto maps = MapSet::create(sizes);
+  MapSizes wanted = sizes;
+  if (config.guard == 0) wanted.handshakes = MapSizes::kFewestHandshakes;
+  auto maps = MapSet::create(wanted);
   if (!maps) return tl::unexpected(std::move(maps).error());
   auto program = load_program(*maps, config);
   if (!program) return tl::unexpected(std::move(program).error());

@@ -34,6 +34,15 @@ bpf_object* open_object() {
   return bpf_object__open_mem(bytes, size, &opts);
 }
 
+/// How the guard's tables are sized, see bpf/maps.h; 0: not one of them.
+uint32_t handshakes_per_entry(std::string_view map) {
+  if (map == "handshakes") return 2;
+  if (map == "handshake_bits") return 128;
+  if (map == "guard_heads") return 16;
+  if (map == "guard_rows") return 8;
+  return map == "retries" ? 4 : 0;
+}
+
 /// The one cell that moved between two sets of counters.
 Result<std::optional<Verdict>> moved(const std::vector<tfo_counters>& before,
                                      const std::vector<tfo_counters>& after) {
@@ -83,6 +92,8 @@ Result<XdpUnderTest> XdpUnderTest::load(const tfo_load_config& config, const Loa
         return fail_errno("setting the load configuration");
     } else if (name == "stats" || name == "stats_base" || name == "slot_names") {
       bpf_map__set_max_entries(map, kSlots);
+    } else if (const uint32_t share = handshakes_per_entry(name); share != 0) {
+      bpf_map__set_max_entries(map, sizes.handshakes / share);
     } else if (name == "rings" && sizes.rings != 0) {
       bpf_map__set_max_entries(map, sizes.rings);
     }
@@ -91,6 +102,9 @@ Result<XdpUnderTest> XdpUnderTest::load(const tfo_load_config& config, const Loa
     return fail_errno("loading the BPF object", err);
   if (auto mapped = xdp.map_control(); !mapped) return tl::unexpected(mapped.error());
   xdp.control_->vip_mask = kRows - 1;
+  xdp.control_->handshake_mask = sizes.handshakes / 2 - 1;
+  xdp.control_->head_mask = sizes.handshakes / 16 - 1;
+  xdp.control_->retry_mask = sizes.handshakes / 4 - 1;
   xdp.control_->hash_seed[0] = 0x0123456789abcdefULL;
   xdp.control_->hash_seed[1] = 0xfedcba9876543210ULL;
   return xdp;

@@ -30,6 +30,7 @@ struct VipRow {
 /// Entries of maps that differ from what the program asks for; 0 = as it asks.
 struct LoadSizes {
   uint32_t rings = 0;
+  uint32_t handshakes = 1024;  ///< of the guard, a power of two; the only one with a default
 };
 
 /// One private load of the XDP program, its maps unpinned. The object is the file that the
