@@ -43,10 +43,10 @@ struct tfo_packet {
 	__u8 verdict; /* policy: enum tfo_action, what is done */
 	__u8 would; /* policy: enum tfo_action, what enforce would do */
 	__u8 option_kind; /* tcpopt: enum tfo_option_kind of the effective one */
-	__u8 mode; /* vip: enum tfo_vip_mode */
 	__u8 flags; /* vip: TFO_VIP_* */
 	__u8 generation; /* cookie: place in the ring of the key that made it */
 	__u8 guard; /* guard: enum tfo_guard_answer */
+	__u8 pad;
 };
 
 /*

@@ -44,6 +44,20 @@ struct {
 	__type(value, struct tfo_counters);
 } stats SEC(".maps");
 
+/* What VIPs do, and what is remembered for it; by slot, as the counters (loader). */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct tfo_policy);
+} policies SEC(".maps");
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct tfo_trigger);
+} triggers SEC(".maps");
+
 /* The timer that keeps tfo_ctl.now_ns; see clock.h. */
 struct tfo_clock {
 	struct bpf_timer timer;

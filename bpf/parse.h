@@ -291,12 +291,12 @@ tfo_inline int tfo_parse_tcp(const struct tfo_frame *frame, struct tfo_packet *p
 
 	if (offset > p->ip_end || len < TFO_TCP_MIN)
 		return TFO_NOT_TCP;
+	p->tcp = offset;
 	if (len < TFO_TCP_LEN)
 		return TFO_TRUNCATED;
 	header = tfo_at(frame, offset, TFO_TCP_LEN);
 	if (!header)
 		return tfo_too_short(frame, offset + TFO_TCP_LEN);
-	p->tcp = offset;
 	p->header_len = (header[12] >> 4) * 4;
 	p->data = len > p->header_len || p->first_fragment;
 	if (p->header_len > len)

@@ -1,13 +1,71 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
- * Pure core: what is done with a SYN to a VIP. Servers hold two keys and validators up to sixteen,
- * so a cookie can be good and yet be refused: it is renewed, that is, rewritten to the cookie under
- * a key that every server holds (rewrite.h). Everything else passes.
+ * Pure core: what is done with a SYN to a VIP, from its reason, what the guard says, and what the
+ * VIP asks for. In this order:
+ *
+ *  - Data without a Fast Open option passes or is dropped (`on_data`). There is nothing to demote:
+ *    Linux ignores such data, and its client that is told to send it (TCP_FASTOPEN_NO_COOKIE) sends
+ *    its retransmission bare, so that a drop costs it a second.
+ *  - An invalid cookie, or one of a length that Linux does not mint, passes, is demoted or dropped
+ *    (`on_invalid`). Dropped only while too many of them come (trigger.h), and only if a valid one
+ *    was seen lately; else `drop` demotes.
+ *  - A revoked cookie is demoted. It was honest once, so it never counts as one too many.
+ *  - A valid cookie is demoted where the guard says so. Over its limit, or denied, as fast as
+ *    `unproven_rate` allows, and dropped beyond, since a demoted SYN is half-open at the server; a
+ *    duplicate always.
+ *  - Else it is renewed if some server would refuse it: servers hold two keys and validators up to
+ *    sixteen (rewrite.h).
+ *
+ * Nothing is done for a cookie's sake once the ring may have missed a change (tfo_is_fresh): the
+ * keys that it lacks would make honest cookies look invalid. The guard needs no such fence: whoever
+ * made its case came with a valid cookie.
+ *
+ * No rewriting survives a signature (TCP-AO, TCP-MD5): what would be renewed passes, what would be
+ * demoted is dropped, or passes if the VIP says that such clients are its own.
  */
 #ifndef TFO_POLICY_H
 #define TFO_POLICY_H
 
-#include "cookie.h"
+#include "rewrite.h"
+#include "trigger.h"
+
+/* With an action: only for a SYN that comes a second time, else it is dropped. */
+#define TFO_IF_RETRIED 8
+
+/* What a decision rests on besides the VIP. */
+struct tfo_facts {
+	__u64 now_ns;
+	int reason; /* enum tfo_reason */
+	int guard; /* enum tfo_guard_answer */
+	int renewable; /* tfo_may_renew(), and there is a target */
+	int is_signed; /* a signature covers the segment */
+	int fresh; /* tfo_is_fresh() */
+};
+
+/* A SYN that its VIP's policy concerns, in what a BPF global function can be given: no hole. */
+struct tfo_case {
+	struct tfo_site site;
+	__u32 ring; /* index in the map of rings */
+	__u16 slot; /* of counters, policy and trigger */
+	__u16 canary; /* of the VIP */
+	__u8 mode; /* of the VIP */
+	__u8 reason; /* enum tfo_reason */
+	__u8 guard; /* enum tfo_guard_answer */
+	__u8 may_renew; /* tfo_may_renew() */
+};
+
+tfo_inline void tfo_case_of(struct tfo_case *what, const struct tfo_packet *p,
+			    const struct tfo_vip *vip, __u32 ring, int reason)
+{
+	tfo_site_of(&what->site, p);
+	what->reason = reason;
+	what->guard = p->guard;
+	what->may_renew = p->would == TFO_RENEW;
+	what->slot = p->slot;
+	what->ring = ring;
+	what->mode = vip->mode;
+	what->canary = vip->canary;
+}
 
 /* The reasons of a cookie that some key made which is not revoked. */
 tfo_inline int tfo_is_accepted(int reason)
@@ -35,10 +93,146 @@ tfo_inline const struct tfo_generation *tfo_renew_target(const struct tfo_ring *
 	return target->place >= TFO_PLACE_REVOKED || target->not_after_ns < now_ns ? 0 : target;
 }
 
-/* What the VIP's mode makes of what enforcing would do. */
+/* Is what this ring says of cookies that it does not know still the farm's word? */
+tfo_inline int tfo_is_fresh(const struct tfo_ring *ring, __u64 now_ns)
+{
+	return now_ns <= ring->fresh_until_ns;
+}
+
+/* All but is_signed; `renewable` as far as the generation goes. */
+tfo_inline void tfo_facts_of(struct tfo_facts *facts, const struct tfo_case *what,
+			     const struct tfo_ring *ring, __u64 now_ns)
+{
+	*facts = (struct tfo_facts){
+		.now_ns = now_ns,
+		.reason = what->reason,
+		.guard = what->guard,
+		.renewable = what->may_renew,
+		.fresh = tfo_is_fresh(ring, now_ns),
+	};
+}
+
+/*
+ * Could a SYN of this reason meet more than its pass, the guard and renewal aside? Decides for
+ * nearly all SYNs of a VIP: its flags say what its policy asks about.
+ */
+tfo_inline int tfo_concerns_policy(__u8 flags, int reason)
+{
+	switch (reason) {
+	case TFO_COOKIE_REVOKED:
+		return 1;
+	case TFO_COOKIE_INVALID:
+	case TFO_COOKIE_LENGTH:
+	case TFO_DATA_NO_OPTION:
+		return flags & (TFO_VIP_POLICY | TFO_VIP_RETRY);
+	case TFO_PLAIN:
+	case TFO_REQUEST:
+	case TFO_OPTION_IGNORED:
+		return flags & TFO_VIP_RETRY;
+	}
+	return 0;
+}
+
+/* A cookie that no accepted key made. */
+tfo_inline int tfo_decide_refused(const struct tfo_policy *policy, struct tfo_trigger *trigger,
+				  const struct tfo_facts *facts)
+{
+	int many;
+
+	if (!facts->fresh)
+		return TFO_PASS;
+	if (facts->reason == TFO_COOKIE_REVOKED)
+		return TFO_DEMOTE;
+	if (policy->on_invalid != TFO_DROP)
+		return policy->on_invalid;
+	many = tfo_trigger_on(&trigger->invalid, &trigger->dropping_until_ns, policy->drop_above,
+			      facts->now_ns);
+	return tfo_is_armed(trigger, many, facts->now_ns) && many ? TFO_DROP : TFO_DEMOTE;
+}
+
+/* The decision by what the SYN holds, signatures and floods left out. */
+tfo_inline int tfo_decide_cookie(const struct tfo_policy *policy, struct tfo_trigger *trigger,
+				 const struct tfo_facts *facts)
+{
+	switch (facts->reason) {
+	case TFO_DATA_NO_OPTION:
+		return policy->on_data;
+	case TFO_COOKIE_INVALID:
+	case TFO_COOKIE_LENGTH:
+	case TFO_COOKIE_REVOKED:
+		return tfo_decide_refused(policy, trigger, facts);
+	}
+	if (!tfo_is_accepted(facts->reason))
+		return TFO_PASS;
+	if (facts->guard != TFO_GUARD_OK)
+		return TFO_DEMOTE;
+	return facts->renewable ? TFO_RENEW : TFO_PASS;
+}
+
+/* What remains of an action on a packet that must not be rewritten, or that no rewriting helps. */
+tfo_inline int tfo_spare(const struct tfo_policy *policy, const struct tfo_facts *facts, int would)
+{
+	if (would == TFO_DEMOTE && policy->flags & TFO_POLICY_NO_DEMOTE)
+		return TFO_PASS;
+	if (!facts->is_signed || would == TFO_DROP)
+		return would;
+	if (would == TFO_DEMOTE && !(policy->flags & TFO_POLICY_SIGNED))
+		return TFO_DROP;
+	return TFO_PASS;
+}
+
+/* Does this SYN leave something half-open at the server that no cookie vouches for? */
+tfo_inline int tfo_is_unproven(const struct tfo_facts *facts, int would)
+{
+	switch (facts->reason) {
+	case TFO_COOKIE_INVALID:
+	case TFO_COOKIE_LENGTH:
+	case TFO_COOKIE_REVOKED:
+		return facts->fresh && would != TFO_DROP;
+	case TFO_PLAIN:
+	case TFO_REQUEST:
+	case TFO_OPTION_IGNORED:
+	case TFO_DATA_NO_OPTION:
+		return would != TFO_DROP;
+	}
+	return would == TFO_DEMOTE;
+}
+
+/*
+ * What enforcing does with the SYN: an action, with TFO_IF_RETRIED while the VIP is flooded with
+ * such that prove nothing and its policy holds them back.
+ */
+tfo_inline int tfo_decide(const struct tfo_policy *policy, struct tfo_trigger *trigger,
+			  const struct tfo_facts *facts)
+{
+	int would = tfo_spare(policy, facts, tfo_decide_cookie(policy, trigger, facts));
+
+	if (policy->flags & TFO_POLICY_RETRY && tfo_is_unproven(facts, would) &&
+	    tfo_trigger_on(&trigger->unproven, &trigger->flooded_until_ns, policy->unproven_rate,
+			   facts->now_ns))
+		return would | TFO_IF_RETRIED;
+	if (would == TFO_DEMOTE && facts->guard != TFO_GUARD_DUPLICATE &&
+	    facts->guard != TFO_GUARD_OK &&
+	    !tfo_take_token(&trigger->token_ns, policy->unproven_ns, facts->now_ns))
+		return TFO_DROP;
+	return would;
+}
+
+/* The same for what tfo_decide() marked, once it is known whether the SYN came before. */
+tfo_inline int tfo_decide_retried(const struct tfo_policy *policy, struct tfo_trigger *trigger,
+				  const struct tfo_facts *facts, int would, int retried)
+{
+	return retried && tfo_take_token(&trigger->token_ns, policy->unproven_ns, facts->now_ns)
+		       ? would & ~TFO_IF_RETRIED
+		       : TFO_DROP;
+}
+
+/* What the mode that is in force for the client makes of what enforcing would do. */
 tfo_inline __u8 tfo_verdict(__u8 mode, __u8 would)
 {
 	return mode == TFO_ENFORCE ? would : (__u8)TFO_PASS;
 }
+
+TFO_STATIC_ASSERT(sizeof(struct tfo_case) == 24, "no hole");
 
 #endif /* TFO_POLICY_H */

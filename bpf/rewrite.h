@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
- * Pure core: eight bytes of a TCP option replaced, and the TCP checksum with them.
+ * Pure core: what becomes of a Fast Open option, and the TCP checksum with it: another cookie in its
+ * place (renew), or a request for one (demote).
  *
  * Sums are taken of 16-bit words as they lie in memory; RFC 1071 section 2(B) says that the result
  * is the same in either byte order, so nothing is swapped but what lies at an odd offset.
@@ -60,10 +61,12 @@ tfo_inline __u16 tfo_pseudo_sum(const struct tfo_flow *flow, __u16 len)
 
 /* Where a cookie stands, in what a BPF global function can be given: no hole, and small. */
 struct tfo_site {
-	__u32 tcp; /* offset of the TCP header in the frame */
-	__u32 cookie; /* offset of the cookie in the frame */
-	__u32 options; /* bytes of options, 0..40 */
 	__u32 segment; /* bytes of the TCP segment; 0: unknown, the packet is a fragment */
+	__u16 tcp; /* offset of the TCP header in the frame */
+	__u16 option; /* offset of the option that holds the cookie in the frame, 0: there is none */
+	__u16 cookie; /* offset of the cookie in the frame */
+	__u8 options; /* bytes of options, 0..40 */
+	__u8 cookie_len; /* bytes of cookie, 0..16 */
 };
 
 tfo_inline void tfo_site_of(struct tfo_site *site, const struct tfo_packet *p)
@@ -72,6 +75,8 @@ tfo_inline void tfo_site_of(struct tfo_site *site, const struct tfo_packet *p)
 	site->cookie = p->option + tfo_option_base(p->option_kind);
 	site->options = p->header_len - TFO_TCP_LEN;
 	site->segment = p->first_fragment ? 0 : p->ip_end - p->tcp;
+	site->option = p->option;
+	site->cookie_len = p->cookie_len;
 }
 
 /*
@@ -132,6 +137,55 @@ tfo_inline int tfo_put_cookie(const struct tfo_frame *frame, const struct tfo_si
 			    tfo_checksum_replace(checksum, tfo_load64(at), cookie,
 						 (site->cookie - site->tcp) & 1));
 	tfo_store64(at, cookie);
+	return 1;
+}
+
+#define TFO_NOPS 0x0101 /* two options without meaning (RFC 9293 section 3.1) */
+
+/* The words of 16 bits of an option that holds a cookie, its head included. */
+#define TFO_OPTION_WORDS ((4 + 16) / 2)
+
+/*
+ * Makes the option at the site a request: its length shrinks to that of its head, and what was the
+ * cookie becomes NOPs. The kernel's parser took this option for the last that counts; what stands
+ * before it goes on not to count, and what stands behind is of odd length, which changes nothing.
+ * So it ends with a request of the same kind, whatever else the header holds. Arguments and result
+ * as of tfo_put_cookie().
+ */
+tfo_inline int tfo_put_request(const struct tfo_frame *frame, const struct tfo_site *site,
+			       const struct tfo_flow *flow, int partial)
+{
+	__u8 *option = (__u8 *)tfo_at(frame, site->option & TFO_HEADERS, 2);
+	__u8 *tcp = (__u8 *)tfo_at(frame, site->tcp & TFO_HEADERS, TFO_TCP_LEN);
+	__u32 head = site->cookie - site->option, i;
+	__u16 checksum, change;
+	__u64 sum;
+
+	/* The last word is in reach, so all are. */
+	if (!option || !tcp || (head != 2 && head != 4) || site->cookie_len > 16 ||
+	    !tfo_at(frame, (site->option & TFO_HEADERS) + head + site->cookie_len - 2, 2))
+		return 0;
+	checksum = tfo_load16(tcp + TFO_TCP_CHECKSUM);
+	partial = partial && tfo_is_partial(site, flow, checksum);
+	sum = (__u16)~tfo_load16(option);
+	option[1] = head;
+	sum += tfo_load16(option);
+	for (i = 1; i < TFO_OPTION_WORDS; i++) {
+		__u8 *word = option + i * 2;
+
+		if (word + 2 > frame->end || i * 2 >= head + site->cookie_len)
+			break;
+		if (i * 2 < head)
+			continue;
+		sum += (__u16)~tfo_load16(word) + TFO_NOPS;
+		tfo_store16(word, TFO_NOPS);
+	}
+	change = tfo_fold(sum);
+	if ((site->option - site->tcp) & 1)
+		change = __builtin_bswap16(change);
+	if (!partial)
+		tfo_store16(tcp + TFO_TCP_CHECKSUM,
+			    ~tfo_fold((__u64)(__u16)~checksum + change));
 	return 1;
 }
 

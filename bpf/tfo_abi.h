@@ -106,13 +106,16 @@ struct tfo_generation {
  * The keys of a pool in the order they are tried: current, previous, staged, retired (newest
  * first), revoked. A cookie of generation i with bit i of `renew` set may be rewritten to the
  * cookie under generation `target`, which every server holds, until the clock of struct
- * tfo_control is past renew_until_ns.
+ * tfo_control is past renew_until_ns. Once it is past fresh_until_ns the ring may lack keys that
+ * servers mint with: a cookie that it does not accept is neither demoted nor dropped any more.
  */
 struct tfo_ring {
 	__u32 count; /* 0..TFO_MAX_GENERATIONS */
 	__u16 renew; /* never the target's own bit; 0: nothing is renewed */
 	__u16 target; /* below count where renew is not 0 */
 	__u64 renew_until_ns; /* boot time; 0 with renew 0 */
+	__u64 fresh_until_ns; /* boot time; all ones where one node alone changes the ring */
+	__u64 pad;
 	struct tfo_generation generation[TFO_MAX_GENERATIONS];
 };
 
@@ -120,6 +123,9 @@ enum tfo_vip_mode { TFO_OBSERVE = 0, TFO_CANARY = 1, TFO_ENFORCE = 2 };
 
 #define TFO_VIP_USED 1
 #define TFO_VIP_RENEW 2 /* renew what tfo_ring.renew names, in the modes that act */
+#define TFO_VIP_POLICY 4 /* tfo_policy does more than pass to what is no valid cookie */
+#define TFO_VIP_PROVE 8 /* tfo_trigger.proved_ns is wanted: invalid cookies may be dropped */
+#define TFO_VIP_RETRY 16 /* in a flood, what proves nothing passes the second time */
 
 /*
  * One row of the VIP table: (address, port) or, with port 0, (address, any port). IPv4 addresses
@@ -132,7 +138,40 @@ struct tfo_vip {
 	__u16 pool; /* below TFO_MAX_POOLS */
 	__u8 mode; /* enum tfo_vip_mode */
 	__u8 flags; /* TFO_VIP_* */
-	__u64 reserved;
+	__u16 canary; /* share of client prefixes that mode canary enforces, of 10,000 (canary.h) */
+	__u16 pad[3];
+};
+
+#define TFO_POLICY_SIGNED 1 /* signed SYNs pass where they would have been demoted */
+#define TFO_POLICY_NO_DEMOTE 2 /* servers take data without a cookie: demoting does nothing */
+#define TFO_POLICY_RETRY 4 /* as TFO_VIP_RETRY */
+
+/*
+ * What enforcing does for a VIP, by counter slot; all zero passes everything but revoked cookies,
+ * which are demoted. User space replaces it in place while packets flow: a packet may see some
+ * fields as they were and some as they are, each of which is good by itself.
+ */
+struct tfo_policy {
+	__u32 drop_above; /* invalid cookies a second, above which on_invalid drop drops all */
+	__u32 unproven_rate; /* a second; SYNs that no cookie vouches for, in a flood or over a limit */
+	__u32 unproven_ns; /* nanoseconds for each of them: 10^9 / unproven_rate */
+	__u8 on_invalid; /* enum tfo_action: pass, demote, drop */
+	__u8 on_data; /* data and no option: pass or drop */
+	__u8 on_truncated; /* a SYN whose TCP header is not whole in its packet: pass or drop */
+	__u8 flags; /* TFO_POLICY_* */
+};
+
+/* What the programs remember of a VIP's rates, by counter slot, all CPUs together (trigger.h). */
+struct tfo_trigger {
+	__u64 proved_ns; /* a cookie was valid, to the second; 0: never */
+	__u64 disarmed_ns; /* last invalid cookie at which dropping was not armed; 0: never */
+	__u64 invalid; /* second << 32 | invalid cookies in it */
+	__u64 dropping_until_ns;
+	__u64 unproven; /* second << 32 | SYNs that prove nothing in it */
+	__u64 flooded_until_ns;
+	__u64 token_ns; /* when the bucket of unproven_rate is full again */
+	__u32 unproved; /* invalid cookies since a valid one, counted up to TFO_DISARMED_AFTER */
+	__u32 pad;
 };
 
 /*
@@ -199,7 +238,9 @@ struct tfo_trace {
 TFO_STATIC_ASSERT(sizeof(struct tfo_generation) == 32, "two generations fill a cache line");
 TFO_STATIC_ASSERT(sizeof(struct tfo_vip) == 32, "two VIP rows fill a cache line");
 TFO_STATIC_ASSERT(sizeof(struct tfo_load_config) == 16, "no hidden padding");
-TFO_STATIC_ASSERT(sizeof(struct tfo_ring) == 16 + 32 * TFO_MAX_GENERATIONS, "no padding");
+TFO_STATIC_ASSERT(sizeof(struct tfo_policy) == 16, "no hidden padding");
+TFO_STATIC_ASSERT(sizeof(struct tfo_trigger) == 64, "one cache line");
+TFO_STATIC_ASSERT(sizeof(struct tfo_ring) == 32 + 32 * TFO_MAX_GENERATIONS, "no padding");
 
 #include "tfo_guard_abi.h"
 

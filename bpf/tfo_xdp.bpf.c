@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /*
- * Ingress: parse -> VIP -> options -> cookie -> policy -> count, one exit. Every packet passes; in
- * mode enforce, cookies that some server would refuse are renewed on the way.
+ * Ingress: parse -> VIP -> options -> cookie -> policy -> count, one exit. What no VIP's policy
+ * concerns passes.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "canary.h"
 #include "clock.h"
 #include "guard.h"
 #include "judge.h"
@@ -62,69 +63,112 @@ __attribute__((noinline)) int tfo_match_rest(const struct tfo_flow *flow, __u32 
 	return tfo_match_cookie(ring, 1, reason, tfo_now(), flow, cookie);
 }
 
-/*
- * What enforcing does with a cookie to renew, and in mode enforce the doing of it. A global
- * function, so that neither the verifier nor other packets pay for it. `index`: of the ring.
- */
-__attribute__((noinline)) int tfo_renew(struct xdp_md *ctx, const struct tfo_site *site,
-					const struct tfo_flow *flow, __u32 index, int mode)
+/* Puts the cookie of the ring's target in place of another. 0 if it cannot. */
+static __always_inline int tfo_renew(const struct tfo_frame *frame, const struct tfo_site *site,
+				     const struct tfo_flow *flow,
+				     const struct tfo_generation *target)
 {
+	return target &&
+	       tfo_put_cookie(frame, site, flow, tfo_make_cookie(target->k0, target->k1, flow),
+			      tfo_cfg.partial);
+}
+
+/*
+ * What is done with a SYN that is not simply passed, and the doing of it but for the drop: would |
+ * verdict << 8. A global function, so that neither the verifier nor other packets pay for it.
+ */
+__attribute__((noinline)) int tfo_treat(struct xdp_md *ctx, const struct tfo_case *what,
+					const struct tfo_flow *flow)
+{
+	__u32 slot = what ? what->slot : 0, index = what ? what->ring : 0;
+	const struct tfo_policy *policy = bpf_map_lookup_elem(&policies, &slot);
+	struct tfo_trigger *trigger = bpf_map_lookup_elem(&triggers, &slot);
 	const struct tfo_ring *ring = bpf_map_lookup_elem(&rings, &index);
 	struct tfo_frame frame = tfo_frame_of(ctx);
 	const struct tfo_generation *target;
-	const __u8 *options;
+	struct tfo_facts facts;
+	int would, verdict;
+	const __u8 *tcp;
 
-	if (!site || !flow || !ring)
+	if (!what || !flow || !policy || !trigger || !ring)
 		return TFO_PASS;
-	target = tfo_renew_target(ring, tfo_now());
-	options = frame.data + (site->tcp & TFO_HEADERS) + TFO_TCP_LEN;
-	if (!target || tfo_is_signed(options, frame.end, site->options))
+	tfo_facts_of(&facts, what, ring, tfo_now());
+	target = facts.renewable ? tfo_renew_target(ring, facts.now_ns) : 0;
+	facts.renewable = !!target;
+	facts.is_signed = what->site.option &&
+			  tfo_is_signed(frame.data + (what->site.tcp & TFO_HEADERS) + TFO_TCP_LEN,
+					frame.end, what->site.options);
+	would = tfo_decide(policy, trigger, &facts);
+	if (would & TFO_IF_RETRIED) {
+		tcp = tfo_at(&frame, what->site.tcp & TFO_HEADERS, TFO_TCP_LEN);
+		would = tfo_decide_retried(policy, trigger, &facts, would,
+					   tcp && tfo_guard_retry(flow, tcp));
+	}
+	verdict = tfo_verdict(tfo_client_mode(what->mode, what->canary, flow), would);
+	if (verdict == TFO_RENEW && !tfo_renew(&frame, &what->site, flow, target))
 		return TFO_PASS;
-	if (tfo_verdict(mode, TFO_RENEW) == TFO_PASS)
-		return TFO_RENEW;
-	return tfo_put_cookie(&frame, site, flow, tfo_make_cookie(target->k0, target->k1, flow),
-			      tfo_cfg.partial)
-		       ? TFO_RENEW
-		       : TFO_PASS;
+	if (verdict == TFO_DEMOTE && !tfo_put_request(&frame, &what->site, flow, tfo_cfg.partial))
+		return TFO_PASS;
+	return would | verdict << 8;
 }
 
-static __always_inline int tfo_check_cookie(struct xdp_md *ctx, const struct tfo_frame *frame,
-					    struct tfo_packet *p, const struct tfo_flow *flow,
-					    const struct tfo_vip *vip)
+static __always_inline int tfo_check_cookie(const struct tfo_frame *frame, struct tfo_packet *p,
+					    const struct tfo_flow *flow, struct tfo_flow *copy,
+					    __u32 index)
 {
 	__u32 offset = (p->option & TFO_HEADERS) + tfo_option_base(p->option_kind);
 	const __u8 *at = tfo_at(frame, offset, TFO_COOKIE_LEN);
-	__u32 pool = vip->pool & (TFO_MAX_POOLS - 1);
-	const struct tfo_ring *ring;
-	struct tfo_site site;
-	struct tfo_flow copy; /* the flow itself stays in registers */
+	const struct tfo_ring *ring = bpf_map_lookup_elem(&rings, &index);
 	__u64 cookie;
-	__u32 index;
 	int match;
 
 	if (!at)
 		return TFO_INTERNAL_ERROR;
 	cookie = tfo_load64(at);
-	index = pool * 2 + (*(volatile __u32 *)&tfo_ctl.pool_side[pool] & 1);
-	ring = bpf_map_lookup_elem(&rings, &index);
 	if (!ring)
 		return TFO_INTERNAL_ERROR;
 	if (!ring->count)
 		return TFO_NO_KEY;
 	match = tfo_try_key(&ring->generation[0], tfo_now(), flow, cookie);
 	if (!tfo_is_match(match)) {
-		tfo_copy_flow(&copy, flow);
-		match = tfo_match_rest(&copy, index, match, cookie);
+		tfo_copy_flow(copy, flow);
+		match = tfo_match_rest(copy, index, match, cookie);
 		p->generation = tfo_match_generation(match);
 		match = tfo_match_reason(match);
 	}
-	if (tfo_may_renew(p, match, ring)) {
-		tfo_site_of(&site, p);
-		tfo_copy_flow(&copy, flow);
-		p->would = tfo_renew(ctx, &site, &copy, index, p->mode);
-		p->verdict = tfo_verdict(p->mode, p->would);
-	}
+	if (tfo_may_renew(p, match, ring))
+		p->would = TFO_RENEW; /* if there is a target */
 	return match;
+}
+
+/* A valid cookie says that the pool's keys are the servers'. */
+static __always_inline void tfo_note_proof(const struct tfo_packet *p)
+{
+	__u32 slot = p->slot;
+	struct tfo_trigger *trigger = bpf_map_lookup_elem(&triggers, &slot);
+
+	if (trigger)
+		tfo_prove(trigger, tfo_now());
+}
+
+/* The policy's part. Nothing is to be done with nearly all SYNs. */
+static __always_inline void tfo_apply_policy(struct xdp_md *ctx, struct tfo_packet *p,
+					     const struct tfo_flow *flow, struct tfo_flow *copy,
+					     const struct tfo_vip *vip, __u32 index, int reason)
+{
+	struct tfo_case what;
+	int done;
+
+	if (p->flags & TFO_VIP_PROVE && tfo_is_accepted(reason))
+		tfo_note_proof(p);
+	if (p->would == TFO_PASS && p->guard == TFO_GUARD_OK &&
+	    !tfo_concerns_policy(p->flags, reason))
+		return;
+	tfo_case_of(&what, p, vip, index, reason);
+	tfo_copy_flow(copy, flow);
+	done = tfo_treat(ctx, &what, copy);
+	p->would = done & (TFO_ACTION_COUNT - 1);
+	p->verdict = done >> 8 & (TFO_ACTION_COUNT - 1);
 }
 
 /* The reason of a SYN whose header is whole. */
@@ -133,9 +177,9 @@ static __always_inline int tfo_classify_syn(struct xdp_md *ctx, const struct tfo
 {
 	const __u8 *tcp = tfo_at(frame, p->tcp & TFO_HEADERS, TFO_TCP_LEN);
 	struct tfo_vip_key key;
-	struct tfo_flow flow;
+	struct tfo_flow flow, copy; /* the flow stays in registers, a copy is memory */
 	struct tfo_vip *vip;
-	__u32 found;
+	__u32 found, pool, index;
 	int reason;
 
 	if (!tcp || !tfo_load_flow(frame, p->family, p->ip & TFO_HEADERS, &flow))
@@ -145,16 +189,48 @@ static __always_inline int tfo_classify_syn(struct xdp_md *ctx, const struct tfo
 	if (!vip)
 		return TFO_NOT_VIP;
 	p->slot = vip->slot;
-	p->mode = vip->mode;
 	p->flags = vip->flags;
 	found = tfo_options(ctx, frame, p);
 	tfo_note_options(p, found);
 	reason = tfo_judge_options(p, found);
+	pool = vip->pool & (TFO_MAX_POOLS - 1);
+	index = pool * 2 + (*(volatile __u32 *)&tfo_ctl.pool_side[pool] & 1);
 	if (reason == TFO_GO_ON)
-		reason = tfo_check_cookie(ctx, frame, p, &flow, vip);
+		reason = tfo_check_cookie(frame, p, &flow, &copy, index);
 	if (tfo_cfg.guard && tfo_is_accepted(reason))
-		p->guard = tfo_guard_ask(p, &flow, tcp, p->mode == TFO_ENFORCE);
+		p->guard = tfo_guard_ask(
+			p, &flow, tcp,
+			tfo_client_mode(vip->mode, vip->canary, &flow) == TFO_ENFORCE);
+	tfo_apply_policy(ctx, p, &flow, &copy, vip, index, reason);
 	return reason;
+}
+
+/*
+ * A SYN whose header is not whole: counted for the node, since its VIP is none of its reasons, but
+ * the VIP says what becomes of it.
+ */
+static __always_inline void tfo_treat_truncated(const struct tfo_frame *frame, struct tfo_packet *p)
+{
+	const __u8 *tcp = tfo_at(frame, p->tcp & TFO_HEADERS, TFO_TCP_MIN);
+	const struct tfo_policy *policy;
+	struct tfo_vip_key key;
+	struct tfo_flow flow;
+	struct tfo_vip *vip;
+	__u32 slot;
+
+	if (!tcp || tfo_judge_flags(tcp[13]) != TFO_GO_ON ||
+	    !tfo_load_flow(frame, p->family, p->ip & TFO_HEADERS, &flow))
+		return;
+	tfo_vip_key_of(&key, &flow, tfo_load16(tcp + 2));
+	vip = tfo_vip_find(&key);
+	if (!vip)
+		return;
+	slot = vip->slot;
+	policy = bpf_map_lookup_elem(&policies, &slot);
+	if (!policy || policy->on_truncated != TFO_DROP)
+		return;
+	p->would = TFO_DROP;
+	p->verdict = tfo_verdict(tfo_client_mode(vip->mode, vip->canary, &flow), TFO_DROP);
 }
 
 /* What an outer packet carries; see parse.h. */
@@ -176,6 +252,8 @@ __attribute__((noinline)) int tfo_classify_any(struct xdp_md *ctx, struct tfo_pa
 	struct tfo_frame frame = tfo_frame_of(ctx);
 	int reason = p ? tfo_parse(&frame, &tfo_cfg, p) : TFO_INTERNAL_ERROR;
 
+	if (reason == TFO_TRUNCATED)
+		tfo_treat_truncated(&frame, p);
 	return reason == TFO_GO_ON ? tfo_classify_syn(ctx, &frame, p) : reason;
 }
 
@@ -186,7 +264,7 @@ static __always_inline int tfo_exit(const struct tfo_packet *p, int reason)
 		tfo_count(p, reason);
 	if (tfo_cfg.trace)
 		tfo_leave_trace(p, reason);
-	return XDP_PASS;
+	return p->verdict == TFO_DROP ? XDP_DROP : XDP_PASS;
 }
 
 SEC("xdp.frags")
