@@ -108,6 +108,7 @@ tfo_inline void tfo_facts_of(struct tfo_facts *facts, const struct tfo_case *wha
 		.reason = what->reason,
 		.guard = what->guard,
 		.renewable = what->may_renew,
+		.is_signed = 0,
 		.fresh = tfo_is_fresh(ring, now_ns),
 	};
 }

@@ -74,13 +74,29 @@ struct FarmConfig {
 /// An IPv6 address, or IPv4 in its mapped form ::ffff:a.b.c.d; network order.
 using ConfigAddress = std::array<uint8_t, 16>;
 
+/// What enforcing does for a VIP, besides renewal: see bpf/policy.h.
+struct PolicyConfig {
+  tfo_action on_invalid = TFO_PASS;               // pass, demote or drop
+  tfo_action on_data_without_option = TFO_PASS;   // pass or drop
+  tfo_action on_truncated = TFO_DROP;             // pass or drop
+  unsigned drop_above = 1000;                     // invalid cookies a second; at most unproven_rate
+  std::optional<unsigned> unproven_rate;          // a second; none: by what is known of the servers
+  bool retry = false;                             // protect_syn_queue: "retry"
+  bool passes_signed = false;                     // what would be demoted, were it not signed
+  std::chrono::seconds duplicate_window{60};      // 0: copies of SYN data are not looked for
+
+  bool operator==(const PolicyConfig&) const = default;
+};
+
 struct VipConfig {
   std::string name;                      // at most TFO_NAME_LEN - 1 characters
   std::vector<ConfigAddress> addresses;  // at least one
   std::vector<uint16_t> ports;           // host order; empty = any port
   std::string pool;                      // name of an entry of Config::pools
-  tfo_vip_mode mode = TFO_OBSERVE;       // TFO_OBSERVE or TFO_ENFORCE
-  bool renew = false;                    // rewrite cookies that not every server holds
+  tfo_vip_mode mode = TFO_OBSERVE;
+  unsigned canary = 0;  // percent of the client prefixes that are enforced; mode canary only
+  bool renew = false;   // rewrite cookies that not every server holds
+  PolicyConfig policy{};
 };
 
 struct NamespaceConfig {

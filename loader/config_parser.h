@@ -47,7 +47,11 @@ class ConfigParser {
 
   void vips(const ConfigNode& node);
   void vip(const ConfigNode& node);
-  void actions(ConfigObject& object, VipConfig& out);
+  void actions(ConfigObject& object, const ConfigNode& node, VipConfig& out);
+  static void mode(ConfigObject& object, const ConfigNode& node, VipConfig& out);
+  void renew(ConfigObject& object, VipConfig& out);
+  static void policy(ConfigObject& object, PolicyConfig& out);
+  static void rates(ConfigObject& object, PolicyConfig& out);
   void addresses(const ConfigNode& node, VipConfig& out);
   void ports(const ConfigNode& node, VipConfig& out);
   void rows(const ConfigNode& node, const VipConfig& vip);

@@ -9,7 +9,6 @@
 
 #include "bpf/tfo_abi.h"
 #include "loader/config_parser.h"
-#include "loader/pool_store.h"
 
 namespace tfo {
 namespace {
@@ -68,26 +67,11 @@ void ConfigParser::vip(const ConfigNode& node) {
   if (address_list) addresses(*address_list, out);
   const auto port_list = object.optional("ports");
   if (port_list) ports(*port_list, out);
-  actions(object, out);
+  actions(object, node, out);
   object.finish();
   // Ports that were all refused are not "any port".
   if (!port_list || port_list->is_empty_array() || !out.ports.empty()) rows(node, out);
   config_.vips.push_back(out);
-}
-
-void ConfigParser::actions(ConfigObject& object, VipConfig& out) {
-  if (const auto field = object.optional("mode")) {
-    const auto mode = field->choice({"observe", "enforce"}, {"canary"});
-    if (mode && *mode == 1) out.mode = TFO_ENFORCE;
-  }
-  const auto field = object.optional("renew");
-  if (!field) return;
-  out.renew = field->boolean().value_or(false);
-  const PoolConfig* pool = config_.pool(out.pool);
-  if (!out.renew || pool == nullptr || pool->store != StoreKind::kDerived) return;
-  if (const auto able = derived_policy(*pool).can_renew(); !able) {
-    field->complain(fmt::format("cannot be with pool \"{}\"", out.pool), able.error().message);
-  }
 }
 
 void ConfigParser::addresses(const ConfigNode& node, VipConfig& out) {

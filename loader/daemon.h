@@ -94,6 +94,12 @@ class Daemon {
   Result<> set_vips(Dataplane& dataplane, const Config& config, const PoolSet::Plan* plan);
   void clear_pool_conditions(const PoolSet::Plan& plan);
 
+  // daemon_policy.cpp
+  static Result<> check_demote(const Config& config, const NamespaceWatch::Files& files);
+  ServerFacts server_facts(const std::string& pool) const;
+  void review_policies();
+  void show_disarmed();
+
   // daemon_control.cpp: commands
   Result<nlohmann::json> command(const std::string& name, nlohmann::json& request);
   Result<nlohmann::json> stats() const;

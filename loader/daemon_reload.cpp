@@ -68,6 +68,7 @@ Result<> Daemon::try_reload() {
   if (auto same = same_frame(config_, *next); !same) return same;
   auto files = namespaces_.open(*next);
   if (!files) return tl::unexpected(files.error());
+  if (auto able = check_demote(*next, *files); !able) return able;
   auto plan = pools_.prepare(*next, *files, kFirstKeysReload);
   if (!plan) return tl::unexpected(plan.error());
   if (auto switched = switch_dataplane(*next, *plan); !switched) return switched;
@@ -102,12 +103,7 @@ Result<> Daemon::switch_dataplane(const Config& next, const PoolSet::Plan& plan)
 Result<> Daemon::set_vips(Dataplane& dataplane, const Config& config, const PoolSet::Plan* plan) {
   // Once for each pool: a second flip of the same ring would wait for the packets in flight.
   std::set<std::string> pools;
-  for (const VipConfig& vip : config.vips) {
-    pools.insert(vip.pool);
-    if (vip.mode == TFO_ENFORCE && !vip.renew) {
-      log_warning("VIP \"{}\": mode \"enforce\" does nothing without \"renew\": true", vip.name);
-    }
-  }
+  for (const VipConfig& vip : config.vips) pools.insert(vip.pool);
   for (const std::string& pool : pools) {
     const KeyRing* ring = plan != nullptr ? pools_.ring(*plan, pool) : pools_.ring(pool);
     // Keys that are in force stay as they are, with what was known of the servers. Others begin

@@ -22,6 +22,7 @@ void Daemon::housekeeping() {
   const int64_t next = pools_.tick();
   namespaces_.tick(clock_.now(), [this](const std::string& pool) { return pool_keys(pool); });
   links_changed();  // no message tells that somebody detached our program
+  review_policies();
   remind();
   schedule(now + std::min(next, kHousekeeping));
 }

@@ -165,6 +165,7 @@ Result<> BenchWorld::fill_rings() {
     ring.renew = 1 << 2 | 1 << 3;
     ring.target = 1;
     ring.renew_until_ns = UINT64_MAX;
+    ring.fresh_until_ns = UINT64_MAX;
     for (uint32_t i = 0; i < kKeys; i++) {
       const Key key = Key::random();
       ring.generation[i] = {key.k0(), key.k1(), UINT64_MAX, static_cast<__u32>(kPlaces[i]), 0};

@@ -67,6 +67,7 @@ class Dataplane::Impl {
   Result<> set_vips(const std::vector<VipConfig>& vips);
   Result<> set_interfaces(const std::vector<InterfaceConfig>& interfaces);
   Result<> detach_all();
+  LiveSet& set() { return *set_; }
 
   void keep() { kept_ = true; }
   bool adopted() const { return !created_; }
@@ -243,6 +244,15 @@ std::unique_ptr<KeySink> Dataplane::key_sink(const std::string& pool) {
 }
 
 Result<> Dataplane::set_vips(const std::vector<VipConfig>& vips) { return impl_->set_vips(vips); }
+
+Result<> Dataplane::set_servers(const std::vector<VipConfig>& vips, const std::string& pool,
+                                const ServerFacts& facts) {
+  return impl_->set().set_servers(vips, pool, facts);
+}
+
+Result<tfo_trigger> Dataplane::trigger(const std::string& vip) const {
+  return impl_->set().trigger(vip);
+}
 
 Result<> Dataplane::set_interfaces(const std::vector<InterfaceConfig>& interfaces) {
   return impl_->set_interfaces(interfaces);

@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "bpf/tfo_abi.h"
 #include "loader/config.h"
+#include "loader/dataplane/vip_policy.h"
 #include "loader/observe/snapshot.h"
 #include "loader/result.h"
 
@@ -92,6 +94,13 @@ class Dataplane {
   /// needs their place. Pools that no VIP uses any more lose their keys. Larger maps are made, and
   /// the programs moved to them, if the present ones are too small.
   Result<> set_vips(const std::vector<VipConfig>& vips);
+
+  /// What became known of a pool's servers: those of `vips` that belong to it go by it from now on,
+  /// and so do those of a later set_vips().
+  Result<> set_servers(const std::vector<VipConfig>& vips, const std::string& pool,
+                       const ServerFacts& facts);
+  /// What the programs remember of a VIP's rates; times are boot time in ns.
+  Result<tfo_trigger> trigger(const std::string& vip) const;
 
   /// Attaches to exactly these interfaces: new ones are attached, the others get a fresh program in
   /// place of the old one without a packet passing unvalidated, those not named are detached. All

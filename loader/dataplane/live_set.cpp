@@ -8,6 +8,7 @@
 #include <ctime>
 #include <map>
 
+#include "loader/dataplane/vip_policy.h"
 #include "loader/dataplane/vip_table.h"
 
 namespace tfo {
@@ -30,7 +31,8 @@ void append_rows(std::vector<tfo_vip>& rows, const VipConfig& vip, uint32_t slot
       row.slot = static_cast<__u16>(slot);
       row.pool = static_cast<__u16>(pool);
       row.mode = static_cast<__u8>(vip.mode);
-      row.flags = vip.renew ? TFO_VIP_USED | TFO_VIP_RENEW : TFO_VIP_USED;
+      row.flags = vip_flags(vip);
+      row.canary = canary_share(vip);
       rows.push_back(row);
     }
   }
@@ -178,6 +180,10 @@ Result<> LiveSet::apply(const Plan& plan, const std::vector<tfo_vip>& rows) {
     if (done && choice.reset) done = reset_slot(choice.slot);
     if (done && choice.assign) done = slots_.assign(choice.slot, name);
   }
+  // Before the rows: a VIP that is new must not be seen without its policy.
+  for (const VipConfig& vip : *plan.vips) {
+    if (done) done = set_policy(vip, plan.slots.at(vip.name).slot);
+  }
   const uint32_t idle = 1 - maps_.control.vip_side();
   if (done) done = maps_.vips.set_range(idle * static_cast<uint32_t>(rows.size()), rows);
   if (!done) return done;
@@ -197,7 +203,34 @@ Result<> LiveSet::reset_slot(uint32_t slot) {
   const std::vector<uint8_t> zero(maps_.stats.raw_size());
   auto done = maps_.stats.write(slot, zero.data());
   if (done) done = maps_.stats_base.set(slot, tfo_counters{});
+  if (done) done = maps_.triggers.set(slot, tfo_trigger{});
   return done;
+}
+
+Result<> LiveSet::set_policy(const VipConfig& vip, uint32_t slot) const {
+  const auto known = servers_.find(vip.pool);
+  return maps_.policies.set(
+      slot, kernel_policy(vip.policy, known == servers_.end() ? ServerFacts{} : known->second));
+}
+
+Result<> LiveSet::set_servers(const std::vector<VipConfig>& vips, const std::string& pool,
+                              const ServerFacts& facts) {
+  if (const auto known = servers_.find(pool); known != servers_.end() && known->second == facts) {
+    return {};
+  }
+  servers_[pool] = facts;
+  for (const VipConfig& vip : vips) {
+    const auto slot = slots_.find(vip.name);
+    if (vip.pool != pool || !slot) continue;
+    if (auto set = set_policy(vip, *slot); !set) return set;
+  }
+  return {};
+}
+
+Result<tfo_trigger> LiveSet::trigger(const std::string& vip) const {
+  const auto slot = slots_.find(vip);
+  if (!slot) return tfo_trigger{};
+  return maps_.triggers.get(*slot);
 }
 
 Result<> LiveSet::drop_pools(const std::set<uint32_t>& unused) {
@@ -246,6 +279,7 @@ Result<> LiveSet::reserve_slots(const std::vector<std::string>& names) {
 }
 
 Result<> LiveSet::copy_rings(const LiveSet& from) {
+  servers_ = from.servers_;
   for (uint32_t pool = 0; pool < from.pools_.size(); ++pool) {
     const std::string& name = from.pools_.name(pool);
     if (name.empty()) continue;

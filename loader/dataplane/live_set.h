@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -10,6 +11,7 @@
 #include "loader/dataplane/map_set.h"
 #include "loader/dataplane/name_table.h"
 #include "loader/dataplane/ring_writer.h"
+#include "loader/dataplane/vip_policy.h"
 #include "loader/observe/snapshot.h"
 
 namespace tfo {
@@ -33,10 +35,17 @@ class LiveSet {
   /// The ring that packets see; an empty one for an unknown pool. Holds secrets.
   Result<tfo_ring> ring(const std::string& pool) const;
 
+  /// What became known of a pool's servers: `vips` of that pool go by it from now on, and so do
+  /// those of a later set_vips().
+  Result<> set_servers(const std::vector<VipConfig>& vips, const std::string& pool,
+                       const ServerFacts& facts);
+  /// What the programs remember of a VIP's rates.
+  Result<tfo_trigger> trigger(const std::string& vip) const;
+
   /// Gives these names a slot, so that totals can be carried to them. Names that do not fit are
   /// left out.
   Result<> reserve_slots(const std::vector<std::string>& names);
-  /// Takes over pool numbers and live rings of a set with the same layout.
+  /// Takes over pool numbers, live rings and what is known of servers of a set with the same layout.
   Result<> copy_rings(const LiveSet& from);
 
   /// Base plus all CPUs of the VIPs of the last set_vips(), in their order, and of the node.
@@ -55,6 +64,7 @@ class LiveSet {
   Result<> plan_pools(Plan& plan);
   Result<> apply(const Plan& plan, const std::vector<tfo_vip>& rows);
   Result<> reset_slot(uint32_t slot);
+  Result<> set_policy(const VipConfig& vip, uint32_t slot) const;
   Result<> drop_pools(const std::set<uint32_t>& unused);
   Result<uint32_t> pool_number(const std::string& pool);
 
@@ -67,6 +77,7 @@ class LiveSet {
   std::set<uint32_t> live_slots_;   // of the rows that packets see
   std::set<uint32_t> live_pools_;   // likewise
   std::vector<std::string> order_;  // VIPs as configured
+  std::map<std::string, ServerFacts> servers_;  // by pool
 };
 
 /// Reads base (if asked for) plus all CPUs of slots [0, count) of a set of maps of any size of

@@ -48,6 +48,7 @@ Result<tfo_ring> kernel_ring(const KeyRing& ring, int64_t boot_offset_ns) {
     to.not_after_ns = boot_deadline(generation.not_after, boot_offset_ns);
   }
   fill_renewal(ring, boot_offset_ns, result);
+  result.fresh_until_ns = boot_deadline(ring.fresh_until, boot_offset_ns);
   return result;
 }
 

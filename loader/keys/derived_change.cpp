@@ -29,6 +29,7 @@ bool same_slots(const KeyRing& a, const KeyRing& b) {
 bool same_ring(const KeyRing& a, const KeyRing& b) {
   return a.phase == b.phase && a.renewal.target == b.renewal.target &&
          a.renewal.held == b.renewal.held && a.renewal.until == b.renewal.until &&
+         a.fresh_until == b.fresh_until &&
          std::ranges::equal(a.generations, b.generations, same_generation);
 }
 

@@ -193,6 +193,8 @@ bool DerivedStore::publish() {
   }
   if (!lost_) renewal_ = renewal();
   ring.renewal = at_.sure && ring.find(renewal_.target) != nullptr ? renewal_ : Renewal();
+  // A clock that may be wrong, or a lost secret: others may use keys by now that are not here.
+  ring.fresh_until = at_.sure && !lost_ ? 0 : 1;
   for (Generation& generation : ring.generations) generation.not_after += at_.shift;
   if (same_ring(ring, ring_)) return false;
   ring.revision = ring_.revision + 1;

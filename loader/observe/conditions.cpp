@@ -47,6 +47,8 @@ const std::vector<ConditionKind>& condition_kinds() {
       {"state_unsaved", Severity::kCritical,
        "The farm's document could not be kept on this node; nothing new is taken"},
       {"no_key", Severity::kCritical, "A pool has no unexpired key; cookies are not validated"},
+      {"drop_disarmed", Severity::kCritical,
+       "Invalid cookies are not dropped, since the pool's keys may be the wrong ones"},
       {"namespace_gone", Severity::kWarning, "A network namespace was deleted; it is left out"},
       {"server_bit_failed", Severity::kWarning, "tcp_fastopen's server bit could not be set"},
       {"cookie_not_required", Severity::kWarning,

@@ -143,19 +143,4 @@ json keys_json(const View& view) {
   return {{"pools", pools}};
 }
 
-json vips_json(const std::vector<VipConfig>& vips) {
-  json out = json::array();
-  for (const VipConfig& vip : vips) {
-    json addresses = json::array();
-    for (const ConfigAddress& address : vip.addresses) addresses.push_back(address_text(address));
-    out.push_back({{"name", vip.name},
-                   {"addresses", addresses},
-                   {"ports", vip.ports},
-                   {"pool", vip.pool},
-                   {"mode", vip.mode == TFO_ENFORCE ? "enforce" : "observe"},
-                   {"renew", vip.renew}});
-  }
-  return {{"vips", out}};
-}
-
 }  // namespace tfo

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
 #include "loader/config.h"
+#include "loader/dataplane/vip_policy.h"
 #include "loader/observe/view.h"
 
 namespace tfo {
@@ -26,7 +29,13 @@ nlohmann::json stats_json(const Snapshot& snapshot);
 /// {pools: [{name, generations: [{id, fingerprint, place, created_at, not_after}]}]}
 nlohmann::json keys_json(const View& view);
 
-/// {vips: [{name, addresses, ports, pool, mode}]}
-nlohmann::json vips_json(const std::vector<VipConfig>& vips);
+/// What is known of a pool's servers.
+using AskServers = std::function<ServerFacts(const std::string& pool)>;
+
+/// {vips: [{name, addresses, ports, pool, mode, canary, renew, on_invalid, on_data_without_option,
+///  on_truncated, drop_above, unproven_rate, protect_syn_queue, signed, duplicate_window,
+///  can_demote}]}: what is in force. canary is null in other modes, drop_above where on_invalid is
+///  not "drop"; can_demote is false where a server takes SYN data without a cookie.
+nlohmann::json vips_json(const std::vector<VipConfig>& vips, const AskServers& ask);
 
 }  // namespace tfo

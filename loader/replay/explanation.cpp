@@ -7,6 +7,7 @@
 
 #include "bpf/judge.h"
 #include "bpf/parse.h"
+#include "bpf/policy.h"
 #include "loader/dataplane/ring_writer.h"
 #include "loader/replay/verdict_rules.h"
 
@@ -90,16 +91,31 @@ Outcome judge_syn(const EthernetFrame& frame, tfo_packet packet, const KeyRing& 
   return outcome;
 }
 
-RenewalOutcome judge_renewal(const JudgedFrame& judged, const Outcome& outcome) {
+RenewalOutcome judge_policy(const JudgedFrame& judged, const Outcome& outcome) {
   const auto match = std::ranges::find(outcome.keys, KeyResult::kMatch, &KeyTrial::result);
-  if (match == outcome.keys.end()) return {};
+  const bool matched = match != outcome.keys.end();
   const tfo_packet& packet = outcome.packet;
   const AcceptedCookie cookie{.packet = packet,
                               .options = judged.frame.bytes.subspan(
                                   packet.tcp + TFO_TCP_LEN, packet.header_len - TFO_TCP_LEN),
                               .reason = outcome.reason,
-                              .generation = match->number - 1};
-  return renewal_of(cookie, judged.ring, judged.policy, judged.now_ns);
+                              .generation = matched ? match->number - 1 : 0};
+  const tfo_frame core{.data = judged.frame.bytes.data(),
+                       .end = judged.frame.bytes.data() + judged.frame.bytes.size(),
+                       .context = nullptr};
+  tfo_flow flow{};
+  if (tfo_load_flow(&core, packet.family, packet.ip, &flow) == 0) return {};
+  return tfo_is_accepted(outcome.reason) != 0
+             ? renewal_of(cookie, judged.ring, judged.policy, flow, judged.now_ns)
+             : refusal_of(cookie, judged.ring, judged.policy, flow, judged.now_ns);
+}
+
+/// Its VIP is not among what the program tells, so the program is believed.
+RenewalOutcome judge_truncated(const JudgedFrame& judged) {
+  RenewalOutcome outcome;
+  outcome.would = judged.judgement.would;
+  outcome.verdict = judged.judgement.verdict;
+  return outcome;
 }
 
 std::vector<ServerAnswer> answers_to(const Outcome& outcome, bool data) {
@@ -146,6 +162,7 @@ Explanation explain(const JudgedFrame& judged) {
   if (!explanation.is_syn()) {
     explanation.host_reason = static_cast<tfo_reason>(headers.parsed);
     explanation.rule = headers.rule;
+    if (headers.parsed == TFO_TRUNCATED) explanation.renewal = judge_truncated(judged);
     return explanation;
   }
   if (!explanation.has_vip()) {
@@ -156,7 +173,7 @@ Explanation explain(const JudgedFrame& judged) {
   Outcome outcome = judge_syn(judged.frame, headers.packet, judged.ring, judged.now_ns);
   explanation.host_reason = outcome.reason;
   explanation.rule = syn_rule(outcome.reason, outcome.options, outcome.keys);
-  explanation.renewal = judge_renewal(judged, outcome);
+  explanation.renewal = judge_policy(judged, outcome);
   const bool changed = judged.judgement.verdict != TFO_PASS;
   explanation.servers =
       changed ? answers_to_changed(judged) : answers_to(outcome, headers.packet.data != 0);

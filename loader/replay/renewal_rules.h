@@ -5,7 +5,7 @@
 #include <span>
 #include <string>
 
-#include "bpf/core.h"
+#include "bpf/cookie.h"
 #include "loader/config.h"
 #include "loader/keys/ring.h"
 
@@ -15,6 +15,9 @@ namespace tfo {
 struct VipPolicy {
   tfo_vip_mode mode = TFO_OBSERVE;
   bool renew = false;
+  uint16_t canary = 0;  // of the VIP's rows
+  uint8_t flags = 0;    // likewise, TFO_VIP_*
+  tfo_policy kernel{};
 };
 
 /// A SYN to a VIP whose cookie some key made, as far as its renewal goes.
@@ -33,8 +36,13 @@ struct RenewalOutcome {
   std::string rule;    ///< why, one sentence
 };
 
-/// `now_ns`: the program's clock, unix time.
+/// `now_ns`: the program's clock, unix time. `flow`: the packet's addresses.
 RenewalOutcome renewal_of(const AcceptedCookie& cookie, const KeyRing& ring,
-                          const VipPolicy& policy, uint64_t now_ns);
+                          const VipPolicy& policy, const tfo_flow& flow, uint64_t now_ns);
+
+/// What becomes of a SYN without such a cookie, if nothing came before it: rates begin at zero.
+/// `generation` of the cookie does not matter.
+RenewalOutcome refusal_of(const AcceptedCookie& syn, const KeyRing& ring, const VipPolicy& policy,
+                          const tfo_flow& flow, uint64_t now_ns);
 
 }  // namespace tfo

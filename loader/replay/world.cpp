@@ -10,6 +10,7 @@
 #include <ctime>
 
 #include "loader/dataplane/ring_writer.h"
+#include "loader/dataplane/vip_policy.h"
 #include "loader/keys/keyring_file.h"
 #include "loader/keys/rotation.h"
 
@@ -138,7 +139,11 @@ Result<ReplayWorld> ReplayWorld::make(const std::vector<VipConfig>& vips,
     const auto slot = world.load_->live().slots().find(vip.name);
     if (!slot) continue;
     world.pool_of_.emplace(*slot, vip.pool);
-    world.policies_.emplace(*slot, VipPolicy{.mode = vip.mode, .renew = vip.renew});
+    world.policies_.emplace(*slot, VipPolicy{.mode = vip.mode,
+                                            .renew = vip.renew,
+                                            .canary = canary_share(vip),
+                                            .flags = vip_flags(vip),
+                                            .kernel = kernel_policy(vip.policy, {})});
   }
   for (const InterfaceConfig& interface : interfaces) {
     done = world.add_hook(interface);

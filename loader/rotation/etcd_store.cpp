@@ -139,7 +139,10 @@ Result<bool> EtcdStore::look(const Moment& now) {
   at_ = std::max(now.unix_s, document->issued_at);
   const bool fresh = ring_.revision == 0 || document->counter != counter_;
   KeyRing ring = ring_of(*document, ring_.revision + 1, at_, trusted_until(now, fresh));
-  if (!settings_.balancer) ring.renewal = {};
+  if (!settings_.balancer) {
+    ring.renewal = {};
+    ring.fresh_until = 0;
+  }
   if (auto sound = ring.check(); !sound) {
     return tl::unexpected(std::move(sound.error()).in("document " + document->counter.text()));
   }

@@ -54,6 +54,7 @@ KeyRing ring_of(const Document& document, uint64_t revision, int64_t now, int64_
   ring.sort();
   ring.renewal = local_renewal(ring);
   ring.renewal.until = renew_until;
+  ring.fresh_until = renew_until;
   return ring;
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "bpf/canary.h"
 #include "bpf/judge.h"
 #include "bpf/plain.h"
 #include "bpf/policy.h"
@@ -43,6 +44,7 @@ tfo_ring ring_of(const std::vector<WorldKey>& keys, const WorldRenewal& renewal)
   ring.renew = renewal.renew;
   ring.target = renewal.target;
   ring.renew_until_ns = renewal.until_ns;
+  ring.fresh_until_ns = UINT64_MAX;
   for (const WorldKey& key : keys) {
     const KeyBytes bytes = key_bytes(key.text);
     ring.generation[ring.count++] = {load64(bytes.data()), load64(bytes.data() + 8),
@@ -54,8 +56,11 @@ tfo_ring ring_of(const std::vector<WorldKey>& keys, const WorldRenewal& renewal)
 
 tfo_ring ring_of(const World& world, uint16_t pool) {
   const auto renewal = world.renewals.find(pool);
-  return ring_of(world.pools.at(pool),
-                 renewal == world.renewals.end() ? WorldRenewal{} : renewal->second);
+  tfo_ring ring = ring_of(world.pools.at(pool),
+                          renewal == world.renewals.end() ? WorldRenewal{} : renewal->second);
+  const auto fresh = world.fresh_until_ns.find(pool);
+  if (fresh != world.fresh_until_ns.end()) ring.fresh_until_ns = fresh->second;
+  return ring;
 }
 
 std::array<uint8_t, 16> mapped(const Address& address) {
@@ -80,13 +85,18 @@ HostCore::HostCore(const World& world) : world_(world), config_(load_config_of(w
   for (const auto& [pool, keys] : world.pools) rings_[pool] = ring_of(world, pool);
 }
 
-const WorldVip* HostCore::find(const tfo_vip_key& key) const {
-  const auto it = std::ranges::find_if(world_.vips, [&](const WorldVip& vip) {
-    const auto bytes = mapped(vip.address);
-    return load64(bytes.data()) == key.high && load64(bytes.data() + 8) == key.low &&
-           htons(vip.port) == key.port;
-  });
-  return it == world_.vips.end() ? nullptr : &*it;
+const WorldVip* HostCore::find(const tfo_flow& flow, uint16_t port) const {
+  tfo_vip_key key{};
+  tfo_vip_key_of(&key, &flow, port);
+  for (const uint16_t wanted : {port, uint16_t{0}}) {
+    const auto it = std::ranges::find_if(world_.vips, [&](const WorldVip& vip) {
+      const auto bytes = mapped(vip.address);
+      return load64(bytes.data()) == key.high && load64(bytes.data() + 8) == key.low &&
+             htons(vip.port) == wanted;
+    });
+    if (it != world_.vips.end()) return &*it;
+  }
+  return nullptr;
 }
 
 int HostCore::check_cookie(const tfo_frame& frame, tfo_packet& packet, const tfo_flow& flow,
@@ -101,24 +111,59 @@ int HostCore::check_cookie(const tfo_frame& frame, tfo_packet& packet, const tfo
 }
 
 void HostCore::apply_policy(Treatment& treatment, tfo_packet& packet, const tfo_flow& flow,
-                            const tfo_ring& ring) const {
+                            const tfo_ring& ring, const WorldVip& vip) {
+  const int reason = treatment.verdict.reason;
+  const bool renews = tfo_may_renew(&packet, reason, &ring) != 0;
+  tfo_trigger& trigger = triggers_[vip.slot];
+  if ((packet.flags & TFO_VIP_PROVE) != 0 && tfo_is_accepted(reason) != 0) {
+    tfo_prove(&trigger, world_.now_ns);
+  }
+  if (!renews && tfo_concerns_policy(packet.flags, reason) == 0) return;
   const tfo_frame left{treatment.left.data(), treatment.left.data() + treatment.left.size(),
                        nullptr};
-  const tfo_generation* target = tfo_renew_target(&ring, world_.now_ns);
-  if (tfo_may_renew(&packet, treatment.verdict.reason, &ring) == 0 || target == nullptr) return;
-  tfo_site site{};
-  tfo_site_of(&site, &packet);
-  if (tfo_is_signed(left.data + site.tcp + TFO_TCP_LEN, left.end, site.options) != 0) return;
-  treatment.would = TFO_RENEW;
-  treatment.action = tfo_verdict(packet.mode, TFO_RENEW);
-  if (treatment.action == TFO_PASS) return;
-  const uint64_t cookie = tfo_make_cookie(target->k0, target->k1, &flow);
-  if (tfo_put_cookie(&left, &site, &flow, cookie, config_.partial) == 0) {
-    treatment.would = treatment.action = TFO_PASS;
+  tfo_vip row{};
+  row.mode = static_cast<__u8>(vip.mode);
+  row.canary = vip.canary;
+  packet.would = renews ? TFO_RENEW : TFO_PASS;
+  tfo_case what{};
+  tfo_case_of(&what, &packet, &row, 0, reason);
+  tfo_facts facts{};
+  tfo_facts_of(&facts, &what, &ring, world_.now_ns);
+  const tfo_generation* target = renews ? tfo_renew_target(&ring, world_.now_ns) : nullptr;
+  facts.renewable = target != nullptr;
+  facts.is_signed = what.site.option != 0 && tfo_is_signed(left.data + what.site.tcp + TFO_TCP_LEN,
+                                                           left.end, what.site.options) != 0;
+  int would = tfo_decide(&vip.policy, &trigger, &facts);
+  if ((would & TFO_IF_RETRIED) != 0) {
+    would = tfo_decide_retried(&vip.policy, &trigger, &facts, would, 0);
   }
+  const int verdict =
+      tfo_verdict(tfo_client_mode(row.mode, row.canary, &flow), static_cast<__u8>(would));
+  int done = 1;
+  if (verdict == TFO_RENEW) {
+    const uint64_t cookie = tfo_make_cookie(target->k0, target->k1, &flow);
+    done = tfo_put_cookie(&left, &what.site, &flow, cookie, config_.partial);
+  }
+  if (verdict == TFO_DEMOTE) done = tfo_put_request(&left, &what.site, &flow, config_.partial);
+  treatment.would = done != 0 ? would : TFO_PASS;
+  treatment.action = done != 0 ? verdict : TFO_PASS;
 }
 
-Treatment HostCore::act(View bytes) const {
+void HostCore::apply_truncated(Treatment& treatment, const tfo_frame& frame,
+                               const tfo_packet& packet) const {
+  const uint8_t* tcp = tfo_at(&frame, packet.tcp, TFO_TCP_MIN);
+  tfo_flow flow{};
+  if (tcp == nullptr || tfo_judge_flags(tcp[13]) != TFO_GO_ON ||
+      tfo_load_flow(&frame, packet.family, packet.ip, &flow) == 0) {
+    return;
+  }
+  const WorldVip* vip = find(flow, tfo_load16(tcp + 2));
+  if (vip == nullptr || vip->policy.on_truncated != TFO_DROP) return;
+  treatment.would = TFO_DROP;
+  treatment.action = tfo_verdict(tfo_client_mode(vip->mode, vip->canary, &flow), TFO_DROP);
+}
+
+Treatment HostCore::act(View bytes) {
   const tfo_frame frame{bytes.data(), bytes.data() + bytes.size(), nullptr};
   Treatment treatment{.verdict = {}, .left = Bytes(bytes.begin(), bytes.end())};
   tfo_packet packet{};
@@ -127,17 +172,13 @@ Treatment HostCore::act(View bytes) const {
     return treatment;
   };
   int reason = parse(frame, config_, packet);
+  if (reason == TFO_TRUNCATED) apply_truncated(treatment, frame, packet);
   if (reason != TFO_GO_ON) return ends(reason);
   tfo_flow flow{};
   if (tfo_load_flow(&frame, packet.family, packet.ip, &flow) == 0) return ends(TFO_INTERNAL_ERROR);
-  tfo_vip_key key{};
-  tfo_vip_key_of(&key, &flow, tfo_load16(frame.data + packet.tcp + 2));
-  const WorldVip* vip = find(key);
-  key.port = 0;
-  if (vip == nullptr) vip = find(key);
+  const WorldVip* vip = find(flow, tfo_load16(frame.data + packet.tcp + 2));
   if (vip == nullptr) return ends(TFO_NOT_VIP);
-  packet.mode = vip->mode;
-  packet.flags = vip->renew ? TFO_VIP_USED | TFO_VIP_RENEW : TFO_VIP_USED;
+  packet.flags = static_cast<__u8>(TFO_VIP_USED | vip->flags | (vip->renew ? TFO_VIP_RENEW : 0));
   const uint32_t found = walk(frame, packet);
   tfo_note_options(&packet, found);
   reason = tfo_judge_options(&packet, found);
@@ -145,7 +186,7 @@ Treatment HostCore::act(View bytes) const {
   if (reason == TFO_GO_ON) reason = check_cookie(frame, packet, flow, ring);
   treatment.verdict = {static_cast<tfo_reason>(reason), packet.option_seen, packet.data != 0,
                        vip->slot};
-  apply_policy(treatment, packet, flow, ring);
+  apply_policy(treatment, packet, flow, ring, *vip);
   return treatment;
 }
 

@@ -6,7 +6,6 @@
 struct tfo_flow;     // bpf/cookie.h
 struct tfo_frame;    // bpf/core.h
 struct tfo_packet;   // bpf/core.h
-struct tfo_vip_key;  // bpf/vip_hash.h
 
 namespace tfo::test {
 
@@ -15,20 +14,23 @@ namespace tfo::test {
 class HostCore {
  public:
   explicit HostCore(const World& world);
-  Verdict classify(View bytes) const { return act(bytes).verdict; }
-  /// What becomes of the frame, too.
-  Treatment act(View bytes) const;
+  Verdict classify(View bytes) { return act(bytes).verdict; }
+  /// What becomes of the frame, too. Rates are remembered from one frame to the next.
+  Treatment act(View bytes);
 
  private:
-  const WorldVip* find(const tfo_vip_key& key) const;
+  const WorldVip* find(const tfo_flow& flow, uint16_t port) const;
   int check_cookie(const tfo_frame& frame, tfo_packet& packet, const tfo_flow& flow,
                    const tfo_ring& ring) const;
   void apply_policy(Treatment& treatment, tfo_packet& packet, const tfo_flow& flow,
-                    const tfo_ring& ring) const;
+                    const tfo_ring& ring, const WorldVip& vip);
+  void apply_truncated(Treatment& treatment, const tfo_frame& frame,
+                       const tfo_packet& packet) const;
 
   World world_;
   tfo_load_config config_{};
   std::map<uint16_t, tfo_ring> rings_;
+  std::map<uint16_t, tfo_trigger> triggers_;  // by slot
 };
 
 /// The ring of a pool as the data plane holds it.

@@ -35,6 +35,9 @@ struct WorldVip {
   uint16_t pool = 0;
   tfo_vip_mode mode = TFO_OBSERVE;
   bool renew = false;
+  uint16_t canary = 0;   ///< of 10,000, in mode canary
+  uint8_t flags = 0;     ///< TFO_VIP_* besides renew
+  tfo_policy policy{};   ///< of its slot
 };
 
 /// What a pool's ring says of renewal; see struct tfo_ring.
@@ -56,6 +59,7 @@ struct World {
   std::vector<WorldVip> vips;
   std::map<uint16_t, std::vector<WorldKey>> pools;  ///< keys in the order they are tried
   std::map<uint16_t, WorldRenewal> renewals;        ///< by pool; none: nothing is renewed
+  std::map<uint16_t, uint64_t> fresh_until_ns;      ///< by pool; none: for ever
 };
 
 Verdict reference_verdict(View frame, const World& world);

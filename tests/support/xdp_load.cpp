@@ -90,7 +90,8 @@ Result<XdpUnderTest> XdpUnderTest::load(const tfo_load_config& config, const Loa
     if (name.ends_with(".rodata")) {
       if (bpf_map__set_initial_value(map, &config, sizeof(config)) != 0)
         return fail_errno("setting the load configuration");
-    } else if (name == "stats" || name == "stats_base" || name == "slot_names") {
+    } else if (name == "stats" || name == "stats_base" || name == "slot_names" ||
+               name == "policies" || name == "triggers") {
       bpf_map__set_max_entries(map, kSlots);
     } else if (const uint32_t share = handshakes_per_entry(name); share != 0) {
       bpf_map__set_max_entries(map, sizes.handshakes / share);
@@ -150,6 +151,7 @@ Result<> XdpUnderTest::set_vips(const std::vector<VipRow>& rows) {
     slots_ = std::min(kSlots, std::max(slots_, row.slot + 1U));
     vip.pool = row.pool;
     vip.mode = row.mode;
+    vip.canary = row.canary;
     vip.flags = TFO_VIP_USED | row.flags;
   }
   for (uint32_t i = 0; i < kRows; i++) {
@@ -166,6 +168,28 @@ Result<> XdpUnderTest::set_ring(uint16_t pool, const tfo_ring& ring) {
   if (bpf_map_update_elem(map_fd("rings"), &index, &ring, BPF_ANY) != 0) return fail_errno("rings");
   control_->pool_side[pool] = side;
   return {};
+}
+
+Result<> XdpUnderTest::set_policy(uint16_t slot, const tfo_policy& policy) {
+  const uint32_t index = slot;
+  if (bpf_map_update_elem(map_fd("policies"), &index, &policy, BPF_ANY) != 0)
+    return fail_errno("policies");
+  return {};
+}
+
+Result<> XdpUnderTest::set_trigger(uint16_t slot, const tfo_trigger& trigger) {
+  const uint32_t index = slot;
+  if (bpf_map_update_elem(map_fd("triggers"), &index, &trigger, BPF_ANY) != 0)
+    return fail_errno("triggers");
+  return {};
+}
+
+Result<tfo_trigger> XdpUnderTest::trigger(uint16_t slot) const {
+  const uint32_t index = slot;
+  tfo_trigger trigger{};
+  if (bpf_map_lookup_elem(map_fd("triggers"), &index, &trigger) != 0)
+    return fail_errno("triggers");
+  return trigger;
 }
 
 void XdpUnderTest::set_now(uint64_t now_ns) { control_->now_ns = now_ns; }
@@ -208,7 +232,6 @@ Result<Treatment> XdpUnderTest::treat(std::span<const uint8_t> frame, uint32_t l
   }
   if (const int err = bpf_prog_test_run_opts(program_fd(), &opts); err != 0)
     return fail_errno(fmt::format("BPF_PROG_TEST_RUN of {} bytes", frame.size()), err);
-  if (opts.retval != XDP_PASS) return fail(fmt::format("action {} is not XDP_PASS", opts.retval));
   const auto after = counters(slots_);
   if (!after) return tl::unexpected(after.error());
   const auto verdict = moved(*before, *after);
@@ -219,6 +242,10 @@ Result<Treatment> XdpUnderTest::treat(std::span<const uint8_t> frame, uint32_t l
   const uint32_t slot = treatment.verdict.slot;
   if (auto counted = moved_actions((*before)[slot], (*after)[slot], treatment); !counted) {
     return tl::unexpected(counted.error());
+  }
+  const uint32_t wanted = treatment.action == TFO_DROP ? XDP_DROP : XDP_PASS;
+  if (opts.retval != wanted) {
+    return fail(fmt::format("action {} of the program, not {}", opts.retval, wanted));
   }
   return treatment;
 }

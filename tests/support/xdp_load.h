@@ -25,6 +25,7 @@ struct VipRow {
   uint16_t pool = 0;
   uint8_t mode = TFO_OBSERVE;  ///< enum tfo_vip_mode
   uint8_t flags = 0;           ///< TFO_VIP_*, besides TFO_VIP_USED
+  uint16_t canary = 0;
 };
 
 /// Entries of maps that differ from what the program asks for; 0 = as it asks.
@@ -41,6 +42,9 @@ class XdpUnderTest {
 
   Result<> set_vips(const std::vector<VipRow>& rows);
   Result<> set_ring(uint16_t pool, const tfo_ring& ring);
+  Result<> set_policy(uint16_t slot, const tfo_policy& policy);
+  Result<tfo_trigger> trigger(uint16_t slot) const;
+  Result<> set_trigger(uint16_t slot, const tfo_trigger& trigger);
   /// The clock that not_after is compared with, in ns.
   void set_now(uint64_t now_ns);
   /// Runs one frame and tells which one counter moved; an error if it is not exactly one, unless

@@ -11,11 +11,15 @@ Result<XdpUnderTest> load_world(const World& world) {
   std::vector<VipRow> rows;
   rows.reserve(world.vips.size());
   for (const WorldVip& vip : world.vips) {
-    const auto flags = static_cast<uint8_t>(vip.renew ? TFO_VIP_RENEW : 0);
+    const auto flags = static_cast<uint8_t>(vip.flags | (vip.renew ? TFO_VIP_RENEW : 0));
     const auto mode = static_cast<uint8_t>(vip.mode);
-    rows.push_back({mapped(vip.address), vip.port, vip.slot, vip.pool, mode, flags});
+    rows.push_back({mapped(vip.address), vip.port, vip.slot, vip.pool, mode, flags, vip.canary});
   }
   if (auto done = xdp->set_vips(rows); !done) return tl::unexpected(done.error());
+  for (const WorldVip& vip : world.vips) {
+    if (auto done = xdp->set_policy(vip.slot, vip.policy); !done)
+      return tl::unexpected(done.error());
+  }
   for (const auto& [pool, keys] : world.pools) {
     if (auto done = xdp->set_ring(pool, ring_of(world, pool)); !done)
       return tl::unexpected(done.error());

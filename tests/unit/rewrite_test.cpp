@@ -90,7 +90,9 @@ TEST(RewritePartial, IsKnownByThePseudoHeadersSum) {
     const uint32_t length = 20 + static_cast<uint32_t>(random() % 9000);
     const tfo_flow flow = flow_of(packet);
     const uint16_t sum = tfo_be16(pseudo_header_sum(packet.ip, length));
-    tfo_site site{.tcp = 34, .cookie = 0, .options = 0, .segment = length};
+    tfo_site site{};
+    site.tcp = 34;
+    site.segment = length;
     EXPECT_EQ(tfo_is_partial(&site, &flow, sum), 1);
     EXPECT_EQ(tfo_is_partial(&site, &flow, static_cast<uint16_t>(sum + 1)), 0);
     EXPECT_EQ(tfo_is_partial(&site, &flow, static_cast<uint16_t>(~sum)), 0);
@@ -129,17 +131,25 @@ TEST(Rewrite, LeavesAFrameAloneThatEndsTooEarly) {
   const Bytes before = frame;
   const tfo_flow flow{.word = {1}, .family = 4};
   const tfo_frame core{frame.data(), frame.data() + frame.size(), nullptr};
-  const tfo_site beyond{.tcp = 20, .cookie = 57, .options = 12, .segment = 40};
-  EXPECT_EQ(tfo_put_cookie(&core, &beyond, &flow, 7, 0), 0);
-  const tfo_site headless{.tcp = 45, .cookie = 20, .options = 12, .segment = 40};
-  EXPECT_EQ(tfo_put_cookie(&core, &headless, &flow, 7, 0), 0);
+  const auto site = [](uint16_t tcp, uint16_t option) {
+    return tfo_site{.segment = 40,
+                    .tcp = tcp,
+                    .option = option,
+                    .cookie = static_cast<__u16>(option + 2),
+                    .options = 12,
+                    .cookie_len = 8};
+  };
+  for (const tfo_site& wrong : {site(20, 55), site(45, 18)}) {
+    EXPECT_EQ(tfo_put_cookie(&core, &wrong, &flow, 7, 0), 0);
+    EXPECT_EQ(tfo_put_request(&core, &wrong, &flow, 0), 0);
+  }
   EXPECT_EQ(frame, before);
 }
 
 TEST(Policy, OnlyEnforceActs) {
   EXPECT_EQ(tfo_verdict(TFO_ENFORCE, TFO_RENEW), TFO_RENEW);
   EXPECT_EQ(tfo_verdict(TFO_OBSERVE, TFO_RENEW), TFO_PASS);
-  EXPECT_EQ(tfo_verdict(TFO_CANARY, TFO_RENEW), TFO_PASS);
+  EXPECT_EQ(tfo_verdict(TFO_CANARY, TFO_RENEW), TFO_PASS) << "tfo_client_mode() comes before";
   EXPECT_EQ(tfo_verdict(3, TFO_RENEW), TFO_PASS) << "a mode of a later version";
   EXPECT_EQ(tfo_verdict(TFO_ENFORCE, TFO_PASS), TFO_PASS);
 }

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/dataplane/vip_policy.h"
+
+#include <algorithm>
+
+namespace tfo {
+namespace {
+
+constexpr uint32_t kSecondNs = 1'000'000'000;
+constexpr unsigned kOfTenThousand = 100;  // one percent
+
+}  // namespace
+
+unsigned unproven_rate(const PolicyConfig& config, std::optional<unsigned> known) {
+  return std::max(1U, config.unproven_rate.value_or(known.value_or(kUnprovenRate)));
+}
+
+unsigned drop_above(const PolicyConfig& config, std::optional<unsigned> known) {
+  return std::min(config.drop_above, unproven_rate(config, known));
+}
+
+tfo_policy kernel_policy(const PolicyConfig& config, const ServerFacts& servers) {
+  tfo_policy policy{};
+  policy.unproven_rate = unproven_rate(config, servers.unproven_rate);
+  policy.unproven_ns = kSecondNs / policy.unproven_rate;
+  policy.drop_above = drop_above(config, servers.unproven_rate);
+  policy.on_invalid = static_cast<__u8>(config.on_invalid);
+  policy.on_data = static_cast<__u8>(config.on_data_without_option);
+  policy.on_truncated = static_cast<__u8>(config.on_truncated);
+  unsigned flags = 0;
+  if (config.passes_signed) flags |= TFO_POLICY_SIGNED;
+  if (config.retry) flags |= TFO_POLICY_RETRY;
+  if (servers.no_cookie) flags |= TFO_POLICY_NO_DEMOTE;
+  policy.flags = static_cast<__u8>(flags);
+  return policy;
+}
+
+uint8_t vip_flags(const VipConfig& vip) {
+  const PolicyConfig& policy = vip.policy;
+  unsigned flags = TFO_VIP_USED;
+  if (vip.renew) flags |= TFO_VIP_RENEW;
+  if (policy.on_invalid != TFO_PASS || policy.on_data_without_option != TFO_PASS) {
+    flags |= TFO_VIP_POLICY;
+  }
+  if (policy.on_invalid == TFO_DROP) flags |= TFO_VIP_PROVE;
+  if (policy.retry) flags |= TFO_VIP_RETRY;
+  return static_cast<uint8_t>(flags);
+}
+
+uint16_t canary_share(const VipConfig& vip) {
+  return static_cast<uint16_t>(vip.canary * kOfTenThousand);
+}
+
+}  // namespace tfo

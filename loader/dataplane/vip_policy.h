@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "bpf/tfo_abi.h"
+#include "loader/config.h"
+
+namespace tfo {
+
+/// SYNs a second that may prove nothing, if neither the configuration nor a server says how many
+/// its SYN queues bear: a listener with a backlog of 1024 bears about a hundred.
+inline constexpr unsigned kUnprovenRate = 100;
+
+/// The rate that is in force: what is configured, else what is known of the servers (`known`: the
+/// sum of their listeners' backlogs / 20), else kUnprovenRate.
+unsigned unproven_rate(const PolicyConfig& config, std::optional<unsigned> known = {});
+
+/// The rate above which invalid cookies are dropped: never above unproven_rate().
+unsigned drop_above(const PolicyConfig& config, std::optional<unsigned> known = {});
+
+/// What user space knows of a VIP's servers; see struct tfo_policy.
+struct ServerFacts {
+  std::optional<unsigned> unproven_rate;  // sum of the backlogs / 20; none: unknown
+  bool no_cookie = false;                 // one of them takes SYN data without a cookie
+
+  bool operator==(const ServerFacts&) const = default;
+};
+
+/// What the programs are told of a VIP.
+tfo_policy kernel_policy(const PolicyConfig& config, const ServerFacts& servers);
+
+/// TFO_VIP_* of its rows.
+uint8_t vip_flags(const VipConfig& vip);
+
+/// Its share in mode canary, of 10,000.
+uint16_t canary_share(const VipConfig& vip);
+
+}  // namespace tfo

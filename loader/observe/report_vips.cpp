@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/dataplane/vip_policy.h"
+#include "loader/observe/report.h"
+
+namespace tfo {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr const char* kActions[] = {"pass", "renew", "demote", "drop"};
+constexpr const char* kModes[] = {"observe", "canary", "enforce"};
+
+/// The policy in force: every default filled in.
+json policy_json(const VipConfig& vip, const ServerFacts& servers) {
+  const PolicyConfig& policy = vip.policy;
+  json out = {{"on_invalid", kActions[policy.on_invalid]},
+              {"on_data_without_option", kActions[policy.on_data_without_option]},
+              {"on_truncated", kActions[policy.on_truncated]},
+              {"drop_above", nullptr},
+              {"unproven_rate", unproven_rate(policy, servers.unproven_rate)},
+              {"protect_syn_queue", policy.retry ? "retry" : "off"},
+              {"signed", policy.passes_signed},
+              {"duplicate_window", duration_text(policy.duplicate_window)},
+              {"can_demote", !servers.no_cookie}};
+  if (policy.on_invalid == TFO_DROP) out["drop_above"] = drop_above(policy, servers.unproven_rate);
+  return out;
+}
+
+}  // namespace
+
+json vips_json(const std::vector<VipConfig>& vips, const AskServers& ask) {
+  json out = json::array();
+  for (const VipConfig& vip : vips) {
+    json addresses = json::array();
+    for (const ConfigAddress& address : vip.addresses) addresses.push_back(address_text(address));
+    json one = {{"name", vip.name},
+                {"addresses", addresses},
+                {"ports", vip.ports},
+                {"pool", vip.pool},
+                {"mode", kModes[vip.mode]},
+                {"canary", nullptr},
+                {"renew", vip.renew}};
+    if (vip.mode == TFO_CANARY) one["canary"] = vip.canary;
+    one.update(policy_json(vip, ask ? ask(vip.pool) : ServerFacts{}));
+    out.push_back(std::move(one));
+  }
+  return {{"vips", out}};
+}
+
+}  // namespace tfo
