@@ -46,7 +46,8 @@ struct tfo_packet {
 	__u8 flags; /* vip: TFO_VIP_* */
 	__u8 generation; /* cookie: place in the ring of the key that made it */
 	__u8 guard; /* guard: enum tfo_guard_answer */
-	__u8 pad;
+	__u8 mode; /* vip: enum tfo_vip_mode for this client, never canary */
+	__u32 ring; /* vip: index in the map of rings */
 };
 
 /*
@@ -55,7 +56,7 @@ struct tfo_packet {
  * a whole frame is a helper call there.
  */
 #ifdef __bpf__
-tfo_inline __u32 tfo_frame_len(const struct tfo_frame *frame); /* tfo_xdp.bpf.c */
+tfo_inline __u32 tfo_frame_len(const struct tfo_frame *frame); /* frame.h */
 
 tfo_inline __u16 tfo_load16(const __u8 *p)
 {
@@ -116,6 +117,16 @@ tfo_inline __u16 tfo_be16(__u16 v)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 	return __builtin_bswap16(v);
+#else
+	return v;
+#endif
+}
+
+/* The same of 32 bits. */
+tfo_inline __u32 tfo_be32(__u32 v)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return __builtin_bswap32(v);
 #else
 	return v;
 #endif

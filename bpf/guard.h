@@ -1,47 +1,62 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
- * Kernel shell of the guard. The program's order for a SYN to a VIP: classify -> tfo_guard_ask()
- * where the cookie is accepted -> policy -> rewrite or drop -> count.
+ * Kernel shell of the guard. The program's order for a SYN to a VIP: classify -> tfo_guard_syn()
+ * where the cookie is accepted -> policy -> rewrite or drop -> count. What is asked often is
+ * inline; the work stands in global functions (guard_syn.h, guard_answer.h), which the verifier
+ * looks at once.
  */
 #ifndef TFO_GUARD_H
 #define TFO_GUARD_H
 
-#include "cookie.h"
-#include "maps.h"
+#include "guard_answer.h"
+#include "guard_syn.h"
+#include "retry.h"
 
-/*
- * An enum tfo_guard_answer for a SYN whose cookie is accepted, before anything is rewritten; only
- * with tfo_cfg.guard. What is not answered TFO_GUARD_OK opens no handshake, unless `acts` is 0: the
- * packet passes whatever the answer (observe, not in the canary's share), and so takes its place in
- * the server's queue. `tcp`: the TCP header, 20 readable bytes.
- */
-static __always_inline int tfo_guard_ask(const struct tfo_packet *p, const struct tfo_flow *flow,
-					 const __u8 *tcp, int acts)
+/* The guard's answer to a SYN whose cookie is accepted; see tfo_guard_syn(). */
+static __always_inline int tfo_guard_ask(struct xdp_md *ctx, const struct tfo_packet *p)
 {
-	(void)p;
-	(void)flow;
-	(void)tcp;
-	(void)acts;
-	return TFO_GUARD_OK;
+	int answer = tfo_guard_syn(ctx, p, TFO_ASK_FINER);
+
+	if (answer == TFO_ASK_FINER)
+		answer = tfo_guard_syn(ctx, p, tfo_guard_finer(ctx, p, 0));
+	if (answer & TFO_OPEN_FINER)
+		tfo_guard_finer(ctx, p, 1);
+	return answer & (TFO_GUARD_ANSWERS - 1);
 }
 
 /*
  * For a VIP that takes unproven SYNs as retransmissions only: 1 if this one was seen half a second
- * to 8 seconds ago, else it is remembered and the answer is 0.
+ * to 8 seconds ago, else it is remembered and the answer is 0. Without a table all may pass.
  */
 static __always_inline int tfo_guard_retry(const struct tfo_flow *flow, const __u8 *tcp)
 {
-	(void)flow;
-	(void)tcp;
-	return 1;
+	__u64 hash = tfo_tuple_hash(flow, tfo_load32(tcp), tfo_ctl.hash_seed);
+	struct tfo_retry_set *set;
+	__u32 index;
+
+	hash = (hash ^ tfo_load32(tcp + 4)) * 0x9e3779b97f4a7c15ULL;
+	hash ^= hash >> 31;
+	index = hash & tfo_ctl.retry_mask;
+	set = bpf_map_lookup_elem(&retries, &index);
+	return set ? tfo_retry_seen(set, hash >> 20, tfo_tick(tfo_now()) >> TFO_RETRY_UNIT) : 1;
 }
 
-/* An ACK or RST, or an ICMP error, of a handshake may settle it. Changes nothing in the packet. */
-static __always_inline void tfo_guard_settle(const struct tfo_frame *frame,
+/*
+ * A segment that is no SYN: it may settle a handshake. Nearly all leave at the hint. `p`: parsed up
+ * to its TCP header.
+ */
+static __always_inline void tfo_guard_settle(struct xdp_md *ctx, const struct tfo_frame *frame,
 					     const struct tfo_packet *p)
 {
-	(void)frame;
-	(void)p;
+	const __u8 *tcp = tfo_at(frame, p->tcp & TFO_HEADERS, TFO_TCP_LEN);
+	struct tfo_flow flow;
+	__u64 hash;
+
+	if (!tcp || !tfo_load_flow(frame, p->family, p->ip & TFO_HEADERS, &flow))
+		return;
+	hash = tfo_tuple_hash(&flow, tfo_load32(tcp), tfo_ctl.hash_seed);
+	if (tfo_handshake_hint(hash))
+		tfo_guard_answered(ctx, hash, p->ip, p->tcp, p->family);
 }
 
 #endif /* TFO_GUARD_H */

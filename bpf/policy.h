@@ -42,29 +42,20 @@ struct tfo_facts {
 	int fresh; /* tfo_is_fresh() */
 };
 
-/* A SYN that its VIP's policy concerns, in what a BPF global function can be given: no hole. */
+/* A SYN that its VIP's policy concerns. */
 struct tfo_case {
 	struct tfo_site site;
-	__u32 ring; /* index in the map of rings */
-	__u16 slot; /* of counters, policy and trigger */
-	__u16 canary; /* of the VIP */
-	__u8 mode; /* of the VIP */
 	__u8 reason; /* enum tfo_reason */
 	__u8 guard; /* enum tfo_guard_answer */
 	__u8 may_renew; /* tfo_may_renew() */
 };
 
-tfo_inline void tfo_case_of(struct tfo_case *what, const struct tfo_packet *p,
-			    const struct tfo_vip *vip, __u32 ring, int reason)
+tfo_inline void tfo_case_of(struct tfo_case *what, const struct tfo_packet *p, int reason)
 {
 	tfo_site_of(&what->site, p);
 	what->reason = reason;
 	what->guard = p->guard;
 	what->may_renew = p->would == TFO_RENEW;
-	what->slot = p->slot;
-	what->ring = ring;
-	what->mode = vip->mode;
-	what->canary = vip->canary;
 }
 
 /* The reasons of a cookie that some key made which is not revoked. */
@@ -233,7 +224,5 @@ tfo_inline __u8 tfo_verdict(__u8 mode, __u8 would)
 {
 	return mode == TFO_ENFORCE ? would : (__u8)TFO_PASS;
 }
-
-TFO_STATIC_ASSERT(sizeof(struct tfo_case) == 24, "no hole");
 
 #endif /* TFO_POLICY_H */

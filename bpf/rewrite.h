@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
- * Pure core: what becomes of a Fast Open option, and the TCP checksum with it: another cookie in its
- * place (renew), or a request for one (demote).
+ * Pure core: what becomes of a Fast Open option, and the TCP checksum with it: another cookie in
+ * its place (renew), or a request for one (demote).
  *
  * Sums are taken of 16-bit words as they lie in memory; RFC 1071 section 2(B) says that the result
  * is the same in either byte order, so nothing is swapped but what lies at an odd offset.
@@ -63,7 +63,8 @@ tfo_inline __u16 tfo_pseudo_sum(const struct tfo_flow *flow, __u16 len)
 struct tfo_site {
 	__u32 segment; /* bytes of the TCP segment; 0: unknown, the packet is a fragment */
 	__u16 tcp; /* offset of the TCP header in the frame */
-	__u16 option; /* offset of the option that holds the cookie in the frame, 0: there is none */
+	__u16 option; /* offset of the option that holds the cookie in the frame, 0: there is none
+		       */
 	__u16 cookie; /* offset of the cookie in the frame */
 	__u8 options; /* bytes of options, 0..40 */
 	__u8 cookie_len; /* bytes of cookie, 0..16 */
@@ -184,8 +185,7 @@ tfo_inline int tfo_put_request(const struct tfo_frame *frame, const struct tfo_s
 	if ((site->option - site->tcp) & 1)
 		change = __builtin_bswap16(change);
 	if (!partial)
-		tfo_store16(tcp + TFO_TCP_CHECKSUM,
-			    ~tfo_fold((__u64)(__u16)~checksum + change));
+		tfo_store16(tcp + TFO_TCP_CHECKSUM, ~tfo_fold((__u64)(__u16)~checksum + change));
 	return 1;
 }
 

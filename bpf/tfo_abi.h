@@ -153,7 +153,8 @@ struct tfo_vip {
  */
 struct tfo_policy {
 	__u32 drop_above; /* invalid cookies a second, above which on_invalid drop drops all */
-	__u32 unproven_rate; /* a second; SYNs that no cookie vouches for, in a flood or over a limit */
+	__u32 unproven_rate; /* a second; SYNs that no cookie vouches for, in a flood or over a
+				limit */
 	__u32 unproven_ns; /* nanoseconds for each of them: 10^9 / unproven_rate */
 	__u8 on_invalid; /* enum tfo_action: pass, demote, drop */
 	__u8 on_data; /* data and no option: pass or drop */

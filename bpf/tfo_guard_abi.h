@@ -158,10 +158,11 @@ struct tfo_guard_vip {
 	struct tfo_guard_head head;
 	__u32 settled_epoch; /* the bucket of the last ACK that settled anything */
 	__u32 blind_epoch; /* the bucket in which most networks were last found silent; 0: never */
-	__u32 judged_epoch; /* the bucket of the next two */
-	__u32 judged; /* networks that have settled before and opened 4 or more in it */
-	__u32 silent; /* those of them that settled none */
-	__u32 pad[3];
+	__u32 judged; /* in this bucket: networks that opened 4 or more in the last one and ... */
+	__u32 silent; /* ... settled less than half of them; who never settled any is not asked */
+	__u32 was_opened; /* by all, in the bucket that is being judged */
+	__u32 was_settled;
+	__u32 pad[2];
 	struct tfo_guard_row row;
 };
 

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /*
- * Ingress: parse -> VIP -> options -> cookie -> policy -> count, one exit. What no VIP's policy
- * concerns passes.
+ * Ingress: parse -> classify (VIP, options, cookie) -> guard -> policy -> count, one exit. What no
+ * VIP's policy concerns passes.
+ *
+ * The stages of a SYN are global functions, called by the entry one after the other: the verifier
+ * looks at each once, and their stacks never add up (512 bytes over all frames of a call chain). A
+ * segment that is no SYN meets none of them.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
 #include "canary.h"
 #include "clock.h"
+#include "frame.h"
 #include "guard.h"
 #include "judge.h"
 #include "maps.h"
@@ -17,20 +22,6 @@
 #include "rewrite.h"
 #include "stats.h"
 #include "vip.h"
-
-tfo_inline __u32 tfo_frame_len(const struct tfo_frame *frame)
-{
-	return bpf_xdp_get_buff_len(frame->context);
-}
-
-tfo_inline struct tfo_frame tfo_frame_of(struct xdp_md *ctx)
-{
-	return (struct tfo_frame){
-		.data = (const __u8 *)(long)ctx->data,
-		.end = (const __u8 *)(long)ctx->data_end,
-		.context = ctx,
-	};
-}
 
 /*
  * The walk stands in a global function: the verifier looks at it once, on its own, whatever way
@@ -75,50 +66,54 @@ static __always_inline int tfo_renew(const struct tfo_frame *frame, const struct
 
 /*
  * What is done with a SYN that is not simply passed, and the doing of it but for the drop: would |
- * verdict << 8. A global function, so that neither the verifier nor other packets pay for it.
+ * verdict << 8.
  */
-__attribute__((noinline)) int tfo_treat(struct xdp_md *ctx, const struct tfo_case *what,
-					const struct tfo_flow *flow)
+__attribute__((noinline)) int tfo_treat(struct xdp_md *ctx, const struct tfo_packet *p, int reason)
 {
-	__u32 slot = what ? what->slot : 0, index = what ? what->ring : 0;
+	__u32 slot = p ? p->slot : 0, index = p ? p->ring : 0;
 	const struct tfo_policy *policy = bpf_map_lookup_elem(&policies, &slot);
 	struct tfo_trigger *trigger = bpf_map_lookup_elem(&triggers, &slot);
 	const struct tfo_ring *ring = bpf_map_lookup_elem(&rings, &index);
 	struct tfo_frame frame = tfo_frame_of(ctx);
 	const struct tfo_generation *target;
 	struct tfo_facts facts;
+	struct tfo_case what;
+	struct tfo_flow flow;
 	int would, verdict;
 	const __u8 *tcp;
 
-	if (!what || !flow || !policy || !trigger || !ring)
+	if (!p || !policy || !trigger || !ring ||
+	    !tfo_load_flow(&frame, p->family, p->ip & TFO_HEADERS, &flow))
 		return TFO_PASS;
-	tfo_facts_of(&facts, what, ring, tfo_now());
+	tfo_case_of(&what, p, reason);
+	tfo_facts_of(&facts, &what, ring, tfo_now());
 	target = facts.renewable ? tfo_renew_target(ring, facts.now_ns) : 0;
 	facts.renewable = !!target;
-	facts.is_signed = what->site.option &&
-			  tfo_is_signed(frame.data + (what->site.tcp & TFO_HEADERS) + TFO_TCP_LEN,
-					frame.end, what->site.options);
+	facts.is_signed = what.site.option &&
+			  tfo_is_signed(frame.data + (what.site.tcp & TFO_HEADERS) + TFO_TCP_LEN,
+					frame.end, what.site.options);
 	would = tfo_decide(policy, trigger, &facts);
 	if (would & TFO_IF_RETRIED) {
-		tcp = tfo_at(&frame, what->site.tcp & TFO_HEADERS, TFO_TCP_LEN);
+		tcp = tfo_at(&frame, what.site.tcp & TFO_HEADERS, TFO_TCP_LEN);
 		would = tfo_decide_retried(policy, trigger, &facts, would,
-					   tcp && tfo_guard_retry(flow, tcp));
+					   tcp && tfo_guard_retry(&flow, tcp));
 	}
-	verdict = tfo_verdict(tfo_client_mode(what->mode, what->canary, flow), would);
-	if (verdict == TFO_RENEW && !tfo_renew(&frame, &what->site, flow, target))
+	verdict = tfo_verdict(p->mode, would);
+	if (verdict == TFO_RENEW && !tfo_renew(&frame, &what.site, &flow, target))
 		return TFO_PASS;
-	if (verdict == TFO_DEMOTE && !tfo_put_request(&frame, &what->site, flow, tfo_cfg.partial))
+	if (verdict == TFO_DEMOTE && !tfo_put_request(&frame, &what.site, &flow, tfo_cfg.partial))
 		return TFO_PASS;
 	return would | verdict << 8;
 }
 
 static __always_inline int tfo_check_cookie(const struct tfo_frame *frame, struct tfo_packet *p,
-					    const struct tfo_flow *flow, struct tfo_flow *copy,
-					    __u32 index)
+					    const struct tfo_flow *flow)
 {
 	__u32 offset = (p->option & TFO_HEADERS) + tfo_option_base(p->option_kind);
 	const __u8 *at = tfo_at(frame, offset, TFO_COOKIE_LEN);
+	__u32 index = p->ring;
 	const struct tfo_ring *ring = bpf_map_lookup_elem(&rings, &index);
+	struct tfo_flow copy; /* the flow itself stays in registers */
 	__u64 cookie;
 	int match;
 
@@ -131,8 +126,8 @@ static __always_inline int tfo_check_cookie(const struct tfo_frame *frame, struc
 		return TFO_NO_KEY;
 	match = tfo_try_key(&ring->generation[0], tfo_now(), flow, cookie);
 	if (!tfo_is_match(match)) {
-		tfo_copy_flow(copy, flow);
-		match = tfo_match_rest(copy, index, match, cookie);
+		tfo_copy_flow(&copy, flow);
+		match = tfo_match_rest(&copy, index, match, cookie);
 		p->generation = tfo_match_generation(match);
 		match = tfo_match_reason(match);
 	}
@@ -151,38 +146,21 @@ static __always_inline void tfo_note_proof(const struct tfo_packet *p)
 		tfo_prove(trigger, tfo_now());
 }
 
-/* The policy's part. Nothing is to be done with nearly all SYNs. */
-static __always_inline void tfo_apply_policy(struct xdp_md *ctx, struct tfo_packet *p,
-					     const struct tfo_flow *flow, struct tfo_flow *copy,
-					     const struct tfo_vip *vip, __u32 index, int reason)
+/* The reason of a SYN whose header is whole: *p is parsed. */
+__attribute__((noinline)) int tfo_classify(struct xdp_md *ctx, struct tfo_packet *p)
 {
-	struct tfo_case what;
-	int done;
-
-	if (p->flags & TFO_VIP_PROVE && tfo_is_accepted(reason))
-		tfo_note_proof(p);
-	if (p->would == TFO_PASS && p->guard == TFO_GUARD_OK &&
-	    !tfo_concerns_policy(p->flags, reason))
-		return;
-	tfo_case_of(&what, p, vip, index, reason);
-	tfo_copy_flow(copy, flow);
-	done = tfo_treat(ctx, &what, copy);
-	p->would = done & (TFO_ACTION_COUNT - 1);
-	p->verdict = done >> 8 & (TFO_ACTION_COUNT - 1);
-}
-
-/* The reason of a SYN whose header is whole. */
-static __always_inline int tfo_classify_syn(struct xdp_md *ctx, const struct tfo_frame *frame,
-					    struct tfo_packet *p)
-{
-	const __u8 *tcp = tfo_at(frame, p->tcp & TFO_HEADERS, TFO_TCP_LEN);
+	struct tfo_frame frame = tfo_frame_of(ctx);
 	struct tfo_vip_key key;
-	struct tfo_flow flow, copy; /* the flow stays in registers, a copy is memory */
+	struct tfo_flow flow;
 	struct tfo_vip *vip;
-	__u32 found, pool, index;
+	__u32 found, pool;
+	const __u8 *tcp;
 	int reason;
 
-	if (!tcp || !tfo_load_flow(frame, p->family, p->ip & TFO_HEADERS, &flow))
+	if (!p)
+		return TFO_INTERNAL_ERROR;
+	tcp = tfo_at(&frame, p->tcp & TFO_HEADERS, TFO_TCP_LEN);
+	if (!tcp || !tfo_load_flow(&frame, p->family, p->ip & TFO_HEADERS, &flow))
 		return TFO_INTERNAL_ERROR;
 	tfo_vip_key_of(&key, &flow, tfo_load16(tcp + 2));
 	vip = tfo_vip_find(&key);
@@ -190,18 +168,16 @@ static __always_inline int tfo_classify_syn(struct xdp_md *ctx, const struct tfo
 		return TFO_NOT_VIP;
 	p->slot = vip->slot;
 	p->flags = vip->flags;
-	found = tfo_options(ctx, frame, p);
+	p->mode = tfo_client_mode(vip->mode, vip->canary, &flow);
+	found = tfo_options(ctx, &frame, p);
 	tfo_note_options(p, found);
 	reason = tfo_judge_options(p, found);
 	pool = vip->pool & (TFO_MAX_POOLS - 1);
-	index = pool * 2 + (*(volatile __u32 *)&tfo_ctl.pool_side[pool] & 1);
+	p->ring = pool * 2 + (*(volatile __u32 *)&tfo_ctl.pool_side[pool] & 1);
 	if (reason == TFO_GO_ON)
-		reason = tfo_check_cookie(frame, p, &flow, &copy, index);
-	if (tfo_cfg.guard && tfo_is_accepted(reason))
-		p->guard = tfo_guard_ask(
-			p, &flow, tcp,
-			tfo_client_mode(vip->mode, vip->canary, &flow) == TFO_ENFORCE);
-	tfo_apply_policy(ctx, p, &flow, &copy, vip, index, reason);
+		reason = tfo_check_cookie(&frame, p, &flow);
+	if (p->flags & TFO_VIP_PROVE && tfo_is_accepted(reason))
+		tfo_note_proof(p);
 	return reason;
 }
 
@@ -247,17 +223,33 @@ __attribute__((noinline)) int tfo_parse_inner(struct xdp_md *ctx, struct tfo_pac
 }
 
 /* Everything but the plain frames that the entry knows. *p starts zeroed. */
-__attribute__((noinline)) int tfo_classify_any(struct xdp_md *ctx, struct tfo_packet *p)
+__attribute__((noinline)) int tfo_parse_any(struct xdp_md *ctx, struct tfo_packet *p)
 {
 	struct tfo_frame frame = tfo_frame_of(ctx);
 	int reason = p ? tfo_parse(&frame, &tfo_cfg, p) : TFO_INTERNAL_ERROR;
 
 	if (reason == TFO_TRUNCATED)
 		tfo_treat_truncated(&frame, p);
-	return reason == TFO_GO_ON ? tfo_classify_syn(ctx, &frame, p) : reason;
+	return reason;
 }
 
-/* The one exit. The guard and a chained program find their place here. */
+/* A SYN that is parsed, up to what becomes of it. */
+static __always_inline int tfo_judge_syn(struct xdp_md *ctx, struct tfo_packet *p)
+{
+	int reason = tfo_classify(ctx, p), done;
+
+	if (tfo_cfg.guard && tfo_is_accepted(reason))
+		p->guard = tfo_guard_ask(ctx, p);
+	if (p->would == TFO_PASS && p->guard == TFO_GUARD_OK &&
+	    !tfo_concerns_policy(p->flags, reason))
+		return reason; /* nearly all SYNs */
+	done = tfo_treat(ctx, p, reason);
+	p->would = done & (TFO_ACTION_COUNT - 1);
+	p->verdict = done >> 8 & (TFO_ACTION_COUNT - 1);
+	return reason;
+}
+
+/* The one exit. A chained program finds its place here. */
 static __always_inline int tfo_exit(const struct tfo_packet *p, int reason)
 {
 	if (reason != TFO_OTHER || tfo_cfg.count_other)
@@ -274,16 +266,20 @@ int tfo_xdp(struct xdp_md *ctx)
 	struct tfo_packet packet = {}, other;
 	int reason = tfo_parse_plain(&frame, &tfo_cfg, &packet);
 
+	/* A description of its own: that of a segment that is no SYN is never memory. */
 	if (reason == TFO_GO_ON) {
-		reason = tfo_classify_syn(ctx, &frame, &packet);
+		other = packet;
+		reason = tfo_judge_syn(ctx, &other);
+		packet = other;
 	} else if (reason == TFO_NOT_PLAIN) {
-		/* A description of its own: the plain one is never memory, only registers. */
 		other = (struct tfo_packet){};
-		reason = tfo_classify_any(ctx, &other);
+		reason = tfo_parse_any(ctx, &other);
+		if (reason == TFO_GO_ON)
+			reason = tfo_judge_syn(ctx, &other);
 		packet = other;
 	}
 	if (tfo_cfg.guard && reason == TFO_OTHER)
-		tfo_guard_settle(&frame, &packet);
+		tfo_guard_settle(ctx, &frame, &packet);
 	return tfo_exit(&packet, reason);
 }
 

@@ -126,7 +126,7 @@ void HostCore::apply_policy(Treatment& treatment, tfo_packet& packet, const tfo_
   row.canary = vip.canary;
   packet.would = renews ? TFO_RENEW : TFO_PASS;
   tfo_case what{};
-  tfo_case_of(&what, &packet, &row, 0, reason);
+  tfo_case_of(&what, &packet, reason);
   tfo_facts facts{};
   tfo_facts_of(&facts, &what, &ring, world_.now_ns);
   const tfo_generation* target = renews ? tfo_renew_target(&ring, world_.now_ns) : nullptr;

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* Kernel shell: what settles a handshake: the client's ACK or RST, or an ICMP error. */
+#ifndef TFO_GUARD_ANSWER_H
+#define TFO_GUARD_ANSWER_H
+
+#include "frame.h"
+#include "guard_load.h"
+#include "handshake.h"
+
+/* A segment of the client's, or an ICMP error about one of the server's. */
+struct tfo_answer {
+	struct tfo_flow flow;
+	__u64 hash; /* tfo_tuple_hash() */
+	__u32 seq; /* host order; of an ICMP error: the server's number in the quoted segment */
+	__u32 ack; /* host order */
+	__u32 flags; /* of TCP, or TFO_ANSWER_ICMP */
+};
+
+#define TFO_ANSWER_ICMP 0x100
+
+/* The outcome that the segment gives a handshake, or TFO_NO_OUTCOME. */
+static __always_inline int tfo_answer_outcome(const struct tfo_answer *answer,
+					      const struct tfo_handshake *one, __u64 word,
+					      __u32 guard_flags)
+{
+	int seen = tfo_handshake_flags(word) & TFO_HANDSHAKE_ANSWERED, outcome;
+
+	if (answer->flags & TFO_ANSWER_ICMP)
+		return !seen || answer->seq == one->server_isn ? TFO_OUTCOME_UNREACHABLE
+							       : TFO_NO_OUTCOME;
+	outcome = tfo_judge_answer(answer->flags, answer->seq, one->isn, tfo_handshake_len(word));
+	/* The exact form: only who received the SYN-ACK knows its number. A bare RST has no ack. */
+	if (outcome == TFO_NO_OUTCOME || outcome == TFO_OUTCOME_RESET)
+		return outcome;
+	if (seen)
+		return answer->ack == one->server_isn + 1 ? outcome : TFO_NO_OUTCOME;
+	return guard_flags & TFO_GUARD_EXACT ? TFO_NO_OUTCOME : outcome;
+}
+
+/* Takes a handshake of `bucket` off the loads of the client's networks. */
+static __always_inline void tfo_networks_settle(const struct tfo_answer *answer, __u16 slot,
+						int finer, __u32 bucket, __u32 now, int reset)
+{
+	int level, coarsest = tfo_coarsest(answer->flow.family);
+
+	for (level = TFO_LEVEL_ADDRESS; level < TFO_LEVEL_VIP; level++) {
+		struct tfo_brought_up up;
+		struct tfo_seat seat;
+
+		if (level > coarsest || (level < coarsest && !finer) ||
+		    !tfo_seat_of(&seat, &answer->flow, slot, level, now, 0))
+			continue;
+		tfo_seat_use(&seat, now, &up);
+		tfo_load_settle(seat.head, seat.row, bucket, now, reset);
+		if (!reset && !(seat.head->epoch & TFO_HEAD_PROVEN))
+			__sync_fetch_and_or(&seat.head->epoch, TFO_HEAD_PROVEN);
+	}
+}
+
+/* What a settled handshake tells. */
+static __always_inline void tfo_count_outcome(__u32 slot, int outcome, __u32 ticks)
+{
+	struct tfo_guard_counters *counters = tfo_guard_counters_of(slot);
+
+	if (!counters || outcome < 0 || outcome >= TFO_OUTCOME_COUNT)
+		return;
+	counters->outcome[outcome]++;
+	if (outcome > TFO_OUTCOME_OPENED)
+		return;
+	counters->rtt[tfo_rtt_bucket(ticks)]++;
+	counters->rtt_ticks += ticks;
+}
+
+static __always_inline void tfo_loads_settle(const struct tfo_answer *answer, __u16 slot, int finer,
+					     __u32 opened, int outcome)
+{
+	__u32 number = slot, now = tfo_bucket(tfo_now()), bucket = tfo_tick_bucket(opened);
+	struct tfo_guard_vip *vip = bpf_map_lookup_elem(&guard_vips, &number);
+	int reset = outcome > TFO_OUTCOME_OPENED;
+
+	if (!vip)
+		return;
+	tfo_vip_bring_up(vip, slot, now);
+	tfo_load_settle(&vip->head, &vip->row, bucket, now, reset);
+	if (!reset)
+		vip->settled_epoch = now;
+	tfo_networks_settle(answer, slot, finer, bucket, now, reset);
+}
+
+/* Settles the handshake that the answer belongs to, if it fits; the hint said that there is one. */
+static __always_inline void tfo_settle(const struct tfo_answer *answer)
+{
+	struct tfo_handshake_set *set = tfo_handshakes_of(answer->hash);
+	__u32 now = tfo_tick(tfo_now()), opened, slot;
+	const struct tfo_guard *guard;
+	struct tfo_handshake *one;
+	int outcome;
+	__u64 word;
+
+	if (!set)
+		return;
+	one = tfo_handshake_find(set, answer->hash);
+	if (one && tfo_is_pending(one, now)) {
+		word = *(volatile __u64 *)&one->word;
+		opened = one->opened;
+		slot = one->slot;
+		guard = bpf_map_lookup_elem(&guards, &slot);
+		outcome = tfo_answer_outcome(answer, one, word, guard ? guard->flags : 0);
+		if (outcome == TFO_NO_OUTCOME || !tfo_handshake_settle(one, word))
+			return;
+		tfo_count_outcome(slot, outcome, now - opened);
+		tfo_loads_settle(answer, slot, tfo_handshake_flags(word) & TFO_HANDSHAKE_FINER,
+				 opened, outcome);
+	}
+	tfo_handshake_unhint(set, answer->hash, now);
+}
+
+/*
+ * tfo_guard_settle() of guard.h, where the hint said yes. In a global function: nothing of it is
+ * paid for by the segments that leave before. `ip`, `tcp`: offsets of the headers.
+ */
+__attribute__((noinline)) int tfo_guard_answered(struct xdp_md *ctx, __u64 hash, __u32 ip,
+						 __u32 tcp, __u32 family)
+{
+	struct tfo_frame frame = tfo_frame_of(ctx);
+	const __u8 *header = tfo_at(&frame, tcp & TFO_HEADERS, TFO_TCP_LEN);
+	struct tfo_answer answer;
+
+	if (!header || !tfo_load_flow(&frame, family, ip & TFO_HEADERS, &answer.flow))
+		return 0;
+	answer.hash = hash;
+	answer.seq = tfo_be32(tfo_load32(header + 4));
+	answer.ack = tfo_be32(tfo_load32(header + 8));
+	answer.flags = header[13];
+	tfo_settle(&answer);
+	return 1;
+}
+
+#endif /* TFO_GUARD_ANSWER_H */

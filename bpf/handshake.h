@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * Kernel shell: the handshakes that valid cookies opened, two ways a set.
+ *
+ * A full set forgets: the new one takes the way of a settled one, or else of the older one, which
+ * then counts as not answered. Two CPUs that write one way at once leave a fingerprint of the one
+ * with an ISN of the other: no segment fits it, it is not answered either. Settling is one compare
+ * and exchange of the word, so of an ACK and a RST on two CPUs one counts.
+ */
+#ifndef TFO_HANDSHAKE_H
+#define TFO_HANDSHAKE_H
+
+#include "clock.h"
+#include "maps.h"
+#include "tuple.h"
+
+static __always_inline __u32 tfo_handshake_index(__u64 hash)
+{
+	return hash & tfo_ctl.handshake_mask;
+}
+
+static __always_inline struct tfo_handshake_set *tfo_handshakes_of(__u64 hash)
+{
+	__u32 index = tfo_handshake_index(hash);
+
+	return bpf_map_lookup_elem(&handshakes, &index);
+}
+
+/* The word of handshake_bits that has the set's bit, or NULL. */
+static __always_inline __u64 *tfo_handshake_bits(__u64 hash)
+{
+	__u32 index = tfo_handshake_index(hash) >> 6;
+
+	return bpf_map_lookup_elem(&handshake_bits, &index);
+}
+
+static __always_inline __u64 tfo_handshake_bit(__u64 hash)
+{
+	return 1ULL << (hash & 63);
+}
+
+/* Is a handshake pending in its set? What nearly every segment asks, and nothing else. */
+static __always_inline int tfo_handshake_hint(__u64 hash)
+{
+	const __u64 *bits = tfo_handshake_bits(hash);
+
+	return bits && *(volatile const __u64 *)bits & tfo_handshake_bit(hash);
+}
+
+static __always_inline int tfo_is_handshake(const struct tfo_handshake *one, __u64 hash)
+{
+	__u64 word = *(volatile const __u64 *)&one->word;
+
+	return tfo_handshake_fingerprint(word) == (__u32)(hash >> 32) &&
+	       tfo_handshake_state(word) != TFO_HANDSHAKE_NONE;
+}
+
+/* The handshake with this name, or NULL. */
+static __always_inline struct tfo_handshake *tfo_handshake_find(struct tfo_handshake_set *set,
+								__u64 hash)
+{
+	if (tfo_is_handshake(&set->way[0], hash))
+		return &set->way[0];
+	return tfo_is_handshake(&set->way[1], hash) ? &set->way[1] : 0;
+}
+
+static __always_inline int tfo_is_pending(const struct tfo_handshake *one, __u32 now)
+{
+	return tfo_handshake_state(one->word) == TFO_HANDSHAKE_PENDING &&
+	       tfo_tick_age(now, one->opened) < TFO_PENDING_BUCKETS;
+}
+
+/* The way that a new handshake takes where its name is not there yet. */
+static __always_inline struct tfo_handshake *tfo_handshake_place(struct tfo_handshake_set *set,
+								 __u32 now)
+{
+	int first = tfo_is_pending(&set->way[0], now);
+	int second = tfo_is_pending(&set->way[1], now);
+
+	if (first != second)
+		return first ? &set->way[1] : &set->way[0];
+	return now - set->way[0].opened >= now - set->way[1].opened ? &set->way[0] : &set->way[1];
+}
+
+static __always_inline void tfo_handshake_put(struct tfo_handshake *at, __u64 hash, __u32 isn,
+					      __u16 len, __u8 flags, __u16 slot, __u32 now)
+{
+	__u64 *bits = tfo_handshake_bits(hash);
+
+	*(volatile __u64 *)&at->word = 0;
+	at->isn = isn;
+	at->opened = now;
+	at->server_isn = 0;
+	at->slot = slot;
+	*(volatile __u64 *)&at->word =
+		tfo_handshake_word(hash >> 32, len, TFO_HANDSHAKE_PENDING, flags);
+	if (bits && !(*(volatile __u64 *)bits & tfo_handshake_bit(hash)))
+		__sync_fetch_and_or(bits, tfo_handshake_bit(hash));
+}
+
+/*
+ * Takes the set's bit away if nothing is pending in it. Looked at again afterwards, since another
+ * CPU may have opened one in between; it puts its word before it looks at the bit.
+ */
+static __always_inline void tfo_handshake_unhint(struct tfo_handshake_set *set, __u64 hash,
+						 __u32 now)
+{
+	__u64 *bits = tfo_handshake_bits(hash);
+
+	if (!bits || tfo_is_pending(&set->way[0], now) || tfo_is_pending(&set->way[1], now))
+		return;
+	__sync_fetch_and_and(bits, ~tfo_handshake_bit(hash));
+	if (tfo_is_pending(&set->way[0], now) || tfo_is_pending(&set->way[1], now))
+		__sync_fetch_and_or(bits, tfo_handshake_bit(hash));
+}
+
+/* This CPU is the one that settles it; *word is what it was. */
+static __always_inline int tfo_handshake_settle(struct tfo_handshake *one, __u64 word)
+{
+	return __sync_val_compare_and_swap(
+		       &one->word, word, tfo_handshake_become(word, TFO_HANDSHAKE_SETTLED)) == word;
+}
+
+#endif /* TFO_HANDSHAKE_H */
