@@ -99,7 +99,11 @@ Config ConfigParser::parse(const nlohmann::json& document) {
   if (const auto node = root.optional("vips")) vips(*node);
   if (const auto node = root.optional("server"); node && !node->is_null()) server(*node);
   if (const auto node = root.optional("http")) http(*node);
+  if (const auto node = root.optional("guard")) guard_tables(*node);
   root.finish();
+  const bool guarded = std::any_of(config_.vips.begin(), config_.vips.end(),
+                                   [](const VipConfig& vip) { return vip.guard.on; });
+  for (InterfaceConfig& one : config_.interfaces) one.guard = guarded;
   const bool none = !watched || watched->is_empty_array();
   if (root.valid() && none && !config_.server) {
     complaints_.add(

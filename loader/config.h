@@ -35,6 +35,7 @@ struct InterfaceConfig {
   AttachMode mode = AttachMode::kAuto;
   uint8_t decap = 0;         // TFO_DECAP_* of bpf/tfo_abi.h
   uint16_t gue_port = 6080;  // UDP destination port of GUE, host order
+  bool guard = false;        // a VIP has its guard on; not a field of its own
 };
 
 /// Where a pool's keys come from: a keyring file that this node rotates, a secret and the clock, or
@@ -76,16 +77,26 @@ using ConfigAddress = std::array<uint8_t, 16>;
 
 /// What enforcing does for a VIP, besides renewal: see bpf/policy.h.
 struct PolicyConfig {
-  tfo_action on_invalid = TFO_PASS;               // pass, demote or drop
-  tfo_action on_data_without_option = TFO_PASS;   // pass or drop
-  tfo_action on_truncated = TFO_DROP;             // pass or drop
-  unsigned drop_above = 1000;                     // invalid cookies a second; at most unproven_rate
-  std::optional<unsigned> unproven_rate;          // a second; none: by what is known of the servers
-  bool retry = false;                             // protect_syn_queue: "retry"
-  bool passes_signed = false;                     // what would be demoted, were it not signed
-  std::chrono::seconds duplicate_window{60};      // 0: copies of SYN data are not looked for
+  tfo_action on_invalid = TFO_PASS;              // pass, demote or drop
+  tfo_action on_data_without_option = TFO_PASS;  // pass or drop
+  tfo_action on_truncated = TFO_DROP;            // pass or drop
+  unsigned drop_above = 1000;                    // invalid cookies a second; at most unproven_rate
+  std::optional<unsigned> unproven_rate;         // a second; none: by what is known of the servers
+  bool retry = false;                            // protect_syn_queue: "retry"
+  bool passes_signed = false;                    // what would be demoted, were it not signed
+  std::chrono::seconds duplicate_window{60};     // 0: copies of SYN data are not looked for
 
   bool operator==(const PolicyConfig&) const = default;
+};
+
+/// How many handshakes with a valid cookie clients may hold open at a VIP: see struct tfo_guard.
+struct GuardConfig {
+  bool on = true;
+  std::optional<unsigned> limit;      // of a client network; none: by the servers' queues
+  std::optional<unsigned> vip_limit;  // of all of them; none: likewise
+  unsigned open_rate = 0;             // opened by one client network, a second; 0: no limit
+
+  bool operator==(const GuardConfig&) const = default;
 };
 
 struct VipConfig {
@@ -97,6 +108,7 @@ struct VipConfig {
   unsigned canary = 0;  // percent of the client prefixes that are enforced; mode canary only
   bool renew = false;   // rewrite cookies that not every server holds
   PolicyConfig policy{};
+  GuardConfig guard{};
 };
 
 struct NamespaceConfig {
@@ -131,6 +143,7 @@ struct Config {
   std::string state_directory = "/var/lib/tfoguard";
   std::string bpffs = "/sys/fs/bpf";
   std::string log_level = "info";
+  unsigned handshakes = 262144;  // that the guard can hold, a power of two; fixed with the maps
 
   /// `<state_directory>/<instance>.servers`: what the server namespaces held before tfod. Mode
   /// 0600.

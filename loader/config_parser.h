@@ -52,6 +52,8 @@ class ConfigParser {
   void renew(ConfigObject& object, VipConfig& out);
   static void policy(ConfigObject& object, PolicyConfig& out);
   static void rates(ConfigObject& object, PolicyConfig& out);
+  static void guard(const ConfigNode& node, GuardConfig& out);
+  void guard_tables(const ConfigNode& node);
   void addresses(const ConfigNode& node, VipConfig& out);
   void ports(const ConfigNode& node, VipConfig& out);
   void rows(const ConfigNode& node, const VipConfig& vip);

@@ -2,6 +2,8 @@
 // What a VIP does with the SYNs that come to it.
 #include <fmt/format.h>
 
+#include <bit>
+
 #include "loader/config_parser.h"
 #include "loader/pool_store.h"
 
@@ -28,6 +30,7 @@ void ConfigParser::actions(ConfigObject& object, const ConfigNode& node, VipConf
   renew(object, out);
   policy(object, out.policy);
   rates(object, out.policy);
+  if (const auto field = object.optional("guard")) guard(*field, out.guard);
 }
 
 void ConfigParser::mode(ConfigObject& object, const ConfigNode& node, VipConfig& out) {
@@ -51,8 +54,9 @@ void ConfigParser::mode(ConfigObject& object, const ConfigNode& node, VipConfig&
                       "give the VIP \"mode\": \"canary\", or remove this field");
     }
   } else if (out.mode == TFO_CANARY) {
-    node.complain("is in mode \"canary\" and does not say for whom",
-                  "give the percent of the client prefixes that are enforced, such as \"canary\": 5");
+    node.complain(
+        "is in mode \"canary\" and does not say for whom",
+        "give the percent of the client prefixes that are enforced, such as \"canary\": 5");
   }
 }
 
@@ -105,6 +109,45 @@ void ConfigParser::rates(ConfigObject& object, PolicyConfig& out) {
     using std::chrono::seconds;
     out.duplicate_window = field->duration(seconds{1}, seconds{600}, true).value_or(seconds{60});
   }
+}
+
+void ConfigParser::guard(const ConfigNode& node, GuardConfig& out) {
+  if (node.is_word("off")) {
+    out.on = false;
+    return;
+  }
+  ConfigObject object(node, R"(such as {"limit": 32}, or "off")");
+  const auto take = [&](std::string_view name, std::string_view what) -> std::optional<unsigned> {
+    const auto field = object.optional(name);
+    if (!field) return std::nullopt;
+    const auto number = field->integer(1, kMaxRate, what);
+    return number ? std::optional(static_cast<unsigned>(*number)) : std::nullopt;
+  };
+  out.limit = take("limit", "handshakes that one client network may hold open");
+  out.vip_limit = take("vip_limit", "handshakes that all clients together may hold open");
+  out.open_rate = take("open_rate", "handshakes a second of one client network").value_or(0);
+  object.finish();
+  if (out.limit && out.vip_limit && *out.limit > *out.vip_limit) {
+    node.complain("has a \"limit\" above its \"vip_limit\"",
+                  "give one client network less than all of them");
+  }
+}
+
+/// Of the node, whatever its VIPs.
+void ConfigParser::guard_tables(const ConfigNode& node) {
+  constexpr int64_t kFewest = 1024, kMost = 16'777'216;
+  ConfigObject object(node, R"(such as {"handshakes": 262144})");
+  if (const auto field = object.optional("handshakes")) {
+    const auto number = field->integer(kFewest, kMost, "handshakes, a power of two");
+    if (number && !std::has_single_bit(static_cast<uint64_t>(*number))) {
+      field->complain(fmt::format("is {}, which is no power of two", *number),
+                      fmt::format("give {} or {}", std::bit_floor(static_cast<uint64_t>(*number)),
+                                  std::bit_ceil(static_cast<uint64_t>(*number))));
+    } else if (number) {
+      config_.handshakes = static_cast<unsigned>(*number);
+    }
+  }
+  object.finish();
 }
 
 }  // namespace tfo

@@ -38,6 +38,7 @@ class ConfigNode {
   const std::string& path() const { return path_; }
   bool is_null() const { return value_->is_null(); }
   bool is_empty_array() const { return value_->is_array() && value_->empty(); }
+  bool is_word(std::string_view word) const { return value_->is_string() && *value_ == word; }
   bool is_zero() const { return value_->is_number_integer() && value_->get<int64_t>() == 0; }
 
   std::optional<std::string> text(std::string_view right) const;

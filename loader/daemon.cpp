@@ -100,6 +100,7 @@ Result<> Daemon::open_dataplane(const PoolSet::Plan& plan) {
   auto opened = Dataplane::open({.pin_directory = config_.pin_directory(),
                                  .vips = config_.vips.size(),
                                  .vip_rows = vip_rows(config_),
+                                 .handshakes = config_.handshakes,
                                  .boot_offset_ns = [this] { return clock_.boot_offset_ns(); },
                                  .checkpoint = {}});
   if (!opened) return tl::unexpected(opened.error());

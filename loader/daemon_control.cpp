@@ -17,7 +17,8 @@ using nlohmann::json;
 Result<json> Daemon::command(const std::string& name, json& request) {
   if (name == "status") return status_json(view(false));
   if (name == "stats") return stats();
-  if (name == "vips") return vips_json(config_.vips, [this](const std::string& pool) { return server_facts(pool); });
+  if (name == "vips")
+    return vips_json(config_.vips, [this](const std::string& pool) { return server_facts(pool); });
   if (name == "keys") return keys_json(view(false));
   if (name == "detach") return detach(request);
   if (name.starts_with("key-") || name.starts_with("farm-")) return pool_command(name, request);

@@ -62,11 +62,14 @@ ServerFacts Daemon::server_facts(const std::string& pool) const {
   uint64_t backlogs = 0;
   for (const ListenerReport* report : namespaces_.listeners(pool)) {
     backlogs += report->backlog_sum();
+    if (const auto limit = report->fastopen_limit_sum()) {
+      facts.fastopen_limit = facts.fastopen_limit.value_or(0) + *limit;
+    }
     facts.no_cookie = facts.no_cookie || (report->fastopen_bits & kFastopenNoCookie) != 0;
   }
   if (backlogs != 0) {
-    facts.unproven_rate = static_cast<unsigned>(
-        std::clamp<uint64_t>(backlogs / kBacklogShare, 1, UINT32_MAX));
+    facts.unproven_rate =
+        static_cast<unsigned>(std::clamp<uint64_t>(backlogs / kBacklogShare, 1, UINT32_MAX));
   }
   return facts;
 }

@@ -32,6 +32,7 @@ Result<> same_frame(const Config& now, const Config& next) {
   compare("instance", now.instance, next.instance);
   compare("socket", now.socket, next.socket);
   compare("bpffs", now.bpffs, next.bpffs);
+  compare("guard.handshakes", std::to_string(now.handshakes), std::to_string(next.handshakes));
   compare("http.listen", text(now.http), text(next.http));
   if (now.interfaces.empty() != next.interfaces.empty()) compare("interfaces", "", "role");
   if (changed.empty()) return {};

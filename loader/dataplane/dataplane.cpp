@@ -93,7 +93,9 @@ class Dataplane::Impl {
 Result<> Dataplane::Impl::open() {
   // A first start that fails here leaves nothing behind either.
   created_ = !pins_.has_maps() && !pins_.has_maps_new() && pins_.links().empty();
-  auto opened = open_set(pins_, grace_, options_.vips, options_.vip_rows);
+  auto opened = open_set(
+      pins_, grace_,
+      {.vips = options_.vips, .rows = options_.vip_rows, .handshakes = options_.handshakes});
   if (!opened) return tl::unexpected(std::move(opened).error());
   set_ = std::move(opened->set);
   created_ = opened->created;

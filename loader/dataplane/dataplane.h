@@ -45,6 +45,8 @@ struct DataplaneOptions {
   size_t vips = 0;
   /// Rows (address, port) of the configuration, likewise.
   size_t vip_rows = 0;
+  /// Of the guard's tables, a power of two; existing maps with another number are replaced.
+  uint32_t handshakes = 262144;
   /// CLOCK_REALTIME - CLOCK_BOOTTIME in ns; empty: the system's clocks.
   std::function<int64_t()> boot_offset_ns;
   /// Called at every step whose order matters for a crash, with the step's name. For tests.

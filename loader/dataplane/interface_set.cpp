@@ -19,6 +19,7 @@ tfo_load_config load_config_of(const InterfaceConfig& config, const Device& devi
   load.decap = config.decap;
   load.gue_port = htons(config.gue_port);
   load.partial = device.partial ? 1 : 0;
+  load.guard = config.guard ? 1 : 0;
   return load;
 }
 

@@ -204,13 +204,20 @@ Result<> LiveSet::reset_slot(uint32_t slot) {
   auto done = maps_.stats.write(slot, zero.data());
   if (done) done = maps_.stats_base.set(slot, tfo_counters{});
   if (done) done = maps_.triggers.set(slot, tfo_trigger{});
+  if (done) done = maps_.guard.settings.set(slot, tfo_guard{});
   return done;
 }
 
 Result<> LiveSet::set_policy(const VipConfig& vip, uint32_t slot) const {
   const auto known = servers_.find(vip.pool);
-  return maps_.policies.set(
-      slot, kernel_policy(vip.policy, known == servers_.end() ? ServerFacts{} : known->second));
+  const ServerFacts servers = known == servers_.end() ? ServerFacts{} : known->second;
+  tfo_guard guard = kernel_guard(vip, servers);
+  const auto before = maps_.guard.settings.get(slot);
+  if (!before) return tl::unexpected(before.error());
+  // What was found out while it ran stays.
+  if (guard.flags != 0) guard.flags |= before->flags & ~static_cast<__u32>(TFO_GUARD_ON);
+  if (auto set = maps_.guard.settings.set(slot, guard); !set) return set;
+  return maps_.policies.set(slot, kernel_policy(vip.policy, servers));
 }
 
 Result<> LiveSet::set_servers(const std::vector<VipConfig>& vips, const std::string& pool,

@@ -45,7 +45,8 @@ class LiveSet {
   /// Gives these names a slot, so that totals can be carried to them. Names that do not fit are
   /// left out.
   Result<> reserve_slots(const std::vector<std::string>& names);
-  /// Takes over pool numbers, live rings and what is known of servers of a set with the same layout.
+  /// Takes over pool numbers, live rings and what is known of servers of a set with the same
+  /// layout.
   Result<> copy_rings(const LiveSet& from);
 
   /// Base plus all CPUs of the VIPs of the last set_vips(), in their order, and of the node.

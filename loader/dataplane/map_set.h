@@ -75,8 +75,8 @@ struct MapSet {
   Map stats;                 // per CPU
   ArrayMap<tfo_counters> stats_base;
   ArrayMap<tfo_slot_name> slot_names;
-  ArrayMap<tfo_policy> policies;   // by slot
-  ArrayMap<tfo_trigger> triggers;  // likewise
+  ArrayMap<tfo_policy> policies;       // by slot
+  ArrayMap<tfo_trigger> triggers;      // likewise
   ArrayMap<tfo_slot_name> pool_names;  // who owns a pool number; user space only
   ArrayMap<tfo_meta> meta;
   Map clock;

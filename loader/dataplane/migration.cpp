@@ -93,18 +93,21 @@ Result<> carry(const PinDirectory& pins, const LiveSet& set) {
   return {};
 }
 
-Result<std::unique_ptr<LiveSet>> adopt(const fs::path& directory, GracePeriod& grace, size_t vips,
-                                       size_t rows) {
+Result<std::unique_ptr<LiveSet>> adopt(const fs::path& directory, GracePeriod& grace,
+                                       const SetNeeds& needs) {
   auto maps = MapSet::open_pins(directory);
   if (!maps) return tl::unexpected(std::move(maps).error());
-  if (!maps->sizes().hold(vips, rows)) return fail("the maps are too small");
+  if (!maps->sizes().hold(needs.vips, needs.rows)) return fail("the maps are too small");
+  if (maps->sizes().handshakes != needs.handshakes) {
+    return fail("the guard's tables have another size");
+  }
   return LiveSet::make(std::move(*maps), grace);
 }
 
 /// A migration that an earlier process began: go on with its maps, or set them aside.
-Result<std::unique_ptr<LiveSet>> resume(const PinDirectory& pins, GracePeriod& grace, size_t vips,
-                                        size_t rows) {
-  auto set = adopt(pins.maps_new(), grace, vips, rows);
+Result<std::unique_ptr<LiveSet>> resume(const PinDirectory& pins, GracePeriod& grace,
+                                        const SetNeeds& needs) {
+  auto set = adopt(pins.maps_new(), grace, needs);
   if (set) return set;
   // Programs may use a set only once it is ready.
   auto done = read_meta(pins.maps_new()) ? pins.set_aside() : pins.abandon();
@@ -133,28 +136,29 @@ Result<std::unique_ptr<LiveSet>> make_set(const PinDirectory& pins, GracePeriod&
   return set;
 }
 
-Result<OpenedSet> open_set(const PinDirectory& pins, GracePeriod& grace, size_t vips, size_t rows) {
+Result<OpenedSet> open_set(const PinDirectory& pins, GracePeriod& grace, const SetNeeds& needs) {
   auto done = pins.recover();
   if (!done) return tl::unexpected(done.error());
   OpenedSet opened;
   opened.created = !pins.has_maps();
-  MapSizes sizes = MapSizes::for_config(vips, rows);
+  MapSizes sizes = MapSizes::for_config(needs.vips, needs.rows);
+  sizes.handshakes = needs.handshakes;
   std::vector<std::string> names;
   if (!opened.created) {
     if (pins.has_maps_new()) {
-      auto set = resume(pins, grace, vips, rows);
+      auto set = resume(pins, grace, needs);
       if (!set) return tl::unexpected(std::move(set).error());
       opened.set = std::move(*set);
       opened.migrating = opened.set != nullptr;
     }
     if (!opened.set && pins.owed().size() == 1) {
-      if (auto set = adopt(pins.maps(), grace, vips, rows)) opened.set = std::move(*set);
+      if (auto set = adopt(pins.maps(), grace, needs)) opened.set = std::move(*set);
     }
     if (opened.set) return opened;
     auto owed = owed_names(pins);
     if (!owed) return tl::unexpected(std::move(owed).error());
     names = std::move(*owed);
-    const auto needed = std::bit_ceil(static_cast<uint32_t>(names.size() + vips + 1));
+    const auto needed = std::bit_ceil(static_cast<uint32_t>(names.size() + needs.vips + 1));
     sizes.slots = std::min(std::max(sizes.slots, needed), UINT16_MAX + 1U);
   }
   auto set = make_set(pins, grace, sizes, names);

@@ -15,9 +15,16 @@ struct OpenedSet {
   bool migrating = false;  // set is in maps_new; finish_migration() is due once all programs use it
 };
 
+/// What a set has to hold.
+struct SetNeeds {
+  size_t vips = 0;
+  size_t rows = 0;  // pairs of address and port
+  uint32_t handshakes = MapSizes{}.handshakes;
+};
+
 /// Adopts the pinned set if it fits this version and these numbers, goes on with a migration that
 /// an earlier process began, or begins one, or creates the first set.
-Result<OpenedSet> open_set(const PinDirectory& pins, GracePeriod& grace, size_t vips, size_t rows);
+Result<OpenedSet> open_set(const PinDirectory& pins, GracePeriod& grace, const SetNeeds& needs);
 
 /// A ready set in maps_new that knows `names`.
 Result<std::unique_ptr<LiveSet>> make_set(const PinDirectory& pins, GracePeriod& grace,

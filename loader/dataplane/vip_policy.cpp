@@ -15,6 +15,19 @@ unsigned unproven_rate(const PolicyConfig& config, std::optional<unsigned> known
   return std::max(1U, config.unproven_rate.value_or(known.value_or(kUnprovenRate)));
 }
 
+unsigned guard_limit(const GuardConfig& config, const ServerFacts& servers) {
+  constexpr uint64_t kLeast = 8;
+  if (config.limit || !servers.fastopen_limit) return config.limit.value_or(0);
+  return static_cast<unsigned>(
+      std::clamp<uint64_t>(*servers.fastopen_limit / 8 / servers.balancers, kLeast, UINT32_MAX));
+}
+
+unsigned guard_vip_limit(const GuardConfig& config, const ServerFacts& servers) {
+  if (config.vip_limit || !servers.fastopen_limit) return config.vip_limit.value_or(0);
+  return static_cast<unsigned>(
+      std::clamp<uint64_t>(*servers.fastopen_limit / 2 / servers.balancers, 1, UINT32_MAX));
+}
+
 unsigned drop_above(const PolicyConfig& config, std::optional<unsigned> known) {
   return std::min(config.drop_above, unproven_rate(config, known));
 }
@@ -33,6 +46,22 @@ tfo_policy kernel_policy(const PolicyConfig& config, const ServerFacts& servers)
   if (servers.no_cookie) flags |= TFO_POLICY_NO_DEMOTE;
   policy.flags = static_cast<__u8>(flags);
   return policy;
+}
+
+tfo_guard kernel_guard(const VipConfig& vip, const ServerFacts& servers) {
+  tfo_guard guard{};
+  if (!vip.guard.on) return guard;
+  const unsigned network = guard_limit(vip.guard, servers);
+  guard.limit[TFO_LEVEL_ADDRESS] = network;
+  guard.limit[TFO_LEVEL_NETWORK] = network;
+  guard.limit[TFO_LEVEL_SITE] = network;
+  guard.limit[TFO_LEVEL_VIP] = guard_vip_limit(vip.guard, servers);
+  const uint64_t opens = (uint64_t{vip.guard.open_rate} << TFO_BUCKET_SHIFT) / kSecondNs;
+  guard.opens = static_cast<__u32>(std::min<uint64_t>(opens, UINT32_MAX));
+  const auto window = static_cast<uint64_t>(vip.policy.duplicate_window.count());
+  guard.duplicate_ticks = static_cast<__u32>(window * kSecondNs >> TFO_TICK_SHIFT);
+  guard.flags = TFO_GUARD_ON;
+  return guard;
 }
 
 uint8_t vip_flags(const VipConfig& vip) {

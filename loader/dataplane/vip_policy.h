@@ -22,14 +22,26 @@ unsigned drop_above(const PolicyConfig& config, std::optional<unsigned> known = 
 
 /// What user space knows of a VIP's servers; see struct tfo_policy.
 struct ServerFacts {
-  std::optional<unsigned> unproven_rate;  // sum of the backlogs / 20; none: unknown
-  bool no_cookie = false;                 // one of them takes SYN data without a cookie
+  std::optional<unsigned> unproven_rate;   // sum of the backlogs / 20; none: unknown
+  std::optional<uint64_t> fastopen_limit;  // sum of their Fast Open queues; none: unknown
+  unsigned balancers = 1;                  // nodes that share them
+  bool no_cookie = false;                  // one of them takes SYN data without a cookie
 
   bool operator==(const ServerFacts&) const = default;
 };
 
+/// Handshakes that one client network, or all together, may hold open; 0: no limit, since nothing
+/// is configured and the servers' queues are not known.
+unsigned guard_limit(const GuardConfig& config, const ServerFacts& servers);
+unsigned guard_vip_limit(const GuardConfig& config, const ServerFacts& servers);
+
 /// What the programs are told of a VIP.
 tfo_policy kernel_policy(const PolicyConfig& config, const ServerFacts& servers);
+
+/// What the guard is told: limits as configured, else by the servers' queues, else none. One client
+/// network (address, /24 or /64, /48) gets an eighth of this node's share of them, all clients
+/// together half of it.
+tfo_guard kernel_guard(const VipConfig& vip, const ServerFacts& servers);
 
 /// TFO_VIP_* of its rows.
 uint8_t vip_flags(const VipConfig& vip);

@@ -11,6 +11,16 @@ namespace {
 constexpr const char* kActions[] = {"pass", "renew", "demote", "drop"};
 constexpr const char* kModes[] = {"observe", "canary", "enforce"};
 
+/// 0 stands for "no limit", which JSON says as null.
+json limit_json(unsigned limit) { return limit == 0 ? json(nullptr) : json(limit); }
+
+json guard_json(const GuardConfig& guard, const ServerFacts& servers) {
+  if (!guard.on) return "off";
+  return {{"limit", limit_json(guard_limit(guard, servers))},
+          {"vip_limit", limit_json(guard_vip_limit(guard, servers))},
+          {"open_rate", limit_json(guard.open_rate)}};
+}
+
 /// The policy in force: every default filled in.
 json policy_json(const VipConfig& vip, const ServerFacts& servers) {
   const PolicyConfig& policy = vip.policy;
@@ -23,6 +33,7 @@ json policy_json(const VipConfig& vip, const ServerFacts& servers) {
               {"signed", policy.passes_signed},
               {"duplicate_window", duration_text(policy.duplicate_window)},
               {"can_demote", !servers.no_cookie}};
+  out["guard"] = guard_json(vip.guard, servers);
   if (policy.on_invalid == TFO_DROP) out["drop_above"] = drop_above(policy, servers.unproven_rate);
   return out;
 }
@@ -34,12 +45,8 @@ json vips_json(const std::vector<VipConfig>& vips, const AskServers& ask) {
   for (const VipConfig& vip : vips) {
     json addresses = json::array();
     for (const ConfigAddress& address : vip.addresses) addresses.push_back(address_text(address));
-    json one = {{"name", vip.name},
-                {"addresses", addresses},
-                {"ports", vip.ports},
-                {"pool", vip.pool},
-                {"mode", kModes[vip.mode]},
-                {"canary", nullptr},
+    json one = {{"name", vip.name},  {"addresses", addresses},   {"ports", vip.ports},
+                {"pool", vip.pool},  {"mode", kModes[vip.mode]}, {"canary", nullptr},
                 {"renew", vip.renew}};
     if (vip.mode == TFO_CANARY) one["canary"] = vip.canary;
     one.update(policy_json(vip, ask ? ask(vip.pool) : ServerFacts{}));

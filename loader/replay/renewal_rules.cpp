@@ -39,7 +39,7 @@ std::string renew_rule(const KeyRing& ring, const tfo_ring& kernel, tfo_action v
 }
 
 std::string refusal_rule(const tfo_facts& facts, const RenewalOutcome& outcome) {
-  const char* what = facts.reason == TFO_COOKIE_REVOKED   ? "The key that made the cookie is revoked"
+  const char* what = facts.reason == TFO_COOKIE_REVOKED ? "The key that made the cookie is revoked"
                      : facts.reason == TFO_DATA_NO_OPTION ? "Data without a Fast Open option"
                                                           : "No key of the pool made the cookie";
   const bool done = outcome.verdict == outcome.would;
@@ -54,9 +54,10 @@ std::string refusal_rule(const tfo_facts& facts, const RenewalOutcome& outcome) 
     default:
       break;
   }
-  return facts.fresh == 0 ? fmt::format("{}, but the farm may have keys by now that this node lacks: "
-                                        "it is left as it is",
-                                        what)
+  return facts.fresh == 0 ? fmt::format(
+                                "{}, but the farm may have keys by now that this node lacks: "
+                                "it is left as it is",
+                                what)
                           : "";
 }
 
@@ -114,8 +115,8 @@ RenewalOutcome refusal_of(const AcceptedCookie& syn, const KeyRing& ring, const 
   RenewalOutcome outcome;
   const int would = tfo_decide(&policy.kernel, &trigger, &facts);
   outcome.would = static_cast<tfo_action>(would);
-  outcome.verdict = static_cast<tfo_action>(tfo_verdict(
-      tfo_client_mode(policy.mode, policy.canary, &flow), static_cast<__u8>(would)));
+  outcome.verdict = static_cast<tfo_action>(
+      tfo_verdict(tfo_client_mode(policy.mode, policy.canary, &flow), static_cast<__u8>(would)));
   outcome.rule = refusal_rule(facts, outcome);
   return outcome;
 }

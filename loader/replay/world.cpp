@@ -140,10 +140,10 @@ Result<ReplayWorld> ReplayWorld::make(const std::vector<VipConfig>& vips,
     if (!slot) continue;
     world.pool_of_.emplace(*slot, vip.pool);
     world.policies_.emplace(*slot, VipPolicy{.mode = vip.mode,
-                                            .renew = vip.renew,
-                                            .canary = canary_share(vip),
-                                            .flags = vip_flags(vip),
-                                            .kernel = kernel_policy(vip.policy, {})});
+                                             .renew = vip.renew,
+                                             .canary = canary_share(vip),
+                                             .flags = vip_flags(vip),
+                                             .kernel = kernel_policy(vip.policy, {})});
   }
   for (const InterfaceConfig& interface : interfaces) {
     done = world.add_hook(interface);

@@ -4,16 +4,15 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/policy_cases.h"
 #include "tests/support/xdp_world.h"
 
 namespace tfo::test {
 namespace {
 
-class ProgramRenews : public testing::TestWithParam<RenewTable> {};
-
-TEST_P(ProgramRenews, WhatTheTableSays) {
-  XdpWorlds worlds(renew_world());
-  for (const RenewCase& c : GetParam().make()) {
+void expect_treated(const World& world, const RenewCases& cases) {
+  XdpWorlds worlds(world);
+  for (const RenewCase& c : cases) {
     const auto xdp = worlds.with(!c.packet.link.present, c.decap, c.partial);
     ASSERT_TRUE(xdp) << xdp.error().message;
     const auto got = (*xdp)->treat(c.packet.frame());
@@ -24,6 +23,17 @@ TEST_P(ProgramRenews, WhatTheTableSays) {
     EXPECT_EQ(to_hex(got->left), to_hex(c.left.frame())) << case_text(c);
   }
 }
+
+class ProgramRenews : public testing::TestWithParam<RenewTable> {};
+
+TEST_P(ProgramRenews, WhatTheTableSays) { expect_treated(renew_world(), GetParam().make()); }
+
+class ProgramKeepsPolicy : public testing::TestWithParam<RenewTable> {};
+
+TEST_P(ProgramKeepsPolicy, WhatTheTableSays) { expect_treated(policy_world(), GetParam().make()); }
+
+INSTANTIATE_TEST_SUITE_P(Tables, ProgramKeepsPolicy, testing::ValuesIn(kPolicyTables),
+                         [](const auto& table) { return std::string(table.param.name); });
 
 INSTANTIATE_TEST_SUITE_P(Tables, ProgramRenews, testing::ValuesIn(kRenewTables),
                          [](const auto& table) { return std::string(table.param.name); });

@@ -3,9 +3,9 @@
 
 #include "tests/support/reference.h"
 
-struct tfo_flow;     // bpf/cookie.h
-struct tfo_frame;    // bpf/core.h
-struct tfo_packet;   // bpf/core.h
+struct tfo_flow;    // bpf/cookie.h
+struct tfo_frame;   // bpf/core.h
+struct tfo_packet;  // bpf/core.h
 
 namespace tfo::test {
 

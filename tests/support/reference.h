@@ -35,9 +35,9 @@ struct WorldVip {
   uint16_t pool = 0;
   tfo_vip_mode mode = TFO_OBSERVE;
   bool renew = false;
-  uint16_t canary = 0;   ///< of 10,000, in mode canary
-  uint8_t flags = 0;     ///< TFO_VIP_* besides renew
-  tfo_policy policy{};   ///< of its slot
+  uint16_t canary = 0;  ///< of 10,000, in mode canary
+  uint8_t flags = 0;    ///< TFO_VIP_* besides renew
+  tfo_policy policy{};  ///< of its slot
 };
 
 /// What a pool's ring says of renewal; see struct tfo_ring.

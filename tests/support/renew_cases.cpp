@@ -65,6 +65,13 @@ Packet syn_with(const Side& side, const char* key, uint16_t port, bool experimen
   return packet.option(experimental ? fast_open_experimental(cookie) : fast_open(cookie)).data(11);
 }
 
+/// The same packet without a cookie, whosever it was.
+Packet demoted_syn(const Side& side, uint16_t port) {
+  Packet packet = web_syn(side);
+  packet.ports(40000, port);
+  return packet.option(fast_open()).option(Bytes(8, 1)).data(11);
+}
+
 /// The same packet with the previous key's cookie: what it is renewed to.
 RenewCase case_of(std::string name, tfo_reason reason, bool renews, const Packet& packet,
                   const Packet& renewed) {
@@ -102,6 +109,10 @@ void add_policy(RenewCases& cases, const Side& side, tfo_vip_mode mode, bool ask
   for (const NamedKey& key : kKeys) {
     RenewCase c = case_of(head + key.key, key.reason, key.renews && asked,
                           syn_with(side, key.key, port), syn_with(side, kPreviousKey, port));
+    if (key.reason == TFO_COOKIE_REVOKED) {
+      c.would = c.verdict = TFO_DEMOTE;
+      c.left = demoted_syn(side, port);
+    }
     if (mode != TFO_ENFORCE) {
       c.verdict = TFO_PASS;
       c.left = c.packet;

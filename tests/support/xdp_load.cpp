@@ -187,8 +187,7 @@ Result<> XdpUnderTest::set_trigger(uint16_t slot, const tfo_trigger& trigger) {
 Result<tfo_trigger> XdpUnderTest::trigger(uint16_t slot) const {
   const uint32_t index = slot;
   tfo_trigger trigger{};
-  if (bpf_map_lookup_elem(map_fd("triggers"), &index, &trigger) != 0)
-    return fail_errno("triggers");
+  if (bpf_map_lookup_elem(map_fd("triggers"), &index, &trigger) != 0) return fail_errno("triggers");
   return trigger;
 }
 
