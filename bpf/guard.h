@@ -9,6 +9,7 @@
 #define TFO_GUARD_H
 
 #include "guard_answer.h"
+#include "guard_icmp.h"
 #include "guard_syn.h"
 #include "retry.h"
 
@@ -57,6 +58,19 @@ static __always_inline void tfo_guard_settle(struct xdp_md *ctx, const struct tf
 	hash = tfo_tuple_hash(&flow, tfo_load32(tcp), tfo_ctl.hash_seed);
 	if (tfo_handshake_hint(hash))
 		tfo_guard_answered(ctx, hash, p->ip, p->tcp, p->family);
+}
+
+/* The same for frames that are not plain, and ICMP errors among them. */
+__attribute__((noinline)) int tfo_guard_other(struct xdp_md *ctx, const struct tfo_packet *p,
+					      int reason)
+{
+	struct tfo_frame frame = tfo_frame_of(ctx);
+
+	if (p && reason == TFO_OTHER)
+		tfo_guard_settle(ctx, &frame, p);
+	if (p && reason == TFO_NOT_TCP)
+		tfo_guard_icmp(ctx);
+	return 0;
 }
 
 #endif /* TFO_GUARD_H */

@@ -276,10 +276,15 @@ int tfo_xdp(struct xdp_md *ctx)
 		reason = tfo_parse_any(ctx, &other);
 		if (reason == TFO_GO_ON)
 			reason = tfo_judge_syn(ctx, &other);
+		else if (tfo_cfg.guard)
+			tfo_guard_other(ctx, &other, reason);
 		packet = other;
+	} else if (tfo_cfg.guard) {
+		if (reason == TFO_OTHER)
+			tfo_guard_settle(ctx, &frame, &packet);
+		else if (reason == TFO_NOT_TCP)
+			tfo_guard_icmp(ctx);
 	}
-	if (tfo_cfg.guard && reason == TFO_OTHER)
-		tfo_guard_settle(ctx, &frame, &packet);
 	return tfo_exit(&packet, reason);
 }
 

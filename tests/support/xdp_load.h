@@ -61,7 +61,7 @@ class XdpUnderTest {
   Result<std::vector<tfo_counters>> counters(uint32_t count = UINT32_MAX) const;
   int program_fd() const;
   int map_fd(const char* name) const;
-  tfo_control& control() { return *control_; }
+  tfo_control& control() const { return *control_; }
 
  private:
   struct Close {
