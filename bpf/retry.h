@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
- * Is this SYN a retransmission? For a VIP that takes unproven SYNs as retransmissions only: Linux
- * and most others send the second one after a second (RFC 6298 section 2), a flood's sender none.
+ * Pure core: is this SYN a retransmission? For a VIP that takes unproven SYNs as retransmissions
+ * only: Linux and most others send the second one after a second (RFC 6298 section 2), a flood's
+ * sender none.
  *
- * Eight SYNs a set. A new one takes the way of one that is older than RETRY_HOLD; while all are
+ * Eight SYNs a set. A new one takes the way of one that is older than TFO_RETRY_HOLD; while all are
  * younger it is not remembered, and its next transmission tries again: a flood cannot drive out who
  * will come back within that second. So up to entries / 1.5 s every SYN is remembered (350,000 a
  * second in half a million), beyond that its share of them.
@@ -11,9 +12,7 @@
 #ifndef TFO_RETRY_H
 #define TFO_RETRY_H
 
-#include "clock.h"
-#include "maps.h"
-#include "tuple.h"
+#include "core.h"
 
 #define TFO_RETRY_UNIT 3 /* 2^3 ticks, 8.4 ms */
 #define TFO_RETRY_TIME 0xfffffU
@@ -23,7 +22,7 @@
 
 /* What the table says of a SYN with this name at this time (in units); remembers it if it is new.
  */
-static __always_inline int tfo_retry_seen(struct tfo_retry_set *set, __u64 name, __u32 now)
+tfo_inline int tfo_retry_seen(struct tfo_retry_set *set, __u64 name, __u32 now)
 {
 	__u32 age, oldest = 0, victim = 0, i;
 

@@ -33,6 +33,12 @@ struct {
 __u32 bench_mask; /* of the packets that take turns: their number - 1; 0: always the first */
 __u32 bench_next; /* index of the next packet; user space sets it to 0 before each run */
 
+/*
+ * Offset of the TCP sequence number, where each run of a packet needs one of its own (below 64), or
+ * 0. The checksum is not corrected: no measured program looks at it.
+ */
+__u32 bench_sequence_at;
+
 /* The whole packet in 8-byte words, then what is left of it in 2-byte ones: lengths are even. */
 static __always_inline int put_packet(struct xdp_md *ctx)
 {
@@ -62,6 +68,8 @@ static __always_inline int put_packet(struct xdp_md *ctx)
 			break;
 		halves[half] = packet->halves[word * 4 + half];
 	}
+	if (bench_sequence_at)
+		*(__u32 *)(data + (bench_sequence_at & 63 & ~1U)) = bench_next;
 	return 0;
 }
 

@@ -35,7 +35,7 @@ tfo_inline __u64 tfo_tuple_hash(const struct tfo_flow *flow, __u32 ports, const 
 /* The flow as the other side sends it. */
 tfo_inline void tfo_reverse_flow(struct tfo_flow *to, const struct tfo_flow *flow)
 {
-	*to = (struct tfo_flow){.family = flow->family};
+	*to = (struct tfo_flow){.word = {0}, .family = flow->family};
 	if (flow->family == 4) {
 		to->word[0] = flow->word[0] << 32 | flow->word[0] >> 32;
 		return;

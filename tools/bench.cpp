@@ -31,10 +31,14 @@ constexpr double kNoGoal = -1;
 constexpr BenchCase kCases[] = {
     {"not_syn", "segments of connections: left alone", 2, 2, 0, 0, BenchOptions::kTimestamps, 0,
      TFO_PASS, TFO_OTHER, false, true},
+    {"not_syn_guard", "not_syn with the guard on", 6, 8, 0, 0, BenchOptions::kTimestamps, 0,
+     TFO_PASS, TFO_OTHER, false, true, true},
     {"syn_plain", "SYNs without Fast Open, as Linux sends most", 12, 25, 0, 0, BenchOptions::kPlain,
      0, TFO_PASS, TFO_PLAIN, true, true},
     {"cookie_valid", "SYNs with the current key's cookie and data", 30, 45, 16, 1,
      BenchOptions::kCookie, 1, TFO_PASS, TFO_COOKIE_CURRENT, true, true},
+    {"cookie_valid_guard", "cookie_valid with the guard on: each opens a handshake", 55, 120, 16, 1,
+     BenchOptions::kCookie, 1, TFO_PASS, TFO_COOKIE_CURRENT, true, true, true},
     {"renew", "SYNs with a retired key's cookie and data, rewritten", 0, kNoGoal, 16, 4,
      BenchOptions::kCookie, 3, TFO_RENEW, TFO_COOKIE_RETIRED, true, true},
     {"cookie_invalid_4", "SYNs with a cookie that none of four keys made", 75, 90, 16, 4,
@@ -107,10 +111,11 @@ Result<> check_counts(const Row& row, const std::vector<uint64_t>& before,
 Result<> measure(BenchWorld& world, const BenchArgs& args, Row& row) {
   const std::vector<uint8_t> frame = world.frame(*row.what, row.family, 1);
   const uint32_t repeat = row.cold ? world.packets() : args.repeat;
-  const bool anew = row.cold || row.what->action != TFO_PASS;  // each round on a frame of its own
+  const bool anew = row.cold || row.what->anew();
   uint64_t packets = 0;
   const auto before = world.counted();
   if (!before) return tl::unexpected<Error>(before.error());
+  if (auto chosen = world.choose(*row.what, row.family); !chosen) return chosen;
   if (row.cold) {
     world.prepare(*row.what, row.family);
   } else if (anew) {
@@ -187,7 +192,7 @@ Result<Report> run(Context& context, const BenchArgs& args) {
     progress.step(fmt::format("{} of {}: {} IPv{} {}", &row - rows->data() + 1, rows->size(),
                               row.what->name, row.family, row.tables()));
     if (auto done = measure(*world, args, row); !done) return tl::unexpected<Error>(done.error());
-    if (!row.cold && row.what->action == TFO_PASS) empties.push_back(row.cost.empty);
+    if (!row.cold && !row.what->anew()) empties.push_back(row.cost.empty);
   }
   if (empties.empty()) {
     const auto empty = time_run(world->empty(), world->frame(kCases[0], 4, 1), args.repeat);

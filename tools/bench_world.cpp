@@ -72,6 +72,8 @@ tfo_flow flow_of(const BenchSegment& segment) {
 
 BenchWorld::BenchWorld(BenchWorld&& other) noexcept
     : tfo_(std::move(other.tfo_)),
+      guarded_(std::move(other.guarded_)),
+      chosen_(other.chosen_),
       bench_(std::move(other.bench_)),
       packets_(other.packets_),
       table_(std::exchange(other.table_, nullptr)),
@@ -85,11 +87,13 @@ Result<BenchWorld> BenchWorld::load(uint32_t packets) {
   route_libbpf_log();
   auto tfo = XdpSkeleton::open();
   if (!tfo) return tl::unexpected<Error>(tfo.error());
+  auto guarded = XdpSkeleton::open();
+  if (!guarded) return tl::unexpected<Error>(guarded.error());
   auto bench = Skeleton<tfo_bench>::open();
   if (!bench) return tl::unexpected<Error>(bench.error());
-  BenchWorld world(std::move(*tfo), std::move(*bench), packets);
-  for (auto step : {&BenchWorld::load_tfo, &BenchWorld::fill_vips, &BenchWorld::fill_rings,
-                    &BenchWorld::load_bench}) {
+  BenchWorld world(std::move(*tfo), std::move(*guarded), std::move(*bench), packets);
+  for (auto step : {&BenchWorld::load_tfo, &BenchWorld::load_guarded, &BenchWorld::fill_vips,
+                    &BenchWorld::fill_rings, &BenchWorld::load_bench}) {
     if (auto done = (world.*step)(); !done) return tl::unexpected<Error>(done.error());
   }
   return world;
@@ -97,13 +101,42 @@ Result<BenchWorld> BenchWorld::load(uint32_t packets) {
 
 Result<> BenchWorld::load_tfo() {
   bpf_map__set_max_entries(tfo_->maps.vips, 2 * kRows);
-  bpf_map__set_max_entries(tfo_->maps.stats, kVips + 1);
+  for (bpf_map* map : {tfo_->maps.stats, tfo_->maps.policies, tfo_->maps.triggers,
+                       tfo_->maps.guards, tfo_->maps.guard_vips, tfo_->maps.guard_stats}) {
+    bpf_map__set_max_entries(map, kVips + 1);
+  }
   if (auto loaded = tfo_.load(); !loaded) return loaded;
   tfo_control& control = tfo_->data_ctl->tfo_ctl;
   control.vip_mask = kRows - 1;
+  control.handshake_mask = bpf_map__max_entries(tfo_->maps.handshakes) - 1;
+  control.head_mask = bpf_map__max_entries(tfo_->maps.guard_heads) - 1;
+  control.retry_mask = bpf_map__max_entries(tfo_->maps.retries) - 1;
   control.hash_seed[0] = mix(1);
   control.hash_seed[1] = mix(2);
   control.now_ns = 1;
+  return {};
+}
+
+/// Limits that nothing reaches, so that every SYN opens a handshake.
+Result<> BenchWorld::load_guarded() {
+  constexpr uint32_t kNever = 1U << 30;
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, guarded_->obj) {
+    bpf_map* from = bpf_object__find_map_by_name(tfo_->obj, bpf_map__name(map));
+    if (map == guarded_->maps.rodata || from == nullptr) continue;
+    if (bpf_map__reuse_fd(map, bpf_map__fd(from)) != 0) return fail_errno("sharing the maps");
+  }
+  guarded_->rodata->tfo_cfg.guard = 1;
+  if (auto loaded = guarded_.load(); !loaded) return loaded;
+  tfo_guard guard{};
+  guard.flags = TFO_GUARD_ON;
+  for (__u32& limit : guard.limit) limit = kNever;
+  guard.duplicate_ticks = 60'000;
+  for (uint32_t slot = 0; slot <= kVips; slot++) {
+    if (bpf_map_update_elem(bpf_map__fd(tfo_->maps.guards), &slot, &guard, BPF_ANY) != 0) {
+      return fail_errno("filling the guards");
+    }
+  }
   return {};
 }
 
@@ -118,17 +151,34 @@ Result<> BenchWorld::load_bench() {
   bpf_map__set_max_entries(bench_->maps.bench_packets, packets_);
   if (auto loaded = bench_.load(); !loaded) return loaded;
 
-  for (const auto& [index, fd] : {std::pair{TFO_BENCH_EMPTY, empty()}, {TFO_BENCH_TFO, tfo()}}) {
-    const uint32_t at = index;
-    if (bpf_map_update_elem(bpf_map__fd(bench_->maps.bench_targets), &at, &fd, BPF_ANY) != 0) {
-      return fail_errno("the kernel does not put the programs to measure into one program array");
-    }
-  }
+  chosen_ = bpf_program__fd(tfo_->progs.tfo_xdp);
+  auto done = put_target(TFO_BENCH_EMPTY, empty());
+  if (done) done = put_target(TFO_BENCH_TFO, tfo());
+  if (!done) return done;
   void* mapping = mmap(nullptr, size_t{packets_} * sizeof(*table_), PROT_READ | PROT_WRITE,
                        MAP_SHARED, bpf_map__fd(bench_->maps.bench_packets), 0);
   if (mapping == MAP_FAILED) return fail_errno("cannot map the table of prepared packets");
   table_ = static_cast<tfo_bench_packet*>(mapping);
   return {};
+}
+
+Result<> BenchWorld::put_target(uint32_t index, int program) {
+  if (bpf_map_update_elem(bpf_map__fd(bench_->maps.bench_targets), &index, &program, BPF_ANY) ==
+      0) {
+    return {};
+  }
+  return fail_errno("the kernel does not put the programs to measure into one program array");
+}
+
+Result<> BenchWorld::choose(const BenchCase& what, int family) {
+  constexpr uint32_t kSequence4 = 14 + 20 + 4;  // offset in an Ethernet frame
+  constexpr uint32_t kSequence6 = 14 + 40 + 4;
+  bench_->bss->bench_sequence_at = 0;
+  if (what.guard && what.syn) {
+    bench_->bss->bench_sequence_at = family == 4 ? kSequence4 : kSequence6;
+  }
+  chosen_ = bpf_program__fd((what.guard ? guarded_ : tfo_)->progs.tfo_xdp);
+  return put_target(TFO_BENCH_TFO, chosen_);
 }
 
 Result<> BenchWorld::fill_vips() {

@@ -29,7 +29,11 @@ struct BenchCase {
   tfo_action action;     // what the program must do with every one of them
   tfo_reason reason;     // what the program must count for every one of them
   bool syn;
-  bool to_vip;  // or to an address that is none
+  bool to_vip;         // or to an address that is none
+  bool guard = false;  // measured in the load of the program that has the guard on
+
+  /// Must each round have a frame of its own, since the program changes it or remembers it?
+  bool anew() const { return action != TFO_PASS || (guard && syn); }
 };
 
 /// The configured tables to measure in: 4,096 VIPs over IPv4 and IPv6 in 64 pools of four keys,
@@ -66,28 +70,39 @@ class BenchWorld {
     bench_->bss->bench_mask = packets - 1;
   }
 
+  /// Which load of the program tfo() and cold_tfo() are, and whether the prepared packets get
+  /// sequence numbers of their own: the guard knows a SYN that it has seen.
+  Result<> choose(const BenchCase& what, int family);
+
   /// Where counted() has an action's.
   static constexpr unsigned action_count(unsigned action) { return TFO_REASON_COUNT + action; }
 
   /// Packets counted by reason, then by action, over all slots and processors.
   Result<std::vector<uint64_t>> counted() const;
 
-  int tfo() const { return bpf_program__fd(tfo_->progs.tfo_xdp); }
+  int tfo() const { return chosen_; }
   int empty() const { return bpf_program__fd(bench_->progs.bench_empty); }
   int cold_tfo() const { return bpf_program__fd(bench_->progs.bench_cold_tfo); }
   int cold_empty() const { return bpf_program__fd(bench_->progs.bench_cold_empty); }
   uint32_t packets() const { return packets_; }
 
  private:
-  BenchWorld(XdpSkeleton tfo, Skeleton<tfo_bench> bench, uint32_t packets)
-      : tfo_(std::move(tfo)), bench_(std::move(bench)), packets_(packets) {}
+  BenchWorld(XdpSkeleton tfo, XdpSkeleton guarded, Skeleton<tfo_bench> bench, uint32_t packets)
+      : tfo_(std::move(tfo)),
+        guarded_(std::move(guarded)),
+        bench_(std::move(bench)),
+        packets_(packets) {}
   Result<> load_tfo();
+  Result<> load_guarded();
   Result<> load_bench();
+  Result<> put_target(uint32_t index, int program);
   Result<> fill_vips();
   Result<> fill_rings();
   void put(uint32_t index, const std::vector<uint8_t>& frame);
 
   XdpSkeleton tfo_;
+  XdpSkeleton guarded_;  // on the same maps, with the guard on
+  int chosen_ = -1;
   Skeleton<tfo_bench> bench_;
   uint32_t packets_;
   tfo_bench_packet* table_ = nullptr;  // mapped

@@ -61,6 +61,20 @@ Packet GuardWorld::syn(const std::string& client, size_t data) {
   return packet.data(data);
 }
 
+void GuardWorld::from_number(Packet& syn, uint32_t number) {
+  static const tfo_ring ring = ring_of({{kCurrentKey}});
+  const uint32_t address = 0x0b000000U + number;
+  for (int i = 0; i < 4; i++) {
+    syn.ip.source.bytes[static_cast<size_t>(i)] = static_cast<uint8_t>(address >> (24 - 8 * i));
+  }
+  tfo_flow flow{};
+  flow.family = 4;
+  std::memcpy(flow.word, syn.ip.source.bytes.data(), 4);
+  std::memcpy(reinterpret_cast<uint8_t*>(flow.word) + 4, syn.ip.destination.bytes.data(), 4);
+  const uint64_t cookie = tfo_make_cookie(ring.generation[0].k0, ring.generation[0].k1, &flow);
+  std::memcpy(syn.tcp.options.data() + 2, &cookie, sizeof(cookie));
+}
+
 Packet GuardWorld::segment(const Packet& syn, uint8_t flags, uint32_t past, uint32_t ack) {
   Packet packet = Packet::syn(syn.ip.source, syn.ip.destination);
   packet.ports(syn.tcp.source, syn.tcp.destination).flags(flags);
@@ -137,8 +151,8 @@ Result<std::vector<GuardWorld::Load>> GuardWorld::loads() const {
 }
 
 Result<size_t> GuardWorld::handshakes(tfo_handshake_state state) const {
-  const auto sets = values<tfo_handshake_set>(xdp_.map_fd("handshakes"),
-                                              xdp_.control().handshake_mask + 1);
+  const auto sets =
+      values<tfo_handshake_set>(xdp_.map_fd("handshakes"), xdp_.control().handshake_mask + 1);
   if (!sets) return tl::unexpected(sets.error());
   size_t count = 0;
   for (const tfo_handshake_set& set : *sets) {
