@@ -38,6 +38,7 @@ __u32 bench_next; /* index of the next packet; user space sets it to 0 before ea
  * 0. The checksum is not corrected: no measured program looks at it.
  */
 __u32 bench_sequence_at;
+__u32 bench_sequence; /* the next one */
 
 /* The whole packet in 8-byte words, then what is left of it in 2-byte ones: lengths are even. */
 static __always_inline int put_packet(struct xdp_md *ctx)
@@ -68,8 +69,12 @@ static __always_inline int put_packet(struct xdp_md *ctx)
 			break;
 		halves[half] = packet->halves[word * 4 + half];
 	}
-	if (bench_sequence_at)
-		*(__u32 *)(data + (bench_sequence_at & 63 & ~1U)) = bench_next;
+	if (bench_sequence_at) {
+		__u32 *sequence = data + (bench_sequence_at & (TFO_BENCH_MIN_LEN - 1));
+
+		if ((void *)(sequence + 1) <= end)
+			*sequence = bench_sequence++;
+	}
 	return 0;
 }
 

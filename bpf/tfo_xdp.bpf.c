@@ -43,15 +43,20 @@ static __always_inline __u32 tfo_options(struct xdp_md *ctx, const struct tfo_fr
 	return found == TFO_NEEDS_WALK ? (__u32)tfo_walk(ctx, offset, len) : found;
 }
 
-/* The keys after the first, which nearly every good cookie was made with: a tfo_match(). */
-__attribute__((noinline)) int tfo_match_rest(const struct tfo_flow *flow, __u32 index, int reason,
-					     __u64 cookie)
+/*
+ * The keys after the first, which nearly every good cookie was made with: a tfo_match(). `where`:
+ * offset of the IP header, and the family << 16; the flow itself stays in the caller's registers.
+ */
+__attribute__((noinline)) int tfo_match_rest(struct xdp_md *ctx, __u32 where, __u32 index,
+					     int reason, __u64 cookie)
 {
 	const struct tfo_ring *ring = bpf_map_lookup_elem(&rings, &index);
+	struct tfo_frame frame = tfo_frame_of(ctx);
+	struct tfo_flow flow;
 
-	if (!ring || !flow)
+	if (!ring || !tfo_load_flow(&frame, where >> 16, where & TFO_HEADERS, &flow))
 		return TFO_INTERNAL_ERROR;
-	return tfo_match_cookie(ring, 1, reason, tfo_now(), flow, cookie);
+	return tfo_match_cookie(ring, 1, reason, tfo_now(), &flow, cookie);
 }
 
 /* Puts the cookie of the ring's target in place of another. 0 if it cannot. */
@@ -106,14 +111,13 @@ __attribute__((noinline)) int tfo_treat(struct xdp_md *ctx, const struct tfo_pac
 	return would | verdict << 8;
 }
 
-static __always_inline int tfo_check_cookie(const struct tfo_frame *frame, struct tfo_packet *p,
-					    const struct tfo_flow *flow)
+static __always_inline int tfo_check_cookie(struct xdp_md *ctx, const struct tfo_frame *frame,
+					    struct tfo_packet *p, const struct tfo_flow *flow)
 {
 	__u32 offset = (p->option & TFO_HEADERS) + tfo_option_base(p->option_kind);
 	const __u8 *at = tfo_at(frame, offset, TFO_COOKIE_LEN);
 	__u32 index = p->ring;
 	const struct tfo_ring *ring = bpf_map_lookup_elem(&rings, &index);
-	struct tfo_flow copy; /* the flow itself stays in registers */
 	__u64 cookie;
 	int match;
 
@@ -126,8 +130,7 @@ static __always_inline int tfo_check_cookie(const struct tfo_frame *frame, struc
 		return TFO_NO_KEY;
 	match = tfo_try_key(&ring->generation[0], tfo_now(), flow, cookie);
 	if (!tfo_is_match(match)) {
-		tfo_copy_flow(&copy, flow);
-		match = tfo_match_rest(&copy, index, match, cookie);
+		match = tfo_match_rest(ctx, p->ip | (__u32)p->family << 16, index, match, cookie);
 		p->generation = tfo_match_generation(match);
 		match = tfo_match_reason(match);
 	}
@@ -147,20 +150,17 @@ static __always_inline void tfo_note_proof(const struct tfo_packet *p)
 }
 
 /* The reason of a SYN whose header is whole: *p is parsed. */
-__attribute__((noinline)) int tfo_classify(struct xdp_md *ctx, struct tfo_packet *p)
+static __always_inline int tfo_classify_syn(struct xdp_md *ctx, const struct tfo_frame *frame,
+					    struct tfo_packet *p)
 {
-	struct tfo_frame frame = tfo_frame_of(ctx);
+	const __u8 *tcp = tfo_at(frame, p->tcp & TFO_HEADERS, TFO_TCP_LEN);
 	struct tfo_vip_key key;
 	struct tfo_flow flow;
 	struct tfo_vip *vip;
 	__u32 found, pool;
-	const __u8 *tcp;
 	int reason;
 
-	if (!p)
-		return TFO_INTERNAL_ERROR;
-	tcp = tfo_at(&frame, p->tcp & TFO_HEADERS, TFO_TCP_LEN);
-	if (!tcp || !tfo_load_flow(&frame, p->family, p->ip & TFO_HEADERS, &flow))
+	if (!tcp || !tfo_load_flow(frame, p->family, p->ip & TFO_HEADERS, &flow))
 		return TFO_INTERNAL_ERROR;
 	tfo_vip_key_of(&key, &flow, tfo_load16(tcp + 2));
 	vip = tfo_vip_find(&key);
@@ -169,13 +169,13 @@ __attribute__((noinline)) int tfo_classify(struct xdp_md *ctx, struct tfo_packet
 	p->slot = vip->slot;
 	p->flags = vip->flags;
 	p->mode = tfo_client_mode(vip->mode, vip->canary, &flow);
-	found = tfo_options(ctx, &frame, p);
+	found = tfo_options(ctx, frame, p);
 	tfo_note_options(p, found);
 	reason = tfo_judge_options(p, found);
 	pool = vip->pool & (TFO_MAX_POOLS - 1);
 	p->ring = pool * 2 + (*(volatile __u32 *)&tfo_ctl.pool_side[pool] & 1);
 	if (reason == TFO_GO_ON)
-		reason = tfo_check_cookie(&frame, p, &flow);
+		reason = tfo_check_cookie(ctx, frame, p, &flow);
 	if (p->flags & TFO_VIP_PROVE && tfo_is_accepted(reason))
 		tfo_note_proof(p);
 	return reason;
@@ -233,20 +233,34 @@ __attribute__((noinline)) int tfo_parse_any(struct xdp_md *ctx, struct tfo_packe
 	return reason;
 }
 
-/* A SYN that is parsed, up to what becomes of it. */
-static __always_inline int tfo_judge_syn(struct xdp_md *ctx, struct tfo_packet *p)
+/* The same of a SYN that is not plain. */
+__attribute__((noinline)) int tfo_classify_any(struct xdp_md *ctx, struct tfo_packet *p)
 {
-	int reason = tfo_classify(ctx, p), done;
+	struct tfo_frame frame = tfo_frame_of(ctx);
+
+	return p ? tfo_classify_syn(ctx, &frame, p) : TFO_INTERNAL_ERROR;
+}
+
+/* Could the guard or the policy do more with this SYN than pass it? Not with nearly all. */
+static __always_inline int tfo_concerns(const struct tfo_packet *p, int reason)
+{
+	return (tfo_cfg.guard && tfo_is_accepted(reason)) || p->would != TFO_PASS ||
+	       tfo_concerns_policy(p->flags, reason);
+}
+
+/* What becomes of a SYN that they may do something with. */
+static __always_inline void tfo_act(struct xdp_md *ctx, struct tfo_packet *p, int reason)
+{
+	int done;
 
 	if (tfo_cfg.guard && tfo_is_accepted(reason))
 		p->guard = tfo_guard_ask(ctx, p);
 	if (p->would == TFO_PASS && p->guard == TFO_GUARD_OK &&
 	    !tfo_concerns_policy(p->flags, reason))
-		return reason; /* nearly all SYNs */
+		return;
 	done = tfo_treat(ctx, p, reason);
 	p->would = done & (TFO_ACTION_COUNT - 1);
 	p->verdict = done >> 8 & (TFO_ACTION_COUNT - 1);
-	return reason;
 }
 
 /* The one exit. A chained program finds its place here. */
@@ -266,25 +280,33 @@ int tfo_xdp(struct xdp_md *ctx)
 	struct tfo_packet packet = {}, other;
 	int reason = tfo_parse_plain(&frame, &tfo_cfg, &packet);
 
-	/* A description of its own: that of a segment that is no SYN is never memory. */
+	/*
+	 * A description of its own for what global functions are given: the first one is never
+	 * memory. It is not copied back: what was written in bytes is slow to load in words.
+	 */
 	if (reason == TFO_GO_ON) {
+		reason = tfo_classify_syn(ctx, &frame, &packet);
+		if (!tfo_concerns(&packet, reason))
+			return tfo_exit(&packet, reason);
 		other = packet;
-		reason = tfo_judge_syn(ctx, &other);
-		packet = other;
-	} else if (reason == TFO_NOT_PLAIN) {
+		tfo_act(ctx, &other, reason);
+		return tfo_exit(&other, reason);
+	}
+	if (reason == TFO_NOT_PLAIN) {
 		other = (struct tfo_packet){};
 		reason = tfo_parse_any(ctx, &other);
-		if (reason == TFO_GO_ON)
-			reason = tfo_judge_syn(ctx, &other);
-		else if (tfo_cfg.guard)
+		if (reason == TFO_GO_ON) {
+			reason = tfo_classify_any(ctx, &other);
+			tfo_act(ctx, &other, reason);
+		} else if (tfo_cfg.guard) {
 			tfo_guard_other(ctx, &other, reason);
-		packet = other;
-	} else if (tfo_cfg.guard) {
-		if (reason == TFO_OTHER)
-			tfo_guard_settle(ctx, &frame, &packet);
-		else if (reason == TFO_NOT_TCP)
-			tfo_guard_icmp(ctx);
+		}
+		return tfo_exit(&other, reason);
 	}
+	if (tfo_cfg.guard && reason == TFO_OTHER)
+		tfo_guard_settle(ctx, &frame, &packet);
+	else if (tfo_cfg.guard && reason == TFO_NOT_TCP)
+		tfo_guard_icmp(ctx);
 	return tfo_exit(&packet, reason);
 }
 
