@@ -282,13 +282,13 @@ std::vector<const Map*> MapSet::all() const {
           &guard.retries};
 }
 
-Result<> MapSet::share_with(tfo_xdp& skeleton) const {
-  const auto maps = all();
-  for (const auto& declared : kDeclared) {
-    const auto from = std::ranges::find_if(
-        maps, [&declared](const Map* map) { return map->name() == declared.pin; });
-    const int error = bpf_map__reuse_fd(skeleton.maps.*declared.member, (*from)->fd());
-    if (error != 0) return fail_errno("cannot share map " + (*from)->name(), error);
+Result<> MapSet::share_with(bpf_object* object) const {
+  for (const Map* from : all()) {
+    const std::string name = from == &control.raw() ? ".data.ctl" : from->name();
+    bpf_map* to = bpf_object__find_map_by_name(object, name.c_str());
+    if (to == nullptr) continue;  // user space's own
+    const int error = bpf_map__reuse_fd(to, from->fd());
+    if (error != 0) return fail_errno("cannot share map " + from->name(), error);
   }
   return {};
 }

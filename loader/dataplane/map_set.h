@@ -93,8 +93,8 @@ struct MapSet {
   /// Pins every map in `directory`, which exists.
   Result<> pin(const std::filesystem::path& directory) const;
 
-  /// Gives these maps to a skeleton that is opened and not loaded.
-  Result<> share_with(tfo_xdp& skeleton) const;
+  /// Gives these maps to an object that declares them (bpf/maps.h) and is opened, not loaded.
+  Result<> share_with(bpf_object* object) const;
 
   /// Writes meta: the set is complete, programs may use it.
   Result<> mark_ready() const;

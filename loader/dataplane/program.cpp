@@ -16,7 +16,18 @@ constexpr size_t kHeadroom = 256;  // a program may lengthen the frame
 Result<XdpSkeleton> load_program(const MapSet& maps, const tfo_load_config& config) {
   auto program = XdpSkeleton::open();
   if (!program) return program;
-  auto done = maps.share_with(**program);
+  auto done = maps.share_with((*program)->obj);
+  if (!done) return tl::unexpected(done.error());
+  (*program)->rodata->tfo_cfg = config;
+  done = program->load();
+  if (!done) return tl::unexpected(done.error());
+  return program;
+}
+
+Result<EgressSkeleton> load_egress(const MapSet& maps, const tfo_load_config& config) {
+  auto program = EgressSkeleton::open();
+  if (!program) return program;
+  auto done = maps.share_with((*program)->obj);
   if (!done) return tl::unexpected(done.error());
   (*program)->rodata->tfo_cfg = config;
   done = program->load();

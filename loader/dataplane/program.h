@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "loader/dataplane/egress_skeleton.h"
 #include "loader/dataplane/map_set.h"
 #include "loader/dataplane/xdp_skeleton.h"
 
@@ -13,6 +14,9 @@ namespace tfo {
 /// A load of the XDP program with this read-only data, on these maps. The maps may go afterwards,
 /// the program holds them.
 Result<XdpSkeleton> load_program(const MapSet& maps, const tfo_load_config& config);
+
+/// The same of the egress program (bpf/tfo_egress.bpf.c), for the guard's exact form.
+Result<EgressSkeleton> load_egress(const MapSet& maps, const tfo_load_config& config);
 
 /// Starts the clock of the maps (bpf/clock.h), or moves a running one to this load. It ticks as
 /// long as the maps are pinned or open.
