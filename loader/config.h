@@ -35,6 +35,7 @@ struct InterfaceConfig {
   AttachMode mode = AttachMode::kAuto;
   uint8_t decap = 0;         // TFO_DECAP_* of bpf/tfo_abi.h
   uint16_t gue_port = 6080;  // UDP destination port of GUE, host order
+  bool egress = false;       // the servers' SYN-ACKs leave here: the guard's exact form
   bool guard = false;        // a VIP has its guard on; not a field of its own
 };
 

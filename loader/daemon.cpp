@@ -41,6 +41,7 @@ Daemon::Daemon(Config config, std::string config_file, const Clock& clock)
       conditions_([this] { return clock_.now().unix_s; }, condition_changed),
       namespaces_(conditions_),
       before_(config_.servers_file(), clock_.now().boot_id),
+      guard_(conditions_, clock_),
       pools_(clock_, [this](const KeyCondition& condition) { key_condition(condition); }) {}
 
 Daemon::~Daemon() {

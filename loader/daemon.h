@@ -13,6 +13,7 @@
 #include "loader/control.h"
 #include "loader/dataplane/dataplane.h"
 #include "loader/event_loop.h"
+#include "loader/guard/keeper.h"
 #include "loader/keys/clock.h"
 #include "loader/namespace_watch.h"
 #include "loader/observe/conditions.h"
@@ -100,6 +101,11 @@ class Daemon {
   void review_policies();
   void show_disarmed();
 
+  // daemon_guard.cpp
+  void review_guard();
+  void watch_guard();
+  Result<nlohmann::json> guard_command(const std::string& name, const nlohmann::json& request);
+
   // daemon_control.cpp: commands
   Result<nlohmann::json> command(const std::string& name, nlohmann::json& request);
   Result<nlohmann::json> stats() const;
@@ -122,10 +128,14 @@ class Daemon {
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<ControlServer> control_;
   std::optional<Dataplane> dataplane_;  // none: a server without XDP
+  GuardKeeper guard_;
   PoolSet pools_;                       // its sinks point into dataplane_
   std::unique_ptr<LinkWatch> links_;
   std::unique_ptr<ClockWatch> steps_;
   EventLoop::Source hangup_, terminate_, interrupt_, timer_, farewell_;
+  Fd guard_fd_;                     // stays open as long as it is watched
+  EventLoop::Source guard_events_;  // of the data plane's GuardTables with this serial()
+  uint64_t guard_serial_ = 0;
   std::vector<EventLoop::Source> stores_;                  // watch pools_.event_fds()
   std::vector<std::unique_ptr<rotation::Agent>> leaving_;  // of closed pools
   size_t to_leave_ = 0;

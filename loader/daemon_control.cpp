@@ -21,11 +21,13 @@ Result<json> Daemon::command(const std::string& name, json& request) {
     return vips_json(config_.vips, [this](const std::string& pool) { return server_facts(pool); });
   if (name == "keys") return keys_json(view(false));
   if (name == "detach") return detach(request);
+  if (name.starts_with("guard-")) return guard_command(name, request);
   if (name.starts_with("key-") || name.starts_with("farm-")) return pool_command(name, request);
   return fail(
       "unknown command \"" + without_keys(name) +
       "\"; known are status, stats, vips, keys, key-rotate, key-import, key-export, key-match, "
-      "farm-status, farm-request, farm-adopt, detach");
+      "farm-status, farm-request, farm-adopt, guard-list, guard-release, guard-deny, guard-allow, "
+      "detach");
 }
 
 Result<json> Daemon::stats() const {
@@ -106,6 +108,7 @@ Result<json> Daemon::detach(const json& request) {
   log_info("detached by command; ending");
   // The pools' sinks point into the data plane.
   close_pools();
+  guard_events_ = EventLoop::Source();
   dataplane_.reset();
   timer_.stop();
   links_.reset();
@@ -138,9 +141,11 @@ View Daemon::view(bool with_counters) {
   view.namespaces = namespaces_.view();
   if (dataplane_) {
     view.adopted = dataplane_->adopted();
+    view.guard = guard_.view();
     for (const InterfaceStatus& status : dataplane_->interfaces()) {
       view.interfaces.push_back(
-          {status.name, status.ifindex, interface_state_name(status.state), status.detail});
+          {status.name, status.ifindex, interface_state_name(status.state), status.detail,
+           status.egress});
     }
     if (with_counters) {
       auto counters = dataplane_->counters();

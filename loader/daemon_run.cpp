@@ -23,6 +23,7 @@ void Daemon::housekeeping() {
   namespaces_.tick(clock_.now(), [this](const std::string& pool) { return pool_keys(pool); });
   links_changed();  // no message tells that somebody detached our program
   review_policies();
+  review_guard();
   remind();
   schedule(now + std::min(next, kHousekeeping));
 }

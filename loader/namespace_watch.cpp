@@ -187,6 +187,16 @@ std::vector<const ListenerReport*> NamespaceWatch::listeners(const std::string& 
   return all;
 }
 
+std::optional<uint64_t> NamespaceWatch::overflow(const std::string& pool) const {
+  std::optional<uint64_t> sum;
+  for (const NamespaceConfig& config : config_.namespaces) {
+    const auto known = known_.find(config.netns);
+    if (config.pool != pool || known == known_.end() || !known->second.overflow) continue;
+    sum = sum.value_or(0) + *known->second.overflow;
+  }
+  return sum;
+}
+
 std::vector<NamespaceView> NamespaceWatch::view() const {
   std::vector<NamespaceView> all;
   for (const NamespaceConfig& config : config_.namespaces) {

@@ -51,6 +51,10 @@ class NamespaceWatch {
   /// What is known of the listeners in this pool's namespaces.
   std::vector<const ListenerReport*> listeners(const std::string& pool) const;
 
+  /// TCPFastOpenListenOverflow of this pool's namespaces, added up, as of the last tick; nothing if
+  /// none is known.
+  std::optional<uint64_t> overflow(const std::string& pool) const;
+
   std::vector<NamespaceView> view() const;
 
  private:

@@ -23,6 +23,15 @@ int stats_watch(Context& context, const StatsArgs& args);
 
 int vip_list(Context& context);
 
+struct GuardArgs {
+  std::string network;   // ADDRESS or ADDRESS/LENGTH
+  std::string duration;  // deny, allow; empty: without end
+};
+int guard_list(Context& context);
+int guard_release(Context& context, const GuardArgs& args);
+int guard_deny(Context& context, const GuardArgs& args);
+int guard_allow(Context& context, const GuardArgs& args);
+
 /// Keys as the user gave them: text on the command line, or a file ("-": standard input).
 struct KeySource {
   std::string text;  // KEYTEXT[,KEYTEXT...]

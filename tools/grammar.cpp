@@ -328,6 +328,7 @@ int run_tfoctl(Context& context, std::vector<std::string> arguments) {
       "Exit codes: 0 success, 1 the answer is no, 2 wrong usage or a failure.\n");
   add_watching(root, context, what);
   add_vip(root, context, what);
+  add_guard(root, context, what);
   add_key(root, context, what);
   add_node(root, context, what);
   add_farm(root, context, what);

@@ -116,6 +116,79 @@ void print_reasons(std::ostream& out, const json& now, const json& before, const
   }
 }
 
+constexpr Reason kOutcomes[] = {
+#define TFO_OUTCOME_ROW(id, name, label, sentence) {label, sentence},
+    TFO_OUTCOMES(TFO_OUTCOME_ROW)
+#undef TFO_OUTCOME_ROW
+};
+
+/// How handshakes that a valid cookie opened came out.
+void print_handshakes(std::ostream& out, const json& vip, const json& before, const Rates* rates) {
+  const json now = member(vip, "handshakes");
+  const json earlier = member(before, "handshakes");
+  std::vector<std::string> titles = {"handshake", "SYNs"};
+  if (rates) titles.emplace_back("per second");
+  titles.emplace_back("<meaning");
+  TextTable table(titles);
+  for (const Reason& outcome : kOutcomes) {
+    const int64_t count = number_of(now, outcome.label);
+    if (count == 0) continue;
+    std::vector<std::string> cells = {outcome.label, fmt::format("{}", count)};
+    if (rates) {
+      cells.push_back(rate_words(count, number_of(earlier, outcome.label),
+                                 earlier.is_object() ? rates->seconds : 0));
+    }
+    cells.emplace_back(outcome.sentence);
+    table.add(std::move(cells));
+  }
+  if (table.empty()) return;
+  out << '\n';
+  table.print(out);
+}
+
+/// The client's round trip: what Fast Open saves it.
+void print_syn_to_ack(std::ostream& out, const json& vip) {
+  const json buckets = array_of(member(vip, "syn_to_ack"), "buckets");
+  int64_t all = 0;
+  for (const json& one : buckets) all += number_of(one, "count");
+  if (all == 0) return;
+  TextTable table({"SYN to ACK", "handshakes", "share"});
+  double from = 0;
+  for (const json& one : buckets) {
+    const int64_t count = number_of(one, "count");
+    const bool last = text_of(one, "below_ms") == "-";
+    const double end = last ? 0 : one["below_ms"].get<double>();
+    if (count != 0) {
+      table.add({last ? fmt::format("{:.0f} ms and more", from)
+                      : fmt::format("{:.0f} to {:.0f} ms", from, end),
+                 fmt::format("{}", count),
+                 fmt::format("{:.1f} %", 100.0 * static_cast<double>(count) / static_cast<double>(all))});
+    }
+    from = end;
+  }
+  out << '\n';
+  table.print(out);
+}
+
+void print_guard(std::ostream& out, const json& vip) {
+  const json guard = member(vip, "guard");
+  const json over = member(guard, "over");
+  std::string words;
+  const auto add = [&words](int64_t count, const char* what) {
+    if (count != 0) words += fmt::format("{}{} {}", words.empty() ? "" : ", ", count, what);
+  };
+  add(number_of(over, "address") + number_of(over, "network") + number_of(over, "site"),
+      "SYNs of networks over their limits");
+  add(number_of(over, "vip"), "over the VIP's");
+  add(number_of(guard, "duplicate"), "copies of SYN data");
+  add(number_of(guard, "denied"), "of denied networks");
+  add(number_of(guard, "held"), "over a limit and let through while blind");
+  add(number_of(guard, "forgotten"), "handshakes forgotten for younger ones");
+  add(number_of(guard, "untracked"), "of networks without a place in the table");
+  add(number_of(guard, "events_lost"), "events lost");
+  if (!words.empty()) out << "\nguard: " << words << '\n';
+}
+
 }  // namespace
 
 void print_vips(std::ostream& out, const json& stats, const Rates* rates) {
@@ -153,6 +226,9 @@ void print_vip(std::ostream& out, const json& vip, const Rates* rates) {
   }
   out << '\n';
   table.print(out);
+  print_handshakes(out, vip, before, rates);
+  print_syn_to_ack(out, vip);
+  print_guard(out, vip);
 }
 
 }  // namespace tfo

@@ -102,6 +102,21 @@ void print_servers(Context& context, const json& status) {
   }
 }
 
+void print_guard(Context& context, const json& status) {
+  constexpr size_t kMost = 16;
+  TextTable table({"vip", "<guard", "load", "limit", "per network", "guarded networks"});
+  const json vips = array_of(status, "guard");
+  for (size_t i = 0; i < vips.size() && i < kMost; ++i) {
+    const json& one = vips[i];
+    table.add({text_of(one, "vip"), text_of(one, "state"), text_of(one, "load"),
+               text_of(one, "vip_limit"), text_of(one, "limit"), text_of(one, "guarded")});
+  }
+  if (table.empty()) return;
+  context.out << '\n';
+  table.print(context.out);
+  if (vips.size() > kMost) context.out << fmt::format("and {} more VIPs\n", vips.size() - kMost);
+}
+
 void print_conditions(Context& context, const json& status) {
   TextTable table({"condition", "<of", "<severity", "<since", "<evidence"});
   for (const json& one : array_of(status, "conditions")) {
@@ -133,6 +148,7 @@ int status_show(Context& context) {
   print_interfaces(context, *status);
   print_pools(context, *status);
   print_servers(context, *status);
+  print_guard(context, *status);
   print_conditions(context, *status);
   return kExitOk;
 }

@@ -256,6 +256,17 @@ Result<tfo_trigger> Dataplane::trigger(const std::string& vip) const {
   return impl_->set().trigger(vip);
 }
 
+GuardTables& Dataplane::guard() const { return impl_->set().guard(); }
+
+std::optional<uint32_t> Dataplane::slot_of(const std::string& vip) const {
+  return impl_->set().slots().find(vip);
+}
+
+std::string Dataplane::vip_of(uint32_t slot) const {
+  const NameTable& slots = impl_->set().slots();
+  return slot < slots.size() ? slots.name(slot) : "";
+}
+
 Result<> Dataplane::set_interfaces(const std::vector<InterfaceConfig>& interfaces) {
   return impl_->set_interfaces(interfaces);
 }

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 namespace tfo {
 
 struct KeyRing;
+class GuardTables;
 class KeySink;
 
 /// How an interface is served at the moment.
@@ -35,6 +37,7 @@ struct InterfaceStatus {
   unsigned ifindex = 0;  // 0 while gone
   InterfaceState state = InterfaceState::kGone;
   bool l3_device = false;  // frames start with the IP header
+  bool egress = false;     // what leaves is seen, too: see InterfaceConfig::egress
   std::string detail;      // why generic, gone or failed, and what to do; empty when all is well
 };
 
@@ -103,6 +106,12 @@ class Dataplane {
                        const ServerFacts& facts);
   /// What the programs remember of a VIP's rates; times are boot time in ns.
   Result<tfo_trigger> trigger(const std::string& vip) const;
+
+  /// What the guard holds, by counter slots. Another object once set_vips() has made larger maps.
+  GuardTables& guard() const;
+  /// The counter slot of a VIP, and whose a slot is (empty: nobody's).
+  std::optional<uint32_t> slot_of(const std::string& vip) const;
+  std::string vip_of(uint32_t slot) const;
 
   /// Attaches to exactly these interfaces: new ones are attached, the others get a fresh program in
   /// place of the old one without a packet passing unvalidated, those not named are detached. All

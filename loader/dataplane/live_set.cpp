@@ -90,6 +90,9 @@ LiveSet::LiveSet(MapSet maps, GracePeriod& grace)
 
 Result<std::unique_ptr<LiveSet>> LiveSet::make(MapSet maps, GracePeriod& grace) {
   std::unique_ptr<LiveSet> set(new LiveSet(std::move(maps), grace));
+  auto guard = GuardTables::open(set->maps_);
+  if (!guard) return tl::unexpected(std::move(guard).error());
+  set->guard_ = std::move(*guard);
   auto read = set->read_live();
   if (!read) return tl::unexpected(read.error());
   return set;
@@ -205,6 +208,9 @@ Result<> LiveSet::reset_slot(uint32_t slot) {
   if (done) done = maps_.stats_base.set(slot, tfo_counters{});
   if (done) done = maps_.triggers.set(slot, tfo_trigger{});
   if (done) done = maps_.guard.settings.set(slot, tfo_guard{});
+  if (done) done = maps_.guard.vips.set(slot, tfo_guard_vip{});
+  const std::vector<uint8_t> none(maps_.guard.stats.raw_size());
+  if (done) done = maps_.guard.stats.write(slot, none.data());
   return done;
 }
 
@@ -287,6 +293,7 @@ Result<> LiveSet::reserve_slots(const std::vector<std::string>& names) {
 
 Result<> LiveSet::copy_rings(const LiveSet& from) {
   servers_ = from.servers_;
+  if (auto copied = guard_->copy_list(from.maps_.guard.list); !copied) return copied;
   for (uint32_t pool = 0; pool < from.pools_.size(); ++pool) {
     const std::string& name = from.pools_.name(pool);
     if (name.empty()) continue;
@@ -304,12 +311,15 @@ Result<Snapshot> LiveSet::counters() const {
   clock_gettime(CLOCK_BOOTTIME, &now);
   auto totals = read_totals(maps_.stats, &maps_.stats_base.raw(), slots_.end_of_names());
   if (!totals) return tl::unexpected(std::move(totals).error());
+  const auto guards = guard_->counters(slots_.end_of_names());
+  if (!guards) return tl::unexpected(guards.error());
   for (auto& counters : *totals) fill_pass(counters);
   Snapshot snapshot{.taken_ns = now.tv_sec * 1'000'000'000 + now.tv_nsec,
                     .node = (*totals)[TFO_NODE_SLOT],
                     .vips = {}};
   for (const auto& name : order_) {
-    snapshot.vips.push_back({name, (*totals)[slots_.find(name).value_or(TFO_NODE_SLOT)]});
+    const uint32_t slot = slots_.find(name).value_or(TFO_NODE_SLOT);
+    snapshot.vips.push_back({name, (*totals)[slot], (*guards)[slot]});
   }
   return snapshot;
 }

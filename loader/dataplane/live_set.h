@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "loader/config.h"
+#include "loader/dataplane/guard_tables.h"
 #include "loader/dataplane/map_set.h"
 #include "loader/dataplane/name_table.h"
 #include "loader/dataplane/ring_writer.h"
@@ -45,12 +46,15 @@ class LiveSet {
   /// Gives these names a slot, so that totals can be carried to them. Names that do not fit are
   /// left out.
   Result<> reserve_slots(const std::vector<std::string>& names);
-  /// Takes over pool numbers, live rings and what is known of servers of a set with the same
-  /// layout.
+  /// Takes over pool numbers, live rings, what is known of servers and the operator's list of a set
+  /// with the same layout.
   Result<> copy_rings(const LiveSet& from);
 
   /// Base plus all CPUs of the VIPs of the last set_vips(), in their order, and of the node.
   Result<Snapshot> counters() const;
+
+  /// What the guard holds, by slots().
+  GuardTables& guard() const { return *guard_; }
 
   const MapSet& maps() const { return maps_; }
   const NameTable& slots() const { return slots_; }
@@ -70,6 +74,7 @@ class LiveSet {
   Result<uint32_t> pool_number(const std::string& pool);
 
   MapSet maps_;
+  std::unique_ptr<GuardTables> guard_;  // reads maps_
   GracePeriod* grace_;
   NameTable slots_;
   NameTable pools_;

@@ -197,6 +197,10 @@ void ControlMap::set_pool_side(uint32_t pool, uint32_t side) const {
   std::atomic_ref<__u32>(memory_->pool_side[pool]).store(side, std::memory_order_release);
 }
 
+void ControlMap::set_guard_list(uint32_t count) const {
+  std::atomic_ref<__u32>(memory_->guard_list).store(count, std::memory_order_release);
+}
+
 void ControlMap::set_table(const __u64 seed[2], const MapSizes& sizes) const {
   memory_->hash_seed[0] = seed[0];
   memory_->hash_seed[1] = seed[1];

@@ -38,6 +38,8 @@ class ControlMap {
   void set_vip_side(uint32_t side) const;
   uint32_t pool_side(uint32_t pool) const;
   void set_pool_side(uint32_t pool, uint32_t side) const;
+  /// How many networks the operator's list holds.
+  void set_guard_list(uint32_t count) const;
   /// Fixed before the first packet.
   void set_table(const __u64 seed[2], const MapSizes& sizes) const;
   const __u64* hash_seed() const { return memory_->hash_seed; }

@@ -79,6 +79,9 @@ Result<> add_totals(Totals& totals, const fs::path& directory, bool with_base) {
 Result<> carry(const PinDirectory& pins, const LiveSet& set) {
   Totals totals;
   for (const auto& directory : pins.owed()) {
+    // Layouts before the guard's have no list.
+    const auto list = Map::open_pin("guard_list", directory / "guard_list");
+    if (auto copied = list ? set.guard().copy_list(*list) : Result<>{}; !copied) return copied;
     // The base of a set that was never in force came from the sets that are read here anyway.
     auto added = add_totals(totals, directory, directory == pins.maps());
     if (!added) return added;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/observe/report.h"
 
+#include "loader/guard/report.h"
 #include "loader/observe/reason_table.h"
 
 namespace tfo {
@@ -101,15 +102,18 @@ json status_json(const View& view) {
               {"interfaces", json::array()},
               {"pools", json::array()},
               {"namespaces", json::array()},
+              {"guard", json::array()},
               {"conditions", json::array()}};
   for (const InterfaceView& interface : view.interfaces) {
     out["interfaces"].push_back({{"name", interface.name},
                                  {"ifindex", interface.ifindex},
                                  {"mode", interface.mode},
-                                 {"detail", interface.detail}});
+                                 {"detail", interface.detail},
+                                 {"egress", interface.egress}});
   }
   for (const PoolView& pool : view.pools) out["pools"].push_back(pool_json(pool));
   for (const NamespaceView& ns : view.namespaces) out["namespaces"].push_back(namespace_json(ns));
+  for (const GuardVipView& vip : view.guard) out["guard"].push_back(guard_vip_json(vip));
   for (const Condition& condition : view.conditions) {
     out["conditions"].push_back(condition_json(condition));
   }
@@ -123,7 +127,10 @@ json stats_json(const Snapshot& snapshot) {
                     {"reasons", reasons_json(vip.counters, true)},
                     {"cells", cells_json(vip.counters)},
                     {"actions", actions_json(vip.counters.action)},
-                    {"would", actions_json(vip.counters.would)}});
+                    {"would", actions_json(vip.counters.would)},
+                    {"handshakes", outcomes_json(vip.guard)},
+                    {"syn_to_ack", syn_to_ack_json(vip.guard)},
+                    {"guard", guard_counts_json(vip.guard)}});
   }
   return {{"node", reasons_json(snapshot.node, false)}, {"vips", vips}};
 }

@@ -15,15 +15,17 @@ namespace tfo {
 /// The results of the control commands, as `tfoctl -j` prints them. No secrets. Times are unix
 /// seconds, counts are packets.
 
-/// {version, instance, pid, uptime_s, http, adopted, interfaces: [{name, ifindex, mode, detail}],
+/// {version, instance, pid, uptime_s, http, adopted, interfaces: [{name, ifindex, mode, detail,
+///  egress}],
 ///  pools: [{name, store, state, next_rotation, missing, repairs: {SINK: count}, ring: [...]}],
 ///  namespaces: [{netns, pool, server_bit, server_bit_repairs, ... as listeners_json()}],
-///  conditions: [{id, subject, since, evidence, severity}]}
+///  guard: [guard_vip_json() of loader/guard/report.h], conditions: [{id, subject, since, evidence, severity}]}
 nlohmann::json status_json(const View& view);
 
 /// {node: {REASON: count}, vips: [{name, reasons: {REASON: count},
 ///  cells: [{reason, option, data, count}] (those that are not zero), actions: {pass, renew,
-///  demote, drop}, would: {...}}]}
+///  demote, drop}, would: {...}, handshakes: {accepted, not_accepted, opened, reset, unreachable,
+///  timeout}, syn_to_ack: {...}, guard: {...} (loader/guard/report.h)}]}
 nlohmann::json stats_json(const Snapshot& snapshot);
 
 /// {pools: [{name, generations: [{id, fingerprint, place, created_at, not_after}]}]}

@@ -17,6 +17,7 @@ using Counters = tfo_counters;
 struct VipCounters {
   std::string name;  // of the VIP
   Counters counters{};
+  tfo_guard_counters guard{};  // of all CPUs
 };
 
 /// One reading of all counters, the type that `stats`, `/metrics` and alerts share. Counters only

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "loader/guard/view.h"
 #include "loader/observe/conditions.h"
 #include "loader/observe/kernel_mib.h"
 #include "loader/observe/snapshot.h"
@@ -38,6 +39,7 @@ struct InterfaceView {
   unsigned ifindex = 0;  // 0 while gone
   std::string mode;      // native, generic, gone, failed
   std::string detail;    // why, if not native
+  bool egress = false;   // what leaves is seen, too
 };
 
 struct NamespaceView {
@@ -63,6 +65,7 @@ struct View {
   std::vector<InterfaceView> interfaces;
   std::vector<PoolView> pools;
   std::vector<NamespaceView> namespaces;
+  std::vector<GuardVipView> guard;
   std::vector<Condition> conditions;
   Snapshot counters;
 };

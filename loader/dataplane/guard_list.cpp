@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The operator's list, and the ring of events.
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "loader/dataplane/guard_tables.h"
+#include "loader/dataplane/map_set.h"
+
+namespace tfo {
+namespace {
+
+tfo_guard_list_key key_of(const ClientNetwork& network) {
+  tfo_guard_list_key key{};
+  key.length = network.length;
+  std::memcpy(key.prefix, network.address.data(), sizeof(key.prefix));
+  return key;
+}
+
+ClientNetwork network_of(const tfo_guard_list_key& key) {
+  ClientNetwork network;
+  network.length = key.length;
+  std::memcpy(network.address.data(), key.prefix, sizeof(key.prefix));
+  return network;
+}
+
+/// libbpf calls it with each event.
+int hand_over(void* context, void* data, size_t size) {
+  tfo_guard_event event{};
+  if (size < sizeof(event)) return 0;
+  std::memcpy(&event, data, sizeof(event));
+  (*static_cast<std::function<void(const tfo_guard_event&)>*>(context))(event);
+  return 0;
+}
+
+/// Sorted by network; what has ended is still in it.
+Result<std::vector<ListedNetwork>> all_of(const Map& list) {
+  const int fd = list.fd();
+  std::vector<ListedNetwork> all;
+  std::optional<tfo_guard_list_key> last;
+  tfo_guard_list_key key{};
+  while (bpf_map_get_next_key(fd, last ? &*last : nullptr, &key) == 0) {
+    tfo_guard_list_entry entry{};
+    if (bpf_map_lookup_elem(fd, &key, &entry) == 0) {
+      all.push_back({network_of(key), static_cast<tfo_guard_list_verdict>(entry.verdict),
+                     entry.until_ns});
+    }
+    last = key;
+  }
+  if (errno != ENOENT) return fail_errno("cannot read map " + list.name());
+  std::ranges::sort(all, [](const auto& a, const auto& b) {
+    return std::pair(a.network.address, a.network.length) <
+           std::pair(b.network.address, b.network.length);
+  });
+  return all;
+}
+
+}  // namespace
+
+Result<std::vector<ListedNetwork>> GuardTables::listed() const {
+  auto all = all_of(maps_.guard.list);
+  if (!all) return all;
+  std::erase_if(*all, [now = now_ns()](const ListedNetwork& one) { return one.until_ns <= now; });
+  return all;
+}
+
+/// The programs look at the list only while it has entries.
+Result<> GuardTables::recount() const {
+  const auto all = all_of(maps_.guard.list);
+  if (!all) return tl::unexpected(all.error());
+  maps_.control.set_guard_list(static_cast<uint32_t>(all->size()));
+  return {};
+}
+
+Result<> GuardTables::list(const ListedNetwork& entry) const {
+  if (auto purged = purge(); !purged) return purged;
+  const tfo_guard_list_key key = key_of(entry.network);
+  const tfo_guard_list_entry value{entry.until_ns, static_cast<__u32>(entry.verdict), 0};
+  const auto all = all_of(maps_.guard.list);
+  if (!all) return tl::unexpected(all.error());
+  const bool known = std::ranges::any_of(
+      *all, [&entry](const ListedNetwork& one) { return one.network == entry.network; });
+  if (!known && all->size() >= kMostListed) {
+    return fail("the operator's list is full with " + std::to_string(kMostListed) +
+                " networks: release some, or give one that holds several of them");
+  }
+  if (bpf_map_update_elem(maps_.guard.list.fd(), &key, &value, BPF_ANY) != 0) {
+    return fail_errno("cannot write " + network_text(entry.network) + " to the operator's list");
+  }
+  return recount();
+}
+
+Result<bool> GuardTables::unlist(const ClientNetwork& network) const {
+  const tfo_guard_list_key key = key_of(network);
+  // The longest match answers a look-up; only deletion is exact.
+  const bool was = bpf_map_delete_elem(maps_.guard.list.fd(), &key) == 0;
+  if (!was && errno != ENOENT) {
+    return fail_errno("cannot remove " + network_text(network) + " from the operator's list");
+  }
+  if (auto counted = recount(); !counted) return tl::unexpected(counted.error());
+  return was;
+}
+
+Result<> GuardTables::purge() const {
+  const auto all = all_of(maps_.guard.list);
+  if (!all) return tl::unexpected(all.error());
+  const uint64_t now = now_ns();
+  for (const ListedNetwork& one : *all) {
+    if (one.until_ns > now) continue;
+    if (auto gone = unlist(one.network); !gone) return tl::unexpected(gone.error());
+  }
+  return {};
+}
+
+Result<> GuardTables::copy_list(const Map& from) const {
+  const MapShape& there = from.shape();
+  const MapShape& here = maps_.guard.list.shape();
+  if (there.key_size != here.key_size || there.value_size != here.value_size) return {};
+  const auto all = all_of(from);
+  if (!all) return tl::unexpected(all.error());
+  for (const ListedNetwork& one : *all) {
+    if (one.until_ns <= now_ns()) continue;
+    if (auto done = list(one); !done) return done;
+  }
+  return {};
+}
+
+Result<> GuardTables::open_ring() {
+  ring_ = ring_buffer__new(maps_.guard.events.fd(), hand_over, &take_, nullptr);
+  return ring_ != nullptr ? Result<>{} : fail_errno("cannot open the ring of guard events");
+}
+
+GuardTables::~GuardTables() { ring_buffer__free(ring_); }
+
+int GuardTables::events_fd() const { return ring_buffer__epoll_fd(ring_); }
+
+Result<> GuardTables::take_events(const std::function<void(const tfo_guard_event&)>& take) {
+  take_ = take;
+  const int taken = ring_buffer__consume(ring_);
+  if (taken < 0) return fail_errno("cannot read the ring of guard events", taken);
+  return {};
+}
+
+}  // namespace tfo

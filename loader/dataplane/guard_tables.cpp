@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/dataplane/guard_tables.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <map>
+
+#include "bpf/load.h"
+#include "loader/dataplane/map_set.h"
+
+namespace tfo {
+namespace {
+
+constexpr uint32_t kWays = 2;
+
+/// The load as the next packet would find it.
+uint32_t load_at(tfo_guard_head& head, tfo_guard_row& row, uint32_t bucket, uint32_t flags) {
+  if ((head.epoch & TFO_EPOCH_MASK) != bucket) {
+    tfo_brought_up up{};
+    tfo_load_bring_up(&head, &row, (head.epoch & TFO_HEAD_RING) != 0, head.epoch & TFO_EPOCH_MASK,
+                      bucket, &up);
+  }
+  return tfo_load_of(&head, flags);
+}
+
+tfo_network network_of(const ConfigAddress& address) {
+  tfo_network network{};
+  std::memcpy(&network.high, address.data(), sizeof(network.high));
+  std::memcpy(&network.low, address.data() + sizeof(network.high), sizeof(network.low));
+  return network;
+}
+
+ConfigAddress address_of(const __u8 (&bytes)[16]) {
+  ConfigAddress address{};
+  std::memcpy(address.data(), bytes, address.size());
+  return address;
+}
+
+uint64_t next_serial() {
+  static std::atomic<uint64_t> last{0};
+  return ++last;
+}
+
+}  // namespace
+
+/// A mappable array in this process's memory.
+class GuardTables::Mapping {
+ public:
+  static Result<std::unique_ptr<Mapping>> of(const Map& map) {
+    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    const size_t size =
+        (size_t{map.shape().value_size} * map.entries() + page - 1) / page * page;
+    void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, map.fd(), 0);
+    if (memory == MAP_FAILED) return fail_errno("cannot map " + map.name() + " into memory");
+    return std::unique_ptr<Mapping>(new Mapping(memory, size));
+  }
+  ~Mapping() { munmap(memory_, size_); }
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+
+  template <class T>
+  T* at(uint32_t index) const {
+    return static_cast<T*>(memory_) + index;
+  }
+
+ private:
+  Mapping(void* memory, size_t size) : memory_(memory), size_(size) {}
+  void* memory_;
+  size_t size_;
+};
+
+GuardTables::GuardTables(const MapSet& maps) : maps_(maps), serial_(next_serial()) {}
+
+Result<std::unique_ptr<GuardTables>> GuardTables::open(const MapSet& maps) {
+  std::unique_ptr<GuardTables> tables(new GuardTables(maps));
+  const std::pair<const Map*, std::unique_ptr<Mapping>*> mapped[] = {
+      {&maps.guard.heads, &tables->heads_},
+      {&maps.guard.rows, &tables->rows_},
+      {&maps.guard.vips.raw(), &tables->vips_}};
+  for (const auto& [map, to] : mapped) {
+    auto mapping = Mapping::of(*map);
+    if (!mapping) return tl::unexpected(std::move(mapping).error());
+    *to = std::move(*mapping);
+  }
+  if (auto opened = tables->open_ring(); !opened) return tl::unexpected(opened.error());
+  return tables;
+}
+
+Result<tfo_guard> GuardTables::settings(uint32_t slot) const {
+  return maps_.guard.settings.get(slot);
+}
+
+uint64_t GuardTables::now_ns() const { return maps_.control.now_ns(); }
+
+uint32_t GuardTables::head_count() const { return maps_.guard.heads.entries() * kWays; }
+
+tfo_guard_head* GuardTables::head(uint32_t index) const {
+  return &heads_->at<tfo_guard_heads>(index / kWays)->way[index % kWays];
+}
+
+tfo_guard_row* GuardTables::row(uint32_t index) const { return rows_->at<tfo_guard_row>(index); }
+
+uint64_t GuardTables::tag_of(const ClientNetwork& network, uint32_t slot, unsigned level) const {
+  const tfo_network key = network_of(network.address);
+  return tfo_load_tag(&key, static_cast<__u16>(slot), static_cast<int>(level),
+                      maps_.control.hash_seed());
+}
+
+Result<VipLoad> GuardTables::vip(uint32_t slot) const {
+  auto guard = settings(slot);
+  if (!guard) return tl::unexpected(std::move(guard).error());
+  tfo_guard_vip vip = *vips_->at<tfo_guard_vip>(slot);
+  const uint32_t bucket = tfo_bucket(now_ns());
+  VipLoad out{.load = load_at(vip.head, vip.row, bucket, guard->flags)};
+  // As tfo_is_blind() of bpf/guard_load.h. Who has opened nothing waits for no answer.
+  const auto age = [bucket](uint32_t epoch) { return (bucket - epoch) & TFO_EPOCH_MASK; };
+  const bool waits = vip.settled_epoch != 0 && vip.head.opened != vip.head.window;
+  out.blind = (vip.blind_epoch != 0 && age(vip.blind_epoch) < TFO_BUCKETS) ||
+              (waits && age(vip.settled_epoch) >= TFO_BUCKETS);
+  return out;
+}
+
+Result<std::vector<GuardedNetwork>> GuardTables::guarded(size_t most, size_t* all) const {
+  std::vector<GuardedNetwork> found;
+  std::map<uint32_t, std::pair<tfo_guard, uint32_t>> vips;  // by slot, with their load
+  const uint64_t now = now_ns();
+  for (uint32_t i = 0; i < head_count(); ++i) {
+    tfo_guard_head one = *head(i);
+    if (one.tag == 0 || (one.epoch & TFO_HEAD_GUARDED) == 0) continue;
+    tfo_guard_row row_now = *row(i);
+    const uint32_t slot = row_now.slot;
+    if (slot >= maps_.guard.settings.entries() || row_now.level >= TFO_LEVEL_VIP) continue;
+    if (!vips.contains(slot)) {
+      auto guard = settings(slot);
+      auto load = vip(slot);
+      if (!guard) return tl::unexpected(std::move(guard).error());
+      if (!load) return tl::unexpected(std::move(load).error());
+      vips.emplace(slot, std::pair(*guard, load->load));
+    }
+    const auto& [guard, vip_load] = vips.at(slot);
+    const auto level = static_cast<tfo_guard_level>(row_now.level);
+    const uint32_t limit =
+        tfo_limit_now(guard.limit[level], vip_load, guard.limit[TFO_LEVEL_VIP]);
+    const uint32_t load = load_at(one, row_now, tfo_bucket(now), guard.flags);
+    if (tfo_is_over(load, limit, 1) == 0) continue;
+    const uint32_t ticks = static_cast<uint32_t>(now >> TFO_TICK_SHIFT) - row_now.since;
+    found.push_back({.slot = slot,
+                     .level = level,
+                     .network = network_at(address_of(row_now.prefix), level),
+                     .load = load,
+                     .limit = limit,
+                     .since_ns = now - (uint64_t{ticks} << TFO_TICK_SHIFT),
+                     .over = row_now.over});
+  }
+  *all = found.size();
+  std::ranges::stable_sort(found, [](const auto& a, const auto& b) {
+    return a.since_ns > b.since_ns;
+  });
+  if (found.size() > most) found.resize(most);
+  return found;
+}
+
+Result<std::vector<tfo_guard_counters>> GuardTables::counters(uint32_t count) const {
+  constexpr size_t kWords = sizeof(tfo_guard_counters) / sizeof(uint64_t);
+  const size_t cpus = possible_cpus();
+  std::vector<tfo_guard_counters> each(cpus * count);
+  std::vector<tfo_guard_counters> sums(count);
+  auto read = maps_.guard.stats.read_range(0, count, each.data());
+  if (!read) return tl::unexpected(read.error());
+  for (size_t i = 0; i < each.size(); ++i) {
+    auto* to = reinterpret_cast<uint64_t*>(&sums[i / cpus]);
+    const auto* from = reinterpret_cast<const uint64_t*>(&each[i]);
+    for (size_t word = 0; word < kWords; ++word) to[word] += from[word];
+  }
+  return sums;
+}
+
+Result<> GuardTables::set_flags(uint32_t slot, uint32_t mask, uint32_t flags) const {
+  auto guard = settings(slot);
+  if (!guard) return tl::unexpected(std::move(guard).error());
+  if ((guard->flags & TFO_GUARD_ON) == 0 || (guard->flags & mask) == (flags & mask)) return {};
+  guard->flags = (guard->flags & ~mask) | (flags & mask);
+  return maps_.guard.settings.set(slot, *guard);
+}
+
+/// Its place is free from then on; what programs add to it meanwhile is lost with it.
+bool GuardTables::forget(uint64_t tag) const {
+  const auto set = static_cast<uint32_t>(tag & (maps_.guard.heads.entries() - 1));
+  for (uint32_t way = 0; way < kWays; ++way) {
+    __u64 expected = tag;
+    std::atomic_ref<__u64> place(head(set * kWays + way)->tag);
+    if (place.compare_exchange_strong(expected, 0)) return true;
+  }
+  return false;
+}
+
+Result<size_t> GuardTables::release(const ClientNetwork& network,
+                                    const std::vector<uint32_t>& slots) const {
+  size_t forgotten = 0;
+  for (const uint32_t slot : slots) {
+    for (unsigned level = TFO_LEVEL_ADDRESS; level < TFO_LEVEL_VIP; ++level) {
+      const auto around = network_at(network.address, static_cast<tfo_guard_level>(level));
+      if (!holds(around, network)) continue;
+      forgotten += forget(tag_of(around, slot, level)) ? 1 : 0;
+    }
+  }
+  auto inside = forget_inside(network, slots);
+  if (!inside) return inside;
+  return forgotten + *inside;
+}
+
+Result<size_t> GuardTables::forget_inside(const ClientNetwork& network,
+                                          const std::vector<uint32_t>& slots) const {
+  size_t forgotten = 0;
+  for (uint32_t i = 0; i < head_count(); ++i) {
+    const uint64_t tag = head(i)->tag;
+    const tfo_guard_row& one = *row(i);
+    const unsigned level = one.level;
+    if (tag == 0 || level >= TFO_LEVEL_VIP || std::ranges::find(slots, one.slot) == slots.end()) {
+      continue;
+    }
+    const ClientNetwork whose =
+        network_at(address_of(one.prefix), static_cast<tfo_guard_level>(level));
+    // A row may still have the name of who sat here before.
+    if (!holds(network, whose) || tag_of(whose, one.slot, level) != tag) continue;
+    forgotten += forget(tag) ? 1 : 0;
+  }
+  return forgotten;
+}
+
+}  // namespace tfo

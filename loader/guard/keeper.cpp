@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/guard/keeper.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "loader/dataplane/dataplane.h"
+#include "loader/log.h"
+
+namespace tfo {
+namespace {
+
+constexpr int64_t kSecond = 1'000'000'000;
+constexpr const char* kConditions[] = {"guard_active", "guard_blind", "guard_evaded"};
+
+bool is_exact(const Dataplane& dataplane) {
+  const auto& all = dataplane.interfaces();
+  return !all.empty() && std::ranges::all_of(all, &InterfaceStatus::egress);
+}
+
+/// Is one of this pool's VIPs at its cap? Nothing if none has one.
+std::optional<bool> is_full(const Config& config, const std::vector<GuardVipView>& view,
+                            const std::string& pool) {
+  std::optional<bool> full;
+  for (const VipConfig& vip : config.vips) {
+    if (vip.pool != pool) continue;
+    for (const GuardVipView& one : view) {
+      if (one.vip != vip.name || one.vip_limit == 0) continue;
+      full = full.value_or(false) || one.load >= one.vip_limit;
+    }
+  }
+  return full;
+}
+
+}  // namespace
+
+int64_t GuardKeeper::unix_of(uint64_t boot_ns) const {
+  return (static_cast<int64_t>(boot_ns) + clock_.boot_offset_ns()) / kSecond;
+}
+
+GuardChange GuardKeeper::change_of(const GuardedNetwork& guarded,
+                                   const Dataplane& dataplane) const {
+  return {.at = unix_of(guarded.since_ns),
+          .event = "entered",
+          .network = guarded.network,
+          .vip = dataplane.vip_of(guarded.slot),
+          .level = std::string(level_label(guarded.level)),
+          .load = guarded.load,
+          .limit = guarded.limit};
+}
+
+/// The journal gets a few lines of one look, and how many more there were.
+void GuardKeeper::tell(const GuardChange& change, size_t& told) {
+  if (++told > kMostTold) return;
+  if (change.event == "entered") {
+    log_warning("guard: {} came over its limit at VIP {}: load {} of {}",
+                network_text(change.network), change.vip, change.load, change.limit);
+  } else {
+    log_info("guard: {} came down to half of its limit at VIP {}", network_text(change.network),
+             change.vip);
+  }
+}
+
+Result<> GuardKeeper::read_events(const Dataplane& dataplane) {
+  size_t told = 0;
+  const auto take = [&](const tfo_guard_event& event) {
+    ConfigAddress address{};
+    std::copy(std::begin(event.prefix), std::end(event.prefix), address.begin());
+    const auto level = static_cast<tfo_guard_level>(event.level);
+    const GuardChange change{.at = unix_of(event.time_ns),
+                             .event = event.kind == TFO_GUARD_ENTERED ? "entered" : "left",
+                             .network = network_at(address, level),
+                             .vip = dataplane.vip_of(event.slot),
+                             .level = std::string(level_label(level)),
+                             .load = event.load,
+                             .limit = event.limit};
+    if (history_.add(change)) tell(change, told);
+  };
+  auto taken = dataplane.guard().take_events(take);
+  if (told > kMostTold) {
+    log_warning("guard: {} more client networks came over their limits or down; `tfoctl guard "
+                "list` shows them",
+                told - kMostTold);
+  }
+  return taken;
+}
+
+Result<> GuardKeeper::settle(const Dataplane& dataplane) {
+  size_t all = 0;
+  const auto guarded = dataplane.guard().guarded(std::numeric_limits<size_t>::max(), &all);
+  if (!guarded) return tl::unexpected(guarded.error());
+  std::vector<GuardChange> now;
+  for (const GuardedNetwork& one : *guarded) {
+    now.push_back(change_of(one, dataplane));
+    for (GuardVipView& vip : view_) vip.guarded += vip.vip == now.back().vip ? 1 : 0;
+  }
+  size_t told = 0;
+  for (const GuardChange& change : history_.settle(now, clock_.now().unix_s)) tell(change, told);
+  for (GuardVipView& vip : view_) {
+    const auto first = std::ranges::find(now, vip.vip, &GuardChange::vip);
+    conditions_.set("guard_active", vip.vip, vip.guarded > 0,
+                    first == now.end()
+                        ? ""
+                        : fmt::format("{} client networks are over their limits, the newest is {} "
+                                      "with a load of {} (limit {}); `tfoctl guard list` shows "
+                                      "them, `tfoctl guard release` and `allow` relieve one",
+                                      vip.guarded, network_text(first->network), first->load,
+                                      first->limit));
+  }
+  return {};
+}
+
+Result<> GuardKeeper::look_at(const Dataplane& dataplane, const VipConfig& vip,
+                              const ServerFacts& servers) {
+  GuardVipView view{.vip = vip.name, .on = vip.guard.on};
+  const auto slot = dataplane.slot_of(vip.name);
+  if (vip.guard.on && slot) {
+    const auto load = dataplane.guard().vip(*slot);
+    if (!load) return tl::unexpected(load.error());
+    const auto now = dataplane.guard().settings(*slot);
+    if (!now) return tl::unexpected(now.error());
+    view.limit = guard_limit(vip.guard, servers);
+    view.vip_limit = guard_vip_limit(vip.guard, servers);
+    view.load = load->load;
+    view.blind = load->blind;
+    view.evaded = (now->flags & TFO_GUARD_COUNT_OPENS) != 0;
+    view.exact = is_exact(dataplane);
+  }
+  view_.push_back(view);
+  return {};
+}
+
+/// The servers' queues were full while what we know of was below its cap: somebody settles
+/// handshakes here that the servers still hold.
+void GuardKeeper::judge_evasion(const Config& config, const Overflows& overflows) {
+  std::map<std::string, Evasion> known;
+  const int64_t now = clock_.now().boot_s;
+  for (const VipConfig& vip : config.vips) {
+    if (known.contains(vip.pool)) continue;
+    const bool fresh = !evasions_.contains(vip.pool);
+    Evasion& one = known.emplace(vip.pool, evasions_[vip.pool]).first->second;
+    const auto count = overflows(vip.pool);
+    if (count && one.overflow && *count > *one.overflow && is_full(config, view_, vip.pool) == false) {
+      one.until = now + kEvaded;
+    }
+    one.overflow = count;
+    // Found out by the tfod before this one.
+    const auto by_pool = [&](const GuardVipView& view) {
+      return view.evaded && std::ranges::any_of(config.vips, [&](const VipConfig& other) {
+               return other.name == view.vip && other.pool == vip.pool;
+             });
+    };
+    if (fresh && std::ranges::any_of(view_, by_pool)) one.until = now + kEvaded;
+  }
+  evasions_ = std::move(known);
+}
+
+Result<> GuardKeeper::mark_evasion(const Dataplane& dataplane, const Config& config) {
+  constexpr uint32_t kMask = TFO_GUARD_COUNT_OPENS | TFO_GUARD_EXACT;
+  const int64_t now = clock_.now().boot_s;
+  Result<> done;
+  for (size_t i = 0; i < view_.size() && i < config.vips.size(); ++i) {
+    const VipConfig& vip = config.vips[i];
+    GuardVipView& view = view_[i];
+    const auto slot = dataplane.slot_of(vip.name);
+    view.evaded = view.on && evasions_[vip.pool].until > now;
+    const uint32_t flags = (view.evaded ? unsigned{TFO_GUARD_COUNT_OPENS} : 0U) |
+                           (view.exact ? unsigned{TFO_GUARD_EXACT} : 0U);
+    if (done && view.on && slot) done = dataplane.guard().set_flags(*slot, kMask, flags);
+    conditions_.set("guard_blind", vip.name, view.blind,
+                    "most client networks stopped answering at once, or nobody answers: the way "
+                    "back to the clients does not pass here any more, and nobody is held to a "
+                    "limit until it does");
+    conditions_.set("guard_evaded", vip.name, view.evaded,
+                    fmt::format("the servers of pool {} refused Fast Open for full queues while "
+                                "only {} of {} handshakes are open here: somebody sends ACKs that "
+                                "the servers do not take, or other ways lead to them; what was "
+                                "opened in the last 127 s counts as load until it stops",
+                                vip.pool, view.load, view.vip_limit));
+  }
+  return done;
+}
+
+Result<> GuardKeeper::tick(const Dataplane& dataplane, const Config& config,
+                           const Servers& servers, const Overflows& overflows) {
+  std::set<std::string> names;
+  for (const VipConfig& vip : config.vips) names.insert(vip.name);
+  for (const Condition& condition : conditions_.list()) {
+    const bool ours = std::ranges::find(kConditions, condition.id) != std::end(kConditions);
+    if (ours && !names.contains(condition.subject)) {
+      conditions_.clear(condition.id, condition.subject);
+    }
+  }
+  Result<> done = dataplane.guard().purge();
+  if (done) done = read_events(dataplane);
+  view_.clear();
+  for (const VipConfig& vip : config.vips) {
+    if (done) done = look_at(dataplane, vip, servers(vip.pool));
+  }
+  if (!done) return done;
+  judge_evasion(config, overflows);
+  done = mark_evasion(dataplane, config);
+  return done ? settle(dataplane) : done;
+}
+
+}  // namespace tfo

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "loader/config.h"
+#include "loader/dataplane/guard_tables.h"
+#include "loader/dataplane/vip_policy.h"
+#include "loader/guard/history.h"
+#include "loader/guard/view.h"
+#include "loader/keys/clock.h"
+#include "loader/observe/conditions.h"
+
+namespace tfo {
+
+class Dataplane;
+
+/// What user space does for the guard while tfod runs. The programs need nothing of it: they hold
+/// clients to their limits with no daemon alive.
+class GuardKeeper {
+ public:
+  /// TCPFastOpenListenOverflow of all servers of a pool that are known of, added up.
+  using Overflows = std::function<std::optional<uint64_t>(const std::string& pool)>;
+  using Servers = std::function<ServerFacts(const std::string& pool)>;
+
+  /// How long after the last overflow what was opened counts: as long as the kernel holds a child.
+  static constexpr int64_t kEvaded = 130;  // seconds
+  /// Networks that are shown, and changes that one look writes to the journal.
+  static constexpr size_t kMostShown = 256;
+  static constexpr size_t kMostTold = 16;
+
+  GuardKeeper(Conditions& conditions, const Clock& clock)
+      : conditions_(conditions), clock_(clock) {}
+
+  /// Every few seconds: what has ended goes from the operator's list, guard_active, guard_blind and
+  /// guard_evaded are judged anew.
+  Result<> tick(const Dataplane& dataplane, const Config& config, const Servers& servers,
+                const Overflows& overflows);
+
+  /// The programs have told something.
+  Result<> read_events(const Dataplane& dataplane);
+
+  /// As of the last tick.
+  const std::vector<GuardVipView>& view() const { return view_; }
+
+  /// guard-list, guard-release {network}, guard-deny and guard-allow {network, seconds}; without
+  /// seconds an allowance has no end.
+  Result<nlohmann::json> command(const std::string& name, const nlohmann::json& request,
+                                 const Dataplane& dataplane, const Config& config);
+
+ private:
+  /// Of one pool's servers.
+  struct Evasion {
+    std::optional<uint64_t> overflow;
+    int64_t until = 0;  // boot seconds
+  };
+
+  Result<> look_at(const Dataplane& dataplane, const VipConfig& vip, const ServerFacts& servers);
+  void judge_evasion(const Config& config, const Overflows& overflows);
+  Result<> mark_evasion(const Dataplane& dataplane, const Config& config);
+  Result<> settle(const Dataplane& dataplane);
+  static void tell(const GuardChange& change, size_t& told);
+  GuardChange change_of(const GuardedNetwork& guarded, const Dataplane& dataplane) const;
+  int64_t unix_of(uint64_t boot_ns) const;
+
+  Result<nlohmann::json> list(const Dataplane& dataplane) const;
+  Result<nlohmann::json> release(const ClientNetwork& network, const Dataplane& dataplane,
+                                 const Config& config);
+  Result<nlohmann::json> rule(const ClientNetwork& network, tfo_guard_list_verdict verdict,
+                              const nlohmann::json& request, const Dataplane& dataplane);
+
+  Conditions& conditions_;
+  const Clock& clock_;
+  GuardHistory history_;
+  std::map<std::string, Evasion> evasions_;  // by pool
+  std::vector<GuardVipView> view_;
+};
+
+}  // namespace tfo

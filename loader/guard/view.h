@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace tfo {
+
+/// How a VIP's guard stands.
+struct GuardVipView {
+  std::string vip;
+  bool on = true;
+  unsigned limit = 0;      // of one client network; 0: the servers' queues are not known
+  unsigned vip_limit = 0;  // of all together; likewise
+  uint32_t load = 0;       // of all together
+  size_t guarded = 0;      // client networks over their limit
+  bool blind = false;      // answers do not come this way: nobody is held to a limit
+  bool evaded = false;     // what was opened counts, settled or not
+  bool exact = false;      // SYN-ACKs leave through this node
+
+  /// "on", "off", "off: qlen unknown".
+  std::string state() const {
+    if (!on) return "off";
+    return limit == 0 && vip_limit == 0 ? "off: qlen unknown" : "on";
+  }
+};
+
+}  // namespace tfo
