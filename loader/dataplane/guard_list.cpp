@@ -133,8 +133,6 @@ Result<> GuardTables::open_ring() {
   return ring_ != nullptr ? Result<>{} : fail_errno("cannot open the ring of guard events");
 }
 
-GuardTables::~GuardTables() { ring_buffer__free(ring_); }
-
 int GuardTables::events_fd() const { return ring_buffer__epoll_fd(ring_); }
 
 Result<> GuardTables::take_events(const std::function<void(const tfo_guard_event&)>& take) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/dataplane/guard_tables.h"
 
+#include <bpf/libbpf.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -74,6 +75,8 @@ class GuardTables::Mapping {
 };
 
 GuardTables::GuardTables(const MapSet& maps) : maps_(maps), serial_(next_serial()) {}
+
+GuardTables::~GuardTables() { ring_buffer__free(ring_); }
 
 Result<std::unique_ptr<GuardTables>> GuardTables::open(const MapSet& maps) {
   std::unique_ptr<GuardTables> tables(new GuardTables(maps));
