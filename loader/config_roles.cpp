@@ -71,6 +71,7 @@ void ConfigParser::interface(const ConfigNode& node) {
   if (const auto field = object.optional("gue_port")) {
     if (const auto port = field->integer(1, 65535, "a UDP port")) out.gue_port = *port;
   }
+  if (const auto field = object.optional("egress")) out.egress = field->boolean().value_or(false);
   object.finish();
   config_.interfaces.push_back(out);
 }

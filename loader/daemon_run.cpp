@@ -71,7 +71,7 @@ void Daemon::clock_stepped() {
 
 void Daemon::show_interfaces() {
   if (!dataplane_) return;
-  for (const char* id : {"generic_mode", "interface_gone", "interface_failed"}) {
+  for (const char* id : {"generic_mode", "interface_gone", "interface_failed", "egress_failed"}) {
     for (const Condition& condition : conditions_.list()) {
       const auto& all = config_.interfaces;
       const bool known = std::any_of(all.begin(), all.end(), [&](const InterfaceConfig& interface) {
@@ -91,6 +91,8 @@ void Daemon::show_interfaces() {
                     status.detail);
     conditions_.set("interface_failed", status.name, status.state == InterfaceState::kFailed,
                     status.detail);
+    conditions_.set("egress_failed", status.name, !status.egress_error.empty(),
+                    status.egress_error);
   }
 }
 

@@ -38,6 +38,7 @@ struct InterfaceStatus {
   InterfaceState state = InterfaceState::kGone;
   bool l3_device = false;  // frames start with the IP header
   bool egress = false;     // what leaves is seen, too: see InterfaceConfig::egress
+  std::string egress_error = {};  // why not, though it is wanted
   std::string detail;      // why generic, gone or failed, and what to do; empty when all is well
 };
 

@@ -34,8 +34,11 @@ bool has_content(const fs::path& instance) {
   for (const char* part : {"maps", "maps_new", "maps_old"}) {
     if (fs::exists(instance / part, error)) return true;
   }
-  const fs::directory_iterator links(instance / "links", error);
-  return !error && links != fs::directory_iterator();
+  for (const char* part : {"links", "egress"}) {
+    const fs::directory_iterator pins(instance / part, error);
+    if (!error && pins != fs::directory_iterator()) return true;
+  }
+  return false;
 }
 
 }  // namespace

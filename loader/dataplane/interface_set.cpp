@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "loader/dataplane/egress_hook.h"
 #include "loader/log.h"
 
 namespace tfo {
@@ -30,6 +31,16 @@ Result<XdpSkeleton> load_for(const MapSet& maps, const InterfaceConfig& config,
   auto started = start_clock(*program);
   if (!started) return tl::unexpected(started.error());
   return program;
+}
+
+/// Null where nobody wants it.
+Result<std::unique_ptr<EgressSkeleton>> load_egress_for(const MapSet& maps,
+                                                        const InterfaceConfig& config,
+                                                        const Device& device) {
+  if (!config.egress) return nullptr;
+  auto program = load_egress(maps, load_config_of(config, device));
+  if (!program) return tl::unexpected(std::move(program).error());
+  return std::make_unique<EgressSkeleton>(std::move(*program));
 }
 
 int xdp_fd(const XdpSkeleton& program) { return bpf_program__fd(program->progs.tfo_xdp); }
@@ -60,6 +71,9 @@ Result<std::vector<InterfaceSet::Entry>> InterfaceSet::load_all(
     auto program = load_for(maps, config, *device);
     if (!program) return tl::unexpected(std::move(program).error().in("interface " + config.name));
     entry.program = std::make_unique<XdpSkeleton>(std::move(*program));
+    auto egress = load_egress_for(maps, config, *device);
+    if (!egress) return tl::unexpected(std::move(egress).error().in("interface " + config.name));
+    entry.egress = std::move(*egress);
     entries.push_back(std::move(entry));
   }
   return entries;
@@ -117,9 +131,34 @@ Result<> InterfaceSet::change_mode(const PinDirectory& pins, Entry& entry) {
 
 void InterfaceSet::drop(const PinDirectory& pins, Entry& entry) {
   remove_link(pins, entry.config.name);
+  remove_egress(pins, entry.config.name);
   entry.link.reset();
+  entry.egress.reset();
+  entry.sees_egress = false;
   entry.program.reset();
   entry.device.ifindex = 0;
+}
+
+/// What leaves is worth less than what comes: without it the guard is not exact, and that is said.
+void InterfaceSet::put_egress(const PinDirectory& pins, Entry& entry) {
+  entry.sees_egress = false;
+  entry.egress_error.clear();
+  if (!entry.egress) return;
+  auto done = attach_egress(pins, entry.config.name, entry.device.ifindex,
+                            bpf_program__fd((*entry.egress)->progs.tfo_egress));
+  pins.step("egress_attached");
+  entry.sees_egress = done.has_value();
+  if (!done) entry.egress_error = done.error().message;
+}
+
+bool InterfaceSet::check_egress(const PinDirectory& pins, Entry& entry) {
+  if (!entry.egress ||
+      (entry.sees_egress && is_egress_attached(pins, entry.config.name, entry.device.ifindex))) {
+    return false;
+  }
+  const bool before = entry.sees_egress;
+  put_egress(pins, entry);
+  return before || entry.sees_egress;
 }
 
 void InterfaceSet::update(const PinDirectory& pins, Entry& entry) {
@@ -152,6 +191,15 @@ Result<> InterfaceSet::assign(const PinDirectory& pins, const MapSet& maps,
   for (auto& entry : *fresh) {
     if (entry.link && !entry.attached_now) update(pins, entry);
   }
+  for (auto& entry : *fresh) {
+    if (entry.link) put_egress(pins, entry);
+  }
+  for (const auto& name : pins.egresses()) {
+    const bool kept = std::any_of(fresh->begin(), fresh->end(), [&](const Entry& e) {
+      return e.config.name == name && e.sees_egress;
+    });
+    if (!kept) remove_egress(pins, name);
+  }
   for (const auto& name : pins.links()) {
     const bool kept = std::any_of(fresh->begin(), fresh->end(),
                                   [&](const Entry& e) { return e.config.name == name && e.link; });
@@ -172,7 +220,9 @@ Result<> InterfaceSet::move_to(const PinDirectory& pins, const MapSet& maps) {
 
 bool InterfaceSet::check(const PinDirectory& pins, const MapSet& maps, Entry& entry) {
   const unsigned ifindex = device_index(entry.config.name);
-  if (entry.link && ifindex != 0 && entry.link->ifindex() == ifindex) return false;
+  if (entry.link && ifindex != 0 && entry.link->ifindex() == ifindex) {
+    return check_egress(pins, entry);
+  }
   const bool had_link = entry.link != nullptr;
   if (had_link && ifindex != 0 && ifindex == entry.device.ifindex) {
     log_warning("interface {}: somebody took the program off; it is attached again",
@@ -193,6 +243,10 @@ bool InterfaceSet::check(const PinDirectory& pins, const MapSet& maps, Entry& en
     if (program) {
       entry.program = std::make_unique<XdpSkeleton>(std::move(*program));
       done = attach(pins, entry);
+      auto egress = load_egress_for(maps, entry.config, *device);
+      if (egress) entry.egress = std::move(*egress);
+      if (done) put_egress(pins, entry);
+      if (!egress) entry.egress_error = egress.error().message;
     } else {
       done = tl::unexpected(program.error());
     }
@@ -214,6 +268,7 @@ bool InterfaceSet::reconcile(const PinDirectory& pins, const MapSet& maps) {
 
 std::vector<std::string> InterfaceSet::detach_all(const PinDirectory& pins) {
   auto names = pins.links();
+  for (const auto& name : pins.egresses()) remove_egress(pins, name);
   for (const auto& name : names) remove_link(pins, name);
   entries_.clear();
   status_.clear();
@@ -231,6 +286,8 @@ void InterfaceSet::publish() {
                        .ifindex = entry.device.ifindex,
                        .state = entry.state,
                        .l3_device = entry.device.l3,
+                       .egress = entry.sees_egress,
+                       .egress_error = entry.egress_error,
                        .detail = entry.detail});
   }
 }

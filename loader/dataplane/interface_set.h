@@ -39,6 +39,9 @@ class InterfaceSet {
     Device device;                         // ifindex 0: not there
     std::unique_ptr<XdpSkeleton> program;  // null while not there
     std::unique_ptr<XdpLink> link;
+    std::unique_ptr<EgressSkeleton> egress = {};  // null unless it is wanted
+    bool sees_egress = false;
+    std::string egress_error = {};
     InterfaceState state = InterfaceState::kGone;
     std::string detail;
     bool attached_now = false;
@@ -52,6 +55,8 @@ class InterfaceSet {
   static Result<> change_mode(const PinDirectory& pins, Entry& entry);
   static void update(const PinDirectory& pins, Entry& entry);
   static void drop(const PinDirectory& pins, Entry& entry);
+  static void put_egress(const PinDirectory& pins, Entry& entry);
+  static bool check_egress(const PinDirectory& pins, Entry& entry);
   static bool check(const PinDirectory& pins, const MapSet& maps, Entry& entry);
   void publish();
 

@@ -104,6 +104,17 @@ std::string unescape(const std::string& pin) {
   return result;
 }
 
+/// Interfaces that have a pin in this directory.
+std::vector<std::string> names_in(const fs::path& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(directory, error)) {
+    names.push_back(unescape(entry.path().filename().string()));
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 }  // namespace
 
 PinDirectory::PinDirectory(fs::path path, Fd lock, Checkpoint checkpoint)
@@ -116,7 +127,9 @@ Result<PinDirectory> PinDirectory::open(const fs::path& path, Checkpoint checkpo
   if (!done) return tl::unexpected(done.error());
   auto lock = lock_directory(path);
   if (!lock) return tl::unexpected(std::move(lock).error());
-  done = make_directory(path / "links");
+  for (const char* part : {"links", "egress"}) {
+    if (done) done = make_directory(path / part);
+  }
   if (!done) return tl::unexpected(done.error());
   return PinDirectory(path, std::move(*lock), std::move(checkpoint));
 }
@@ -129,15 +142,13 @@ bool PinDirectory::has_maps() const { return is_there(maps()); }
 
 bool PinDirectory::has_maps_new() const { return is_there(maps_new()); }
 
-std::vector<std::string> PinDirectory::links() const {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(path_ / "links", error)) {
-    names.push_back(unescape(entry.path().filename().string()));
-  }
-  std::sort(names.begin(), names.end());
-  return names;
+std::vector<std::string> PinDirectory::links() const { return names_in(path_ / "links"); }
+
+fs::path PinDirectory::egress(const std::string& interface) const {
+  return path_ / "egress" / escape(interface);
 }
+
+std::vector<std::string> PinDirectory::egresses() const { return names_in(path_ / "egress"); }
 
 Result<> PinDirectory::recover() const {
   if (has_maps()) {
@@ -192,6 +203,7 @@ std::vector<fs::path> PinDirectory::owed() const {
 
 Result<> PinDirectory::remove_all() const {
   auto done = remove_tree(path_ / "links");
+  if (done) done = remove_tree(path_ / "egress");
   if (done) done = remove_tree(path_);
   return done;
 }

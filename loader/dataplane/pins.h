@@ -22,6 +22,7 @@ using Checkpoint = std::function<void(const char* step)>;
 ///     maps/carry_N/  a ready maps_new of another version that was given up; its counts are owed
 ///     maps_old/   a set whose totals have been carried: to be removed
 ///     links/IF    the bpf_link of each interface
+///     egress/IF   what sees packets leave it: a link, or a filter's program (egress_hook.h)
 ///
 /// Every change of state is one rename, so that the next start finds its way from any instant.
 /// Names have no dots: bpffs reserves them (bpf_lookup() in kernel/bpf/inode.c).
@@ -41,6 +42,9 @@ class PinDirectory {
   std::filesystem::path link(const std::string& interface) const;
   /// Interfaces whose link is pinned.
   std::vector<std::string> links() const;
+  /// The pin of what sees an interface's packets leave, and who has one.
+  std::filesystem::path egress(const std::string& interface) const;
+  std::vector<std::string> egresses() const;
 
   /// Finishes what an earlier process had begun; afterwards only maps, maps_new and maps/carry_N
   /// may exist, and maps_new only together with maps.
