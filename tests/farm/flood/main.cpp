@@ -20,8 +20,8 @@
 #include <thread>
 
 #include "flood.h"
-#include "tfo_flood.skel.h"
 #include "loader/keys/key.h"
+#include "tfo_flood.skel.h"
 
 namespace {
 
@@ -50,7 +50,8 @@ peer has an XDP program or generic receive offload (ethtool -K PEER gro on). Pri
 struct Options {
   std::string interface, mac, to, from = "198.19.0.0", cookie = "none", key_file;
   uint32_t prefixes = 1, hosts = 254, destinations = 1, ack_lag = 0;
-  uint64_t rate = 1000, seed = static_cast<uint64_t>(steady_clock::now().time_since_epoch().count());
+  uint64_t rate = 1000,
+           seed = static_cast<uint64_t>(steady_clock::now().time_since_epoch().count());
   double seconds = 1e9;
   bool data = true;
 };
@@ -77,40 +78,94 @@ uint32_t address(const char* flag, const std::string& text) {
 }
 
 Options parse(int argc, char** argv) {
-  enum { kInterface = 256, kMac, kTo, kDestinations, kFrom, kPrefixes, kHosts, kCookie, kKeyFile,
-         kNoData, kAcks, kRate, kSeconds, kSeed };
-  const option names[] = {
-      {"interface", 1, nullptr, kInterface}, {"mac", 1, nullptr, kMac},
-      {"to", 1, nullptr, kTo},               {"destinations", 1, nullptr, kDestinations},
-      {"from", 1, nullptr, kFrom},           {"prefixes", 1, nullptr, kPrefixes},
-      {"hosts", 1, nullptr, kHosts},         {"cookie", 1, nullptr, kCookie},
-      {"key-file", 1, nullptr, kKeyFile},    {"no-data", 0, nullptr, kNoData},
-      {"acks", 1, nullptr, kAcks},           {"rate", 1, nullptr, kRate},
-      {"seconds", 1, nullptr, kSeconds},     {"seed", 1, nullptr, kSeed},
-      {"help", 0, nullptr, 'h'},             {nullptr, 0, nullptr, 0}};
+  enum {
+    kInterface = 256,
+    kMac,
+    kTo,
+    kDestinations,
+    kFrom,
+    kPrefixes,
+    kHosts,
+    kCookie,
+    kKeyFile,
+    kNoData,
+    kAcks,
+    kRate,
+    kSeconds,
+    kSeed
+  };
+  const option names[] = {{"interface", 1, nullptr, kInterface},
+                          {"mac", 1, nullptr, kMac},
+                          {"to", 1, nullptr, kTo},
+                          {"destinations", 1, nullptr, kDestinations},
+                          {"from", 1, nullptr, kFrom},
+                          {"prefixes", 1, nullptr, kPrefixes},
+                          {"hosts", 1, nullptr, kHosts},
+                          {"cookie", 1, nullptr, kCookie},
+                          {"key-file", 1, nullptr, kKeyFile},
+                          {"no-data", 0, nullptr, kNoData},
+                          {"acks", 1, nullptr, kAcks},
+                          {"rate", 1, nullptr, kRate},
+                          {"seconds", 1, nullptr, kSeconds},
+                          {"seed", 1, nullptr, kSeed},
+                          {"help", 0, nullptr, 'h'},
+                          {nullptr, 0, nullptr, 0}};
   Options o;
   for (int c = 0; (c = getopt_long(argc, argv, "h", names, nullptr)) != -1;) {
     const std::string text = optarg != nullptr ? optarg : "";
     switch (c) {
-      case kInterface: o.interface = text; break;
-      case kMac: o.mac = text; break;
-      case kTo: o.to = text; break;
-      case kDestinations: o.destinations = number<uint32_t>("--destinations", text, 1, 65536); break;
-      case kFrom: o.from = text; break;
-      case kPrefixes: o.prefixes = number<uint32_t>("--prefixes", text, 1, 1U << 24); break;
-      case kHosts: o.hosts = number<uint32_t>("--hosts", text, 1, 254); break;
-      case kCookie: o.cookie = text; break;
-      case kKeyFile: o.key_file = text; break;
-      case kNoData: o.data = false; break;
-      case kAcks: o.ack_lag = number<uint32_t>("--acks", text, 1, 1U << 20); break;
-      case kRate: o.rate = number<uint64_t>("--rate", text, 0, 100'000'000); break;
-      case kSeconds: o.seconds = number<uint32_t>("--seconds", text, 1, 1'000'000); break;
-      case kSeed: o.seed = number<uint64_t>("--seed", text, 0, UINT64_MAX); break;
-      case 'h': std::fputs(kUsage, stdout); std::exit(0);
-      default: std::fputs(kUsage, stderr); std::exit(2);
+      case kInterface:
+        o.interface = text;
+        break;
+      case kMac:
+        o.mac = text;
+        break;
+      case kTo:
+        o.to = text;
+        break;
+      case kDestinations:
+        o.destinations = number<uint32_t>("--destinations", text, 1, 65536);
+        break;
+      case kFrom:
+        o.from = text;
+        break;
+      case kPrefixes:
+        o.prefixes = number<uint32_t>("--prefixes", text, 1, 1U << 24);
+        break;
+      case kHosts:
+        o.hosts = number<uint32_t>("--hosts", text, 1, 254);
+        break;
+      case kCookie:
+        o.cookie = text;
+        break;
+      case kKeyFile:
+        o.key_file = text;
+        break;
+      case kNoData:
+        o.data = false;
+        break;
+      case kAcks:
+        o.ack_lag = number<uint32_t>("--acks", text, 1, 1U << 20);
+        break;
+      case kRate:
+        o.rate = number<uint64_t>("--rate", text, 0, 100'000'000);
+        break;
+      case kSeconds:
+        o.seconds = number<uint32_t>("--seconds", text, 1, 1'000'000);
+        break;
+      case kSeed:
+        o.seed = number<uint64_t>("--seed", text, 0, UINT64_MAX);
+        break;
+      case 'h':
+        std::fputs(kUsage, stdout);
+        std::exit(0);
+      default:
+        std::fputs(kUsage, stderr);
+        std::exit(2);
     }
   }
-  if (o.interface.empty() || o.mac.empty() || o.to.empty()) fail("--interface, --mac and --to are needed; see --help");
+  if (o.interface.empty() || o.mac.empty() || o.to.empty())
+    fail("--interface, --mac and --to are needed; see --help");
   return o;
 }
 
@@ -191,7 +246,8 @@ void set_cookie(flood_config& config, const Options& o) {
   } else if (o.cookie == "valid") {
     config.cookie = FLOOD_VALID;
     std::string text;
-    if (!std::getline(std::ifstream(o.key_file), text)) fail("--key-file: cannot read a line of it");
+    if (!std::getline(std::ifstream(o.key_file), text))
+      fail("--key-file: cannot read a line of it");
     const auto key = tfo::Key::parse(text);
     if (!key) fail("--key-file: " + key.error().message);
     config.k0 = key->k0();
@@ -201,7 +257,8 @@ void set_cookie(flood_config& config, const Options& o) {
   }
 }
 
-std::atomic<bool> told_to_stop{false};  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
+std::atomic<bool> told_to_stop{
+    false};  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
 
 /// Runs the program `count` times; false: the kernel was interrupted.
 bool send(int program, xdp_md& context, std::string& frame, uint64_t count) {
@@ -221,7 +278,7 @@ bool send(int program, xdp_md& context, std::string& frame, uint64_t count) {
 
 /// In portions of a millisecond, or frame by frame if there are fewer.
 void flood_on(int program, xdp_md& context, std::string& frame, const Options& o,
-           const __u64& made) {
+              const __u64& made) {
   const auto start = steady_clock::now();
   const auto end = start + std::chrono::duration<double>(std::min(o.seconds, 1e8));
   const uint64_t most = 20'000;
@@ -234,7 +291,8 @@ void flood_on(int program, xdp_md& context, std::string& frame, const Options& o
     const auto due = static_cast<uint64_t>(passed.count() * static_cast<double>(o.rate)) + 1;
     const uint64_t sent = *static_cast<const volatile __u64*>(&made);
     if (due > sent) send(program, context, frame, std::min(due - sent, most));
-    const auto pause = std::max<int64_t>(1'000'000, 1'000'000'000 / static_cast<int64_t>(o.rate) / 2);
+    const auto pause =
+        std::max<int64_t>(1'000'000, 1'000'000'000 / static_cast<int64_t>(o.rate) / 2);
     std::this_thread::sleep_for(std::chrono::nanoseconds(pause));
   }
 }
