@@ -11,7 +11,7 @@
 
 #include "bpf/siphash.h"
 
-const volatile struct flood_config flood SEC(".rodata");
+const volatile struct tfo_flood_config flood SEC(".rodata");
 
 /* Frames made so far. One thread runs the program. */
 __u64 flood_made;

@@ -11,7 +11,7 @@
 
 enum flood_cookie { FLOOD_NO_OPTION, FLOOD_FORGED, FLOOD_VALID };
 
-struct flood_config {
+struct tfo_flood_config {
   /*
    * Everything that does not change, addresses, source port, sequence number, cookie and both
    * checksums zero. An ACK's IP packet is shorter than its frame, as padded ones are.

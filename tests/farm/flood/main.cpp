@@ -205,7 +205,7 @@ uint32_t tcp_sum(const uint8_t* frame, size_t bytes, size_t segment) {
   return sum_of(frame + 34, bytes) + htons(IPPROTO_TCP) + htons(static_cast<uint16_t>(segment));
 }
 
-void fill(flood_config& config, const Options& o, const std::string& data) {
+void fill(tfo_flood_config& config, const Options& o, const std::string& data) {
   const size_t colon = o.to.rfind(':');
   if (colon == std::string::npos) fail("--to: \"" + o.to + "\" is not ADDRESS:PORT");
   const auto port = number<uint16_t>("--to", o.to.substr(colon + 1), 1, 65535);
@@ -238,7 +238,7 @@ void fill(flood_config& config, const Options& o, const std::string& data) {
   std::memcpy(config.ack, ack, sizeof(ack));
 }
 
-void set_cookie(flood_config& config, const Options& o) {
+void set_cookie(tfo_flood_config& config, const Options& o) {
   if (o.cookie == "none") {
     config.cookie = FLOOD_NO_OPTION;
   } else if (o.cookie == "forged") {
@@ -307,10 +307,10 @@ int main(int argc, char** argv) {
       tfo_flood__open(), &tfo_flood__destroy);
   if (!skeleton) fail("cannot open the program");
   const std::string data(o.data ? FLOOD_DATA : 0, 'x');
-  flood_config config{};
+  tfo_flood_config config{};
   set_cookie(config, o);
   fill(config, o, data);
-  std::memcpy(const_cast<flood_config*>(&skeleton->rodata->flood), &config, sizeof(config));
+  std::memcpy(const_cast<tfo_flood_config*>(&skeleton->rodata->flood), &config, sizeof(config));
   if (tfo_flood__load(skeleton.get()) != 0) fail("the kernel refused the program");
 
   std::string frame = std::string(FLOOD_HEADERS, '\0') + data;
