@@ -8,7 +8,8 @@ net/ipv4/tcp_metrics.c).
   nsenter --net=NETNS dialer.py      one line "SOURCE DESTINATION PORT" in, one answer out:
                                      "data" (the SYN's data was accepted), "asked" (there was no
                                      cookie yet, so the SYN asked for one), "refused" (the data had
-                                     to be sent again), or "failed WHY"
+                                     to be sent again), or "failed WHY"; and behind a tab the
+                                     seconds from connect to the last byte of the answer
 
 As a module: Dialer, the other end of that.
 """
@@ -16,6 +17,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 
 TIMEOUT = struct.pack("ll", 5, 0)  # struct timeval
 IP_FREEBIND = 15
@@ -51,11 +53,12 @@ def dial(source, destination, port):
 def serve():
     for line in sys.stdin:
         source, destination, port = line.split()
+        began = time.monotonic()
         try:
             answer = dial(source, destination, int(port))
         except OSError as error:
             answer = f"failed {error}"
-        print(answer, flush=True)
+        print(f"{answer}\t{time.monotonic() - began:.6f}", flush=True)
 
 
 class Dialer:
@@ -66,9 +69,14 @@ class Dialer:
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def dial(self, source, destination, port):
+        return self.timed(source, destination, port)[0]
+
+    def timed(self, source, destination, port):
+        """(answer, seconds it took)."""
         self.process.stdin.write(f"{source} {destination} {port}\n")
         self.process.stdin.flush()
-        return self.process.stdout.readline().strip()
+        answer, _, seconds = self.process.stdout.readline().strip().rpartition("\t")
+        return answer, float(seconds or 0)
 
     def close(self):
         self.process.stdin.close()

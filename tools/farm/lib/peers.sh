@@ -21,7 +21,10 @@ farm_client_nodes() {
 }
 
 farm_serve() {
-  (($# == 1)) || farm_fail "serve: expected NAME"
+  (($# == 1 || $# == 3)) || farm_fail "serve: expected NAME [--fastopen N]"
+  [[ ${2:---fastopen} == --fastopen && ${3:-256} =~ ^[1-9][0-9]{0,4}$ ]] ||
+    farm_fail "serve: --fastopen expects a number from 1 on, not \"${3:-}\""
+  local fastopen=${3:-256}
   farm_need_root
   farm_load "$1"
   local tool node
@@ -80,8 +83,8 @@ http {
   uwsgi_temp_path $dir/nginx.uwsgi;
   scgi_temp_path $dir/nginx.scgi;
   server {
-    listen $FARM_NGINX_PORT fastopen=256;
-    listen [::]:$FARM_NGINX_PORT ipv6only=on fastopen=256;
+    listen $FARM_NGINX_PORT fastopen=$fastopen;
+    listen [::]:$FARM_NGINX_PORT ipv6only=on fastopen=$fastopen;
     location / { default_type text/plain; return 200 "nginx in $1\n"; }
   }
 }
