@@ -129,7 +129,7 @@ class Daemon {
   std::unique_ptr<ControlServer> control_;
   std::optional<Dataplane> dataplane_;  // none: a server without XDP
   GuardKeeper guard_;
-  PoolSet pools_;                       // its sinks point into dataplane_
+  PoolSet pools_;  // its sinks point into dataplane_
   std::unique_ptr<LinkWatch> links_;
   std::unique_ptr<ClockWatch> steps_;
   EventLoop::Source hangup_, terminate_, interrupt_, timer_, farewell_;

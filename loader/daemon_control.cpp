@@ -143,9 +143,8 @@ View Daemon::view(bool with_counters) {
     view.adopted = dataplane_->adopted();
     view.guard = guard_.view();
     for (const InterfaceStatus& status : dataplane_->interfaces()) {
-      view.interfaces.push_back(
-          {status.name, status.ifindex, interface_state_name(status.state), status.detail,
-           status.egress});
+      view.interfaces.push_back({status.name, status.ifindex, interface_state_name(status.state),
+                                 status.detail, status.egress});
     }
     if (with_counters) {
       auto counters = dataplane_->counters();

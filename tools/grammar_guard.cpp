@@ -7,8 +7,8 @@ namespace {
 
 using GuardCommand = int (*)(Context&, const GuardArgs&);
 
-CLI::App* add_network_command(CLI::App* guard, Context& context, Invocation& what,
-                              GuardCommand run, const std::string& name, const std::string& help,
+CLI::App* add_network_command(CLI::App* guard, Context& context, Invocation& what, GuardCommand run,
+                              const std::string& name, const std::string& help,
                               const std::string& examples) {
   CLI::App* command = add_command(guard, context, name, help, examples);
   command
@@ -27,12 +27,12 @@ CLI::Option* add_time(CLI::App* command, Invocation& what, const std::string& he
 }  // namespace
 
 void add_guard(CLI::App& root, Context& context, Invocation& what) {
-  CLI::App* guard = add_object(
-      &root, context, "guard", "Client networks that hold too many handshakes open",
-      "  tfoctl guard list\n"
-      "  tfoctl guard release 192.0.2.0/24\n"
-      "  tfoctl guard deny 198.51.100.7 --for 1h\n"
-      "  tfoctl guard allow 2001:db8::/48 --for 12h\n");
+  CLI::App* guard =
+      add_object(&root, context, "guard", "Client networks that hold too many handshakes open",
+                 "  tfoctl guard list\n"
+                 "  tfoctl guard release 192.0.2.0/24\n"
+                 "  tfoctl guard deny 198.51.100.7 --for 1h\n"
+                 "  tfoctl guard allow 2001:db8::/48 --for 12h\n");
   add_command(guard, context, "list",
               "Networks over their limits, newest first; what was said of networks; what happened",
               "  tfoctl guard list\n"

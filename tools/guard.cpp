@@ -85,9 +85,10 @@ Result<json> request_of(const GuardArgs& args) {
   if (args.duration.empty()) return request;
   const auto duration = parse_duration(args.duration);
   if (!duration || duration->count() == 0 || *duration > kLongest) {
-    return fail(fmt::format("--for: '{}' is no time: give one such as 90s, 30m, 12h or 7d, at most "
-                            "366d",
-                            args.duration.substr(0, 60)));
+    return fail(
+        fmt::format("--for: '{}' is no time: give one such as 90s, 30m, 12h or 7d, at most "
+                    "366d",
+                    args.duration.substr(0, 60)));
   }
   request["seconds"] = duration->count();
   return request;

@@ -159,10 +159,11 @@ void print_syn_to_ack(std::ostream& out, const json& vip) {
     const bool last = text_of(one, "below_ms") == "-";
     const double end = last ? 0 : one["below_ms"].get<double>();
     if (count != 0) {
-      table.add({last ? fmt::format("{:.0f} ms and more", from)
-                      : fmt::format("{:.0f} to {:.0f} ms", from, end),
-                 fmt::format("{}", count),
-                 fmt::format("{:.1f} %", 100.0 * static_cast<double>(count) / static_cast<double>(all))});
+      table.add(
+          {last ? fmt::format("{:.0f} ms and more", from)
+                : fmt::format("{:.0f} to {:.0f} ms", from, end),
+           fmt::format("{}", count),
+           fmt::format("{:.1f} %", 100.0 * static_cast<double>(count) / static_cast<double>(all))});
     }
     from = end;
   }

@@ -36,10 +36,10 @@ struct InterfaceStatus {
   std::string name;
   unsigned ifindex = 0;  // 0 while gone
   InterfaceState state = InterfaceState::kGone;
-  bool l3_device = false;  // frames start with the IP header
-  bool egress = false;     // what leaves is seen, too: see InterfaceConfig::egress
+  bool l3_device = false;         // frames start with the IP header
+  bool egress = false;            // what leaves is seen, too: see InterfaceConfig::egress
   std::string egress_error = {};  // why not, though it is wanted
-  std::string detail;      // why generic, gone or failed, and what to do; empty when all is well
+  std::string detail;  // why generic, gone or failed, and what to do; empty when all is well
 };
 
 struct DataplaneOptions {

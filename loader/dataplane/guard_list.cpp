@@ -45,8 +45,8 @@ Result<std::vector<ListedNetwork>> all_of(const Map& list) {
   while (bpf_map_get_next_key(fd, last ? &*last : nullptr, &key) == 0) {
     tfo_guard_list_entry entry{};
     if (bpf_map_lookup_elem(fd, &key, &entry) == 0) {
-      all.push_back({network_of(key), static_cast<tfo_guard_list_verdict>(entry.verdict),
-                     entry.until_ns});
+      all.push_back(
+          {network_of(key), static_cast<tfo_guard_list_verdict>(entry.verdict), entry.until_ns});
     }
     last = key;
   }

@@ -53,8 +53,7 @@ class GuardTables::Mapping {
  public:
   static Result<std::unique_ptr<Mapping>> of(const Map& map) {
     const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    const size_t size =
-        (size_t{map.shape().value_size} * map.entries() + page - 1) / page * page;
+    const size_t size = (size_t{map.shape().value_size} * map.entries() + page - 1) / page * page;
     void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, map.fd(), 0);
     if (memory == MAP_FAILED) return fail_errno("cannot map " + map.name() + " into memory");
     return std::unique_ptr<Mapping>(new Mapping(memory, size));
@@ -146,8 +145,7 @@ Result<std::vector<GuardedNetwork>> GuardTables::guarded(size_t most, size_t* al
     }
     const auto& [guard, vip_load] = vips.at(slot);
     const auto level = static_cast<tfo_guard_level>(row_now.level);
-    const uint32_t limit =
-        tfo_limit_now(guard.limit[level], vip_load, guard.limit[TFO_LEVEL_VIP]);
+    const uint32_t limit = tfo_limit_now(guard.limit[level], vip_load, guard.limit[TFO_LEVEL_VIP]);
     const uint32_t load = load_at(one, row_now, tfo_bucket(now), guard.flags);
     if (tfo_is_over(load, limit, 1) == 0) continue;
     const uint32_t ticks = static_cast<uint32_t>(now >> TFO_TICK_SHIFT) - row_now.since;
@@ -160,9 +158,8 @@ Result<std::vector<GuardedNetwork>> GuardTables::guarded(size_t most, size_t* al
                      .over = row_now.over});
   }
   *all = found.size();
-  std::ranges::stable_sort(found, [](const auto& a, const auto& b) {
-    return a.since_ns > b.since_ns;
-  });
+  std::ranges::stable_sort(found,
+                           [](const auto& a, const auto& b) { return a.since_ns > b.since_ns; });
   if (found.size() > most) found.resize(most);
   return found;
 }

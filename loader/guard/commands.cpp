@@ -55,8 +55,9 @@ Result<json> GuardKeeper::command(const std::string& name, const json& request,
   if (name == "guard-release") return release(*network, dataplane, config);
   if (name == "guard-deny") return rule(*network, TFO_LIST_DENY, request, dataplane);
   if (name == "guard-allow") return rule(*network, TFO_LIST_ALLOW, request, dataplane);
-  return fail("unknown command of the guard; known are guard-list, guard-release, guard-deny, "
-              "guard-allow");
+  return fail(
+      "unknown command of the guard; known are guard-list, guard-release, guard-deny, "
+      "guard-allow");
 }
 
 Result<json> GuardKeeper::list(const Dataplane& dataplane) const {
@@ -85,7 +86,8 @@ Result<json> GuardKeeper::list(const Dataplane& dataplane) const {
                              {"verdict", verdict_word(one.verdict)},
                              {"until", ends ? json(unix_of(one.until_ns)) : json(nullptr)}});
   }
-  for (const GuardChange& one : history_.changes()) out["history"].push_back(guard_change_json(one));
+  for (const GuardChange& one : history_.changes())
+    out["history"].push_back(guard_change_json(one));
   for (const GuardVipView& one : view_) out["vips"].push_back(guard_vip_json(one));
   return out;
 }
@@ -103,7 +105,11 @@ Result<json> GuardKeeper::release(const ClientNetwork& network, const Dataplane&
   if (!unlisted) return tl::unexpected(unlisted.error());
   const std::string text = network_text(network);
   if (*forgotten > 0 || *unlisted) {
-    history_.add({.at = clock_.now().unix_s, .event = "released", .network = network, .vip = "", .level = ""});
+    history_.add({.at = clock_.now().unix_s,
+                  .event = "released",
+                  .network = network,
+                  .vip = "",
+                  .level = ""});
     log_info("guard: {} released by command: {} loads forgotten{}", text, *forgotten,
              *unlisted ? ", and what was said of it" : "");
   }

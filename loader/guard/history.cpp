@@ -36,11 +36,8 @@ std::vector<GuardChange> GuardHistory::settle(const std::vector<GuardChange>& gu
       continue;
     }
     const auto& [vip, level, address, length] = *at;
-    left.push_back({.at = now,
-                    .event = "left",
-                    .network = {address, length},
-                    .vip = vip,
-                    .level = level});
+    left.push_back(
+        {.at = now, .event = "left", .network = {address, length}, .vip = vip, .level = level});
     if (told_.size() < kMostOpen) told_.insert(*at);
     keep(left.back());
     at = inside_.erase(at);

@@ -81,9 +81,10 @@ Result<> GuardKeeper::read_events(const Dataplane& dataplane) {
   };
   auto taken = dataplane.guard().take_events(take);
   if (told > kMostTold) {
-    log_warning("guard: {} more client networks came over their limits or down; `tfoctl guard "
-                "list` shows them",
-                told - kMostTold);
+    log_warning(
+        "guard: {} more client networks came over their limits or down; `tfoctl guard "
+        "list` shows them",
+        told - kMostTold);
   }
   return taken;
 }
@@ -101,14 +102,14 @@ Result<> GuardKeeper::settle(const Dataplane& dataplane) {
   for (const GuardChange& change : history_.settle(now, clock_.now().unix_s)) tell(change, told);
   for (GuardVipView& vip : view_) {
     const auto first = std::ranges::find(now, vip.vip, &GuardChange::vip);
-    conditions_.set("guard_active", vip.vip, vip.guarded > 0,
-                    first == now.end()
-                        ? ""
-                        : fmt::format("{} client networks are over their limits, the newest is {} "
-                                      "with a load of {} (limit {}); `tfoctl guard list` shows "
-                                      "them, `tfoctl guard release` and `allow` relieve one",
-                                      vip.guarded, network_text(first->network), first->load,
-                                      first->limit));
+    conditions_.set(
+        "guard_active", vip.vip, vip.guarded > 0,
+        first == now.end()
+            ? ""
+            : fmt::format("{} client networks are over their limits, the newest is {} "
+                          "with a load of {} (limit {}); `tfoctl guard list` shows "
+                          "them, `tfoctl guard release` and `allow` relieve one",
+                          vip.guarded, network_text(first->network), first->load, first->limit));
   }
   return {};
 }
@@ -143,7 +144,8 @@ void GuardKeeper::judge_evasion(const Config& config, const Overflows& overflows
     const bool fresh = !evasions_.contains(vip.pool);
     Evasion& one = known.emplace(vip.pool, evasions_[vip.pool]).first->second;
     const auto count = overflows(vip.pool);
-    if (count && one.overflow && *count > *one.overflow && is_full(config, view_, vip.pool) == false) {
+    if (count && one.overflow && *count > *one.overflow &&
+        is_full(config, view_, vip.pool) == false) {
       one.until = now + kEvaded;
     }
     one.overflow = count;
@@ -184,8 +186,8 @@ Result<> GuardKeeper::mark_evasion(const Dataplane& dataplane, const Config& con
   return done;
 }
 
-Result<> GuardKeeper::tick(const Dataplane& dataplane, const Config& config,
-                           const Servers& servers, const Overflows& overflows) {
+Result<> GuardKeeper::tick(const Dataplane& dataplane, const Config& config, const Servers& servers,
+                           const Overflows& overflows) {
   std::set<std::string> names;
   for (const VipConfig& vip : config.vips) names.insert(vip.name);
   for (const Condition& condition : conditions_.list()) {

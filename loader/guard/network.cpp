@@ -42,19 +42,19 @@ Result<ClientNetwork> parse_network(std::string_view text) {
   const size_t slash = text.find('/');
   ClientNetwork network;
   if (!parse_address(std::string(text.substr(0, slash)), network.address)) {
-    return refuse(text, "is no client network: give one such as 192.0.2.0/24, 2001:db8::/48 or "
-                        "192.0.2.7");
+    return refuse(text,
+                  "is no client network: give one such as 192.0.2.0/24, 2001:db8::/48 or "
+                  "192.0.2.7");
   }
   const unsigned base = network.is_v4() ? kMappedBits : 0;
   if (slash != std::string_view::npos) {
     const std::string_view digits = text.substr(slash + 1);
     unsigned length = 0;
-    const auto [end, error] =
-        std::from_chars(digits.data(), digits.data() + digits.size(), length);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
     if (error != std::errc{} || end != digits.data() + digits.size() || length == 0 ||
         length > 128 - base) {
-      return refuse(text, fmt::format("has no good length: give one of 1 to {} after the '/'",
-                                      128 - base));
+      return refuse(
+          text, fmt::format("has no good length: give one of 1 to {} after the '/'", 128 - base));
     }
     network.length = base + length;
   }

@@ -19,8 +19,8 @@ struct ClientNetwork {
   bool operator==(const ClientNetwork&) const = default;
 };
 
-/// "192.0.2.0/24", "2001:db8::/48", or an address alone. Host bits that are set and lengths of 0 are
-/// refused; the error quotes the text and says what to give.
+/// "192.0.2.0/24", "2001:db8::/48", or an address alone. Host bits that are set and lengths of 0
+/// are refused; the error quotes the text and says what to give.
 Result<ClientNetwork> parse_network(std::string_view text);
 
 /// As it is written; an address alone without its length.

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 
+#include "loader/guard/report.h"
 #include "loader/observe/reason_table.h"
 
 namespace tfo {
@@ -29,6 +30,13 @@ class Family {
     metric.label = std::move(labels);
     metric.counter.value = value;
     metric.gauge.value = value;
+    family_.metric.push_back(std::move(metric));
+  }
+
+  void add_histogram(Labels labels, const prometheus::ClientMetric::Histogram& histogram) {
+    prometheus::ClientMetric metric;
+    metric.label = std::move(labels);
+    metric.histogram = histogram;
     family_.metric.push_back(std::move(metric));
   }
 
@@ -89,6 +97,55 @@ void add_packets(const View& view, Families& out) {
   out.push_back(packets.take());
   out.push_back(actions.take());
   out.push_back(would.take());
+}
+
+prometheus::ClientMetric::Histogram syn_to_ack(const tfo_guard_counters& counters) {
+  prometheus::ClientMetric::Histogram histogram;
+  for (unsigned i = 0; i < TFO_RTT_BUCKETS; ++i) {
+    histogram.sample_count += counters.rtt[i];
+    histogram.bucket.push_back({histogram.sample_count, rtt_bucket_ms(i) / 1000});
+  }
+  histogram.sample_sum = ticks_ms(counters.rtt_ticks) / 1000;
+  return histogram;
+}
+
+void add_guard(const View& view, Families& out) {
+  if (view.interfaces.empty()) return;
+  Family handshakes("tfo_handshakes_total",
+                    "Handshakes that a valid cookie opened, by how they came out",
+                    MetricType::Counter);
+  Family times("tfo_syn_to_ack_seconds", "Time from such a SYN to the client's ACK",
+               MetricType::Histogram);
+  Family answers("tfo_guard_syns_total", "SYNs with a valid cookie that the guard did not like",
+                 MetricType::Counter);
+  Family lost("tfo_guard_events_lost_total", "Events of the guard that found no place",
+              MetricType::Counter);
+  Family guarded("tfo_guarded_networks", "Client networks over their limit", MetricType::Gauge);
+  Family load("tfo_guard_load", "Handshakes that all clients of a VIP hold open",
+              MetricType::Gauge);
+  for (const VipCounters& vip : view.counters.vips) {
+    for (unsigned i = 0; i < TFO_OUTCOME_COUNT; ++i) {
+      handshakes.add({{"vip", vip.name}, {"outcome", text(outcome_label(i))}},
+                     static_cast<double>(vip.guard.outcome[i]));
+    }
+    times.add_histogram({{"vip", vip.name}}, syn_to_ack(vip.guard));
+    const std::pair<const char*, uint64_t> counts[] = {
+        {"over", vip.guard.answer[TFO_GUARD_OVER]},
+        {"duplicate", vip.guard.answer[TFO_GUARD_DUPLICATE]},
+        {"denied", vip.guard.answer[TFO_GUARD_DENIED]},
+        {"held", vip.guard.held}};
+    for (const auto& [answer, count] : counts) {
+      answers.add({{"vip", vip.name}, {"answer", answer}}, static_cast<double>(count));
+    }
+    lost.add({{"vip", vip.name}}, static_cast<double>(vip.guard.events_lost));
+  }
+  for (const GuardVipView& vip : view.guard) {
+    guarded.add({{"vip", vip.vip}}, static_cast<double>(vip.guarded));
+    load.add({{"vip", vip.vip}}, vip.load);
+  }
+  for (Family* family : {&handshakes, &times, &answers, &lost, &guarded, &load}) {
+    out.push_back(family->take());
+  }
 }
 
 void add_program(const View& view, Families& out) {
@@ -248,6 +305,7 @@ std::string metrics_text(const View& view) {
   Families families;
   add_program(view, families);
   add_packets(view, families);
+  add_guard(view, families);
   add_conditions(view, families);
   add_keys(view, families);
   add_kernel(view, families);

@@ -51,6 +51,13 @@ View example() {
   view.counters.vips[0].counters.action[TFO_RENEW] = 3;
   view.counters.vips[0].counters.would[TFO_RENEW] = 4;
   view.counters.node.cell[TFO_NOT_VIP][0][0] = 5;
+  tfo_guard_counters& guard = view.counters.vips[0].guard;
+  guard.outcome[TFO_OUTCOME_ACCEPTED] = 6;
+  guard.rtt[0] = 4;
+  guard.rtt[2] = 2;
+  guard.rtt_ticks = 100;
+  guard.answer[TFO_GUARD_OVER] = 9;
+  view.guard = {{.vip = "web", .load = 12, .guarded = 3}};
   return view;
 }
 
@@ -67,6 +74,13 @@ TEST(Metrics, SayWhatTheViewHolds) {
            "tfo_actions_total{vip=\"\",action=\"renew\"} 0\n",
            "tfo_would_actions_total{vip=\"web\",action=\"renew\"} 4\n",
            "tfo_would_actions_total{vip=\"web\",action=\"demote\"} 0\n",
+           "tfo_handshakes_total{vip=\"web\",outcome=\"accepted\"} 6\n",
+           "tfo_handshakes_total{vip=\"web\",outcome=\"timeout\"} 0\n",
+           "tfo_syn_to_ack_seconds_count{vip=\"web\"} 6\n",
+           "tfo_syn_to_ack_seconds_bucket{vip=\"web\",le=\"+Inf\"} 6\n",
+           "tfo_guard_syns_total{vip=\"web\",answer=\"over\"} 9\n",
+           "tfo_guarded_networks{vip=\"web\"} 3\n",
+           "tfo_guard_load{vip=\"web\"} 12\n",
            "tfo_condition_active{condition=\"generic_mode\"} 1\n",
            "tfo_condition_active{condition=\"key_drift\"} 0\n",
            "tfo_key_generations{pool=\"web\",place=\"revoked\"} 0\n",
