@@ -67,30 +67,35 @@ Result<std::vector<ListedNetwork>> GuardTables::listed() const {
   return all;
 }
 
-/// The programs look at the list only while it has entries.
-Result<> GuardTables::recount() const {
-  const auto all = all_of(maps_.guard.list);
-  if (!all) return tl::unexpected(all.error());
-  maps_.control.set_guard_list(static_cast<uint32_t>(all->size()));
-  return {};
-}
-
 Result<> GuardTables::list(const ListedNetwork& entry) const {
-  if (auto purged = purge(); !purged) return purged;
-  const tfo_guard_list_key key = key_of(entry.network);
-  const tfo_guard_list_entry value{entry.until_ns, static_cast<__u32>(entry.verdict), 0};
-  const auto all = all_of(maps_.guard.list);
+  auto all = all_of(maps_.guard.list);
   if (!all) return tl::unexpected(all.error());
+  if (auto removed = remove_ended(*all); !removed) return removed;
   const bool known = std::ranges::any_of(
       *all, [&entry](const ListedNetwork& one) { return one.network == entry.network; });
   if (!known && all->size() >= kMostListed) {
     return fail("the operator's list is full with " + std::to_string(kMostListed) +
                 " networks: release some, or give one that holds several of them");
   }
+  const tfo_guard_list_key key = key_of(entry.network);
+  const tfo_guard_list_entry value{entry.until_ns, static_cast<__u32>(entry.verdict), 0};
   if (bpf_map_update_elem(maps_.guard.list.fd(), &key, &value, BPF_ANY) != 0) {
     return fail_errno("cannot write " + network_text(entry.network) + " to the operator's list");
   }
-  return recount();
+  maps_.control.set_guard_list(static_cast<uint32_t>(all->size() + (known ? 0 : 1)));
+  return {};
+}
+
+/// From the map and from `all`.
+Result<> GuardTables::remove_ended(std::vector<ListedNetwork>& all) const {
+  const uint64_t now = now_ns();
+  for (const ListedNetwork& one : all) {
+    const tfo_guard_list_key key = key_of(one.network);
+    if (one.until_ns > now || bpf_map_delete_elem(maps_.guard.list.fd(), &key) == 0) continue;
+    return fail_errno("cannot remove " + network_text(one.network) + " from the operator's list");
+  }
+  std::erase_if(all, [now](const ListedNetwork& one) { return one.until_ns <= now; });
+  return {};
 }
 
 Result<bool> GuardTables::unlist(const ClientNetwork& network) const {
@@ -100,18 +105,16 @@ Result<bool> GuardTables::unlist(const ClientNetwork& network) const {
   if (!was && errno != ENOENT) {
     return fail_errno("cannot remove " + network_text(network) + " from the operator's list");
   }
-  if (auto counted = recount(); !counted) return tl::unexpected(counted.error());
+  // The programs look at the list only while it has entries.
+  if (auto counted = purge(); !counted) return tl::unexpected(counted.error());
   return was;
 }
 
 Result<> GuardTables::purge() const {
-  const auto all = all_of(maps_.guard.list);
+  auto all = all_of(maps_.guard.list);
   if (!all) return tl::unexpected(all.error());
-  const uint64_t now = now_ns();
-  for (const ListedNetwork& one : *all) {
-    if (one.until_ns > now) continue;
-    if (auto gone = unlist(one.network); !gone) return tl::unexpected(gone.error());
-  }
+  if (auto removed = remove_ended(*all); !removed) return removed;
+  maps_.control.set_guard_list(static_cast<uint32_t>(all->size()));
   return {};
 }
 

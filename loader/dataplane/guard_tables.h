@@ -101,7 +101,7 @@ class GuardTables {
   uint64_t tag_of(const ClientNetwork& network, uint32_t slot, unsigned level) const;
   Result<size_t> forget_inside(const ClientNetwork& network,
                                const std::vector<uint32_t>& slots) const;
-  Result<> recount() const;
+  Result<> remove_ended(std::vector<ListedNetwork>& all) const;
   Result<> open_ring();
 
   const MapSet& maps_;

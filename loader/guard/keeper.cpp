@@ -52,9 +52,9 @@ GuardChange GuardKeeper::change_of(const GuardedNetwork& guarded,
           .limit = guarded.limit};
 }
 
-/// The journal gets a few lines of one look, and how many more there were.
-void GuardKeeper::tell(const GuardChange& change, size_t& told) {
-  if (++told > kMostTold) return;
+/// The journal gets a few lines a tick, and how many more there were.
+void GuardKeeper::tell(const GuardChange& change) {
+  if (++told_ > kMostTold) return;
   if (change.event == "entered") {
     log_warning("guard: {} came over its limit at VIP {}: load {} of {}",
                 network_text(change.network), change.vip, change.load, change.limit);
@@ -65,7 +65,6 @@ void GuardKeeper::tell(const GuardChange& change, size_t& told) {
 }
 
 Result<> GuardKeeper::read_events(const Dataplane& dataplane) {
-  size_t told = 0;
   const auto take = [&](const tfo_guard_event& event) {
     ConfigAddress address{};
     std::copy(std::begin(event.prefix), std::end(event.prefix), address.begin());
@@ -77,16 +76,9 @@ Result<> GuardKeeper::read_events(const Dataplane& dataplane) {
                              .level = std::string(level_label(level)),
                              .load = event.load,
                              .limit = event.limit};
-    if (history_.add(change)) tell(change, told);
+    if (history_.add(change)) tell(change);
   };
-  auto taken = dataplane.guard().take_events(take);
-  if (told > kMostTold) {
-    log_warning(
-        "guard: {} more client networks came over their limits or down; `tfoctl guard "
-        "list` shows them",
-        told - kMostTold);
-  }
-  return taken;
+  return dataplane.guard().take_events(take);
 }
 
 Result<> GuardKeeper::settle(const Dataplane& dataplane) {
@@ -98,8 +90,7 @@ Result<> GuardKeeper::settle(const Dataplane& dataplane) {
     now.push_back(change_of(one, dataplane));
     for (GuardVipView& vip : view_) vip.guarded += vip.vip == now.back().vip ? 1 : 0;
   }
-  size_t told = 0;
-  for (const GuardChange& change : history_.settle(now, clock_.now().unix_s)) tell(change, told);
+  for (const GuardChange& change : history_.settle(now, clock_.now().unix_s)) tell(change);
   for (GuardVipView& vip : view_) {
     const auto first = std::ranges::find(now, vip.vip, &GuardChange::vip);
     conditions_.set(
@@ -198,6 +189,13 @@ Result<> GuardKeeper::tick(const Dataplane& dataplane, const Config& config, con
   }
   Result<> done = dataplane.guard().purge();
   if (done) done = read_events(dataplane);
+  if (told_ > kMostTold) {
+    log_warning(
+        "guard: {} more client networks came over their limits or down; `tfoctl guard "
+        "list` shows them",
+        told_ - kMostTold);
+  }
+  told_ = 0;
   view_.clear();
   for (const VipConfig& vip : config.vips) {
     if (done) done = look_at(dataplane, vip, servers(vip.pool));

@@ -30,7 +30,7 @@ class GuardKeeper {
 
   /// How long after the last overflow what was opened counts: as long as the kernel holds a child.
   static constexpr int64_t kEvaded = 130;  // seconds
-  /// Networks that are shown, and changes that one look writes to the journal.
+  /// Networks that are shown, and changes that the journal gets between two ticks.
   static constexpr size_t kMostShown = 256;
   static constexpr size_t kMostTold = 16;
 
@@ -64,7 +64,7 @@ class GuardKeeper {
   void judge_evasion(const Config& config, const Overflows& overflows);
   Result<> mark_evasion(const Dataplane& dataplane, const Config& config);
   Result<> settle(const Dataplane& dataplane);
-  static void tell(const GuardChange& change, size_t& told);
+  void tell(const GuardChange& change);
   GuardChange change_of(const GuardedNetwork& guarded, const Dataplane& dataplane) const;
   int64_t unix_of(uint64_t boot_ns) const;
 
@@ -79,6 +79,7 @@ class GuardKeeper {
   GuardHistory history_;
   std::map<std::string, Evasion> evasions_;  // by pool
   std::vector<GuardVipView> view_;
+  size_t told_ = 0;  // to the journal, or left out, since the last tick
 };
 
 }  // namespace tfo
