@@ -26,7 +26,8 @@ constexpr double kSlowSeconds = 2;   // from then on progress is shown
 
 constexpr double kNoGoal = -1;
 
-/// The goals are ns net for IPv4, hot and cold. `renew` has none: its cost is stated. Nor have the
+/// The goals are ns net for IPv4, hot and cold. `renew` and `demote` have none: their
+/// cost is stated. Nor have the
 /// last three: they show what SYNs cost that Linux clients send more rarely, or not at all.
 constexpr BenchCase kCases[] = {
     {"not_syn", "segments of connections: left alone", 2, 2, 0, 0, BenchOptions::kTimestamps, 0,
@@ -41,6 +42,8 @@ constexpr BenchCase kCases[] = {
      BenchOptions::kCookie, 1, TFO_PASS, TFO_COOKIE_CURRENT, true, true, true},
     {"renew", "SYNs with a retired key's cookie and data, rewritten", 0, kNoGoal, 16, 4,
      BenchOptions::kCookie, 3, TFO_RENEW, TFO_COOKIE_RETIRED, true, true},
+    {"demote", "SYNs with a cookie that none of four keys made, and data, made requests", 0,
+     kNoGoal, 16, 4, BenchOptions::kCookie, 0, TFO_DEMOTE, TFO_COOKIE_INVALID, true, true},
     {"cookie_invalid_4", "SYNs with a cookie that none of four keys made", 75, 90, 16, 4,
      BenchOptions::kCookie, 0, TFO_PASS, TFO_COOKIE_INVALID, true, true},
     {"cookie_request", "SYNs that ask for a cookie", 0, 0, 0, 0, BenchOptions::kRequest, 0,

@@ -19,7 +19,9 @@ namespace tfo {
 
 namespace {
 
-constexpr uint32_t kRows = 32768;     // of one side of the VIP table: a quarter of them is used
+constexpr uint32_t kRows = 32768;  // of one side of the VIP table: less than a third is used
+constexpr uint32_t kAllVips = BenchWorld::kVips + BenchWorld::kDemoting;
+constexpr uint32_t kSlots = kAllVips + 1;
 constexpr uint32_t kAnyPortEach = 4;  // every so manieth VIP has no port of its own
 constexpr uint16_t kPort = 443;
 
@@ -103,7 +105,7 @@ Result<> BenchWorld::load_tfo() {
   bpf_map__set_max_entries(tfo_->maps.vips, 2 * kRows);
   for (bpf_map* map : {tfo_->maps.stats, tfo_->maps.policies, tfo_->maps.triggers,
                        tfo_->maps.guards, tfo_->maps.guard_vips, tfo_->maps.guard_stats}) {
-    bpf_map__set_max_entries(map, kVips + 1);
+    bpf_map__set_max_entries(map, kSlots);
   }
   if (auto loaded = tfo_.load(); !loaded) return loaded;
   tfo_control& control = tfo_->data_ctl->tfo_ctl;
@@ -183,7 +185,7 @@ Result<> BenchWorld::choose(const BenchCase& what, int family) {
 
 Result<> BenchWorld::fill_vips() {
   std::vector<tfo_vip> entries;
-  for (uint32_t vip = 0; vip < kVips; vip++) {
+  for (uint32_t vip = 0; vip < kAllVips; vip++) {
     for (const int family : {4, 6}) {
       tfo_vip entry{};
       std::memcpy(entry.address, vip_address(family, vip).data(), sizeof(entry.address));
@@ -191,7 +193,7 @@ Result<> BenchWorld::fill_vips() {
       entry.slot = static_cast<__u16>(vip + 1);
       entry.pool = static_cast<__u16>(vip % kPools);
       entry.mode = TFO_ENFORCE;
-      entry.flags = TFO_VIP_USED | TFO_VIP_RENEW;
+      entry.flags = TFO_VIP_USED | (vip < kVips ? TFO_VIP_RENEW : TFO_VIP_POLICY);
       entries.push_back(entry);
     }
   }
@@ -200,6 +202,17 @@ Result<> BenchWorld::fill_vips() {
   for (uint32_t row = 0; row < kRows; row++) {
     if (bpf_map_update_elem(bpf_map__fd(tfo_->maps.vips), &row, &(*rows)[row], BPF_ANY) != 0) {
       return fail_errno("filling the VIP table");
+    }
+  }
+  return fill_policies();
+}
+
+Result<> BenchWorld::fill_policies() {
+  tfo_policy policy{};
+  policy.on_invalid = TFO_DEMOTE;
+  for (uint32_t slot = kVips + 1; slot < kSlots; slot++) {
+    if (bpf_map_update_elem(bpf_map__fd(tfo_->maps.policies), &slot, &policy, BPF_ANY) != 0) {
+      return fail_errno("filling the policies");
     }
   }
   return {};
@@ -231,11 +244,12 @@ Result<> BenchWorld::fill_rings() {
 
 std::vector<uint8_t> BenchWorld::frame(const BenchCase& what, int family, uint32_t index) const {
   const uint64_t random = mix(index + 1);
-  const uint32_t vip = static_cast<uint32_t>(random) % kVips;
+  const auto draw = static_cast<uint32_t>(random);
+  const uint32_t vip = what.action == TFO_DEMOTE ? kVips + draw % kDemoting : draw % kVips;
   BenchSegment segment;
   segment.family = family;
   segment.source = client_address(family, index);
-  segment.destination = vip_address(family, what.to_vip ? vip : vip + kVips);
+  segment.destination = vip_address(family, what.to_vip ? vip : vip + kAllVips);
   segment.source_port = static_cast<uint16_t>(1024 + (random >> 32) % 60000);
   segment.destination_port = kPort;
   segment.sequence = static_cast<uint32_t>(random >> 16);
@@ -266,7 +280,7 @@ void BenchWorld::put(uint32_t index, const std::vector<uint8_t>& frame) {
 Result<std::vector<uint64_t>> BenchWorld::counted() const {
   std::vector<uint64_t> totals(action_count(TFO_ACTION_COUNT));
   std::vector<tfo_counters> values(possible_cpus());
-  for (uint32_t slot = 0; slot <= kVips; slot++) {
+  for (uint32_t slot = 0; slot < kSlots; slot++) {
     if (bpf_map_lookup_elem(bpf_map__fd(tfo_->maps.stats), &slot, values.data()) != 0) {
       return fail_errno("reading the counters");
     }

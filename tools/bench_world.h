@@ -41,6 +41,7 @@ struct BenchCase {
 class BenchWorld {
  public:
   static constexpr uint32_t kVips = 4096;
+  static constexpr uint32_t kDemoting = 1024;  // more VIPs, which demote invalid cookies
   static constexpr uint32_t kPools = 64;
   static constexpr uint32_t kKeys = 4;
 
@@ -97,6 +98,7 @@ class BenchWorld {
   Result<> load_bench();
   Result<> put_target(uint32_t index, int program);
   Result<> fill_vips();
+  Result<> fill_policies();
   Result<> fill_rings();
   void put(uint32_t index, const std::vector<uint8_t>& frame);
 

@@ -19,6 +19,27 @@ std::string list_words(const json& object, const char* key, const char* none) {
   return words.empty() ? none : words;
 }
 
+/// "canary 5 %".
+std::string mode_words(const json& vip) {
+  const auto share = vip.find("canary");
+  if (share == vip.end() || !share->is_number()) return text_of(vip, "mode");
+  return text_of(vip, "mode") + " " + share->dump() + " %";
+}
+
+/// "drop >100/s": what it does above that rate.
+std::string on_invalid_words(const json& vip) {
+  const auto above = vip.find("drop_above");
+  if (above == vip.end() || !above->is_number()) return text_of(vip, "on_invalid");
+  return text_of(vip, "on_invalid") + " >" + above->dump() + "/s";
+}
+
+/// Handshakes that one client network may hold open; "off" where the guard is, "-" without a limit.
+std::string guard_words(const json& vip) {
+  const auto guard = vip.find("guard");
+  if (guard == vip.end()) return "-";
+  return guard->is_object() ? text_of(*guard, "limit") : text_of(vip, "guard");
+}
+
 }  // namespace
 
 int vip_list(Context& context) {
@@ -28,9 +49,12 @@ int vip_list(Context& context) {
     print_json(context, *reply);
     return kExitOk;
   }
-  TextTable table({"vip", "<mode", "<renew", "<pool", "<ports", "<addresses"});
+  TextTable table({"vip", "<mode", "<renew", "<on_invalid", "<on_data", "<on_truncated",
+                   "<syn_queue", "unproven/s", "guard", "<pool", "<ports", "<addresses"});
   for (const json& one : reply->is_array() ? *reply : array_of(*reply, "vips")) {
-    table.add({text_of(one, "name"), text_of(one, "mode"), text_of(one, "renew"),
+    table.add({text_of(one, "name"), mode_words(one), text_of(one, "renew"), on_invalid_words(one),
+               text_of(one, "on_data_without_option"), text_of(one, "on_truncated"),
+               text_of(one, "protect_syn_queue"), text_of(one, "unproven_rate"), guard_words(one),
                text_of(one, "pool"), list_words(one, "ports", "any"),
                list_words(one, "addresses", "-")});
   }

@@ -65,8 +65,9 @@ struct KeyRing {
   std::vector<Generation> generations;
   /// Concerns every generation that is accepted (not revoked) and not in renewal.held.
   Renewal renewal;
-  /// Unix seconds up to which no other key can be in use that is not here; 0 = no such moment, since
-  /// nobody else changes this ring. Past it no cookie is demoted or dropped for being unknown.
+  /// Unix seconds up to which no other key can be in use that is not here; 0 = no such moment,
+  /// since nobody else changes this ring. Past it no cookie is demoted or dropped for being
+  /// unknown.
   int64_t fresh_until = 0;
 
   const Generation* find(tfo_place place) const;  ///< the first one at that place, or null
