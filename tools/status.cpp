@@ -36,8 +36,9 @@ void print_interfaces(Context& context, const json& status) {
   TextTable table({"interface", "ifindex", "<mode", "<note"});
   for (const json& one : array_of(status, "interfaces")) {
     const std::string note = text_of(one, "detail");
-    table.add({text_of(one, "name"), text_of(one, "ifindex"), text_of(one, "mode"),
-               note == "-" ? "" : note});
+    const bool egress = text_of(one, "egress") == "yes";
+    table.add({text_of(one, "name"), text_of(one, "ifindex"),
+               text_of(one, "mode") + (egress ? ", egress" : ""), note == "-" ? "" : note});
   }
   if (!table.empty()) {
     context.out << '\n';

@@ -27,7 +27,7 @@ std::vector<std::string> errors_of(const ConfigResult& result) {
 constexpr char kWhole[] = R"({
   // every field
   "instance": "edge-1",
-  "interfaces": [{"name": "eth0", "mode": "native", "decap": ["ipip", "gue"], "gue_port": 6081},
+  "interfaces": [{"name": "eth0", "mode": "native", "decap": ["ipip", "gue"], "gue_port": 6081, "egress": true},
                  {"name": "eth1"}],
   "pools": {"web": {"store": "file", "file": "/k/web.keys", "interval": "1h30m",
                     "accept_generations": 2, "not_after": "6h"},
@@ -53,6 +53,8 @@ TEST(Config, ReadsEveryField) {
   EXPECT_EQ(result->interfaces[0].mode, AttachMode::kNative);
   EXPECT_EQ(result->interfaces[0].decap, 3);
   EXPECT_EQ(result->interfaces[0].gue_port, 6081);
+  EXPECT_TRUE(result->interfaces[0].egress);
+  EXPECT_FALSE(result->interfaces[1].egress);
   EXPECT_EQ(result->interfaces[1].mode, AttachMode::kAuto);
   ASSERT_EQ(result->pools.size(), 2u);
   EXPECT_EQ(result->pools[0].name, "api");
