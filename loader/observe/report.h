@@ -19,7 +19,8 @@ namespace tfo {
 ///  egress}],
 ///  pools: [{name, store, state, next_rotation, missing, repairs: {SINK: count}, ring: [...]}],
 ///  namespaces: [{netns, pool, server_bit, server_bit_repairs, ... as listeners_json()}],
-///  guard: [guard_vip_json() of loader/guard/report.h], conditions: [{id, subject, since, evidence, severity}]}
+///  guard: [guard_vip_json() of loader/guard/report.h], conditions: [{id, subject, since, evidence,
+///  severity}]}
 nlohmann::json status_json(const View& view);
 
 /// {node: {REASON: count}, vips: [{name, reasons: {REASON: count},
