@@ -98,7 +98,7 @@ class Daemon {
   static Result<> check_demote(const Config& config, const NamespaceWatch::Files& files);
   ServerFacts server_facts(const std::string& pool) const;
   void review_policies();
-  void show_disarmed();
+  void show_disarmed(const Dataplane& dataplane);
 
   // daemon_control.cpp: commands
   Result<nlohmann::json> command(const std::string& name, nlohmann::json& request);
