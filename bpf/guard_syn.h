@@ -209,7 +209,6 @@ static __always_inline int tfo_guard_open(const struct tfo_syn *syn, const struc
 					  struct tfo_guard_vip *vip, struct tfo_handshake *at,
 					  struct tfo_seat *seat, __u32 bucket)
 {
-	struct tfo_guard_counters *counters;
 	struct tfo_brought_up up;
 	__u8 flags = 0;
 
@@ -223,13 +222,10 @@ static __always_inline int tfo_guard_open(const struct tfo_syn *syn, const struc
 			flags |= TFO_HANDSHAKE_FINER;
 		tfo_load_open(seat->head);
 	}
-	if (!seat->head || tfo_is_pending(at, tfo_tick(tfo_now()))) {
-		counters = tfo_guard_counters_of(syn->slot);
-		if (counters && !seat->head)
-			counters->untracked++;
-		else if (counters)
-			counters->forgotten++;
-	}
+	if (!seat->head)
+		__sync_fetch_and_add(&vip->untracked, 1);
+	if (tfo_is_pending(at, tfo_tick(tfo_now())))
+		__sync_fetch_and_add(&vip->forgotten, 1);
 	tfo_handshake_put(at, syn->hash, syn->isn, syn->len, flags, syn->slot, tfo_tick(tfo_now()));
 	return flags ? TFO_OPEN_FINER : 0;
 }

@@ -79,8 +79,6 @@ struct tfo_guard_counters {
 	__u64 answer[TFO_GUARD_ANSWERS]; /* SYNs by what the guard said of them */
 	__u64 over[TFO_LEVELS]; /* of those over a limit: whose it was */
 	__u64 held; /* over a limit, not held against them: guard_blind */
-	__u64 forgotten; /* handshakes that made place for younger ones */
-	__u64 untracked; /* SYNs whose network found no row */
 	__u64 events_lost; /* the ring of events was full */
 };
 
@@ -162,7 +160,9 @@ struct tfo_guard_vip {
 	__u32 silent; /* ... settled less than half of them; who never settled any is not asked */
 	__u32 was_opened; /* by all, in the bucket that is being judged */
 	__u32 was_settled;
-	__u32 pad[2];
+	/* Counted here, in the line that a SYN writes anyway; both wrap. */
+	__u32 forgotten; /* handshakes that made place for younger ones, of whatever VIP */
+	__u32 untracked; /* SYNs whose network found no row */
 	struct tfo_guard_row row;
 };
 

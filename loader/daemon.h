@@ -99,7 +99,7 @@ class Daemon {
   static Result<> check_demote(const Config& config, const NamespaceWatch::Files& files);
   ServerFacts server_facts(const std::string& pool) const;
   void review_policies();
-  void show_disarmed();
+  void show_disarmed(const Dataplane& dataplane);
 
   // daemon_guard.cpp
   void review_guard();

@@ -83,10 +83,10 @@ void Daemon::review_policies() {
     if (done) done = dataplane_->set_servers(config_.vips, pool, server_facts(pool));
   }
   conditions_.set("dataplane_failed", "policies", !done, done ? "" : done.error().message);
-  show_disarmed();
+  show_disarmed(*dataplane_);
 }
 
-void Daemon::show_disarmed() {
+void Daemon::show_disarmed(const Dataplane& dataplane) {
   constexpr const char* kId = "drop_disarmed";
   for (const Condition& condition : conditions_.list()) {
     const bool known = std::ranges::any_of(config_.vips, [&](const VipConfig& vip) {
@@ -96,7 +96,7 @@ void Daemon::show_disarmed() {
   }
   for (const VipConfig& vip : config_.vips) {
     if (vip.policy.on_invalid != TFO_DROP) continue;
-    const auto trigger = dataplane_->trigger(vip.name);
+    const auto trigger = dataplane.trigger(vip.name);
     if (!trigger) continue;
     conditions_.set(kId, vip.name, is_disarmed(*trigger, boot_ns()),
                     fmt::format("invalid cookies came, and no valid one for 60 s: they are demoted "

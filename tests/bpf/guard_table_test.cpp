@@ -74,7 +74,7 @@ TEST(GuardTable, AFullTableForgetsTheOlderAndNeverSticks) {
     ASSERT_OK(world->pour(GuardWorld::syn(client4(i / 200, i % 200)).frame()));
   }
   EXPECT_GT(*world->handshakes(TFO_HANDSHAKE_PENDING), kHandshakes * 9 / 10);
-  EXPECT_GT(world->counters()->forgotten, 2 * kHandshakes);
+  EXPECT_GT(world->vip()->forgotten, 2 * kHandshakes);
   uint64_t settled = 0;
   for (unsigned i = 3 * kHandshakes; i < 4 * kHandshakes; i++) {
     const Packet syn = GuardWorld::syn(client4(i / 200, i % 200));
