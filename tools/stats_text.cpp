@@ -184,8 +184,6 @@ void print_guard(std::ostream& out, const json& vip) {
   add(number_of(guard, "duplicate"), "copies of SYN data");
   add(number_of(guard, "denied"), "of denied networks");
   add(number_of(guard, "held"), "over a limit and let through while blind");
-  add(number_of(guard, "forgotten"), "handshakes forgotten for younger ones");
-  add(number_of(guard, "untracked"), "of networks without a place in the table");
   add(number_of(guard, "events_lost"), "events lost");
   if (!words.empty()) out << "\nguard: " << words << '\n';
 }

@@ -117,7 +117,9 @@ Result<VipLoad> GuardTables::vip(uint32_t slot) const {
   if (!guard) return tl::unexpected(std::move(guard).error());
   tfo_guard_vip vip = *vips_->at<tfo_guard_vip>(slot);
   const uint32_t bucket = tfo_bucket(now_ns());
-  VipLoad out{.load = load_at(vip.head, vip.row, bucket, guard->flags)};
+  VipLoad out{.load = load_at(vip.head, vip.row, bucket, guard->flags),
+              .forgotten = vip.forgotten,
+              .untracked = vip.untracked};
   // As tfo_is_blind() of bpf/guard_load.h. Who has opened nothing waits for no answer.
   const auto age = [bucket](uint32_t epoch) { return (bucket - epoch) & TFO_EPOCH_MASK; };
   const bool waits = vip.settled_epoch != 0 && vip.head.opened != vip.head.window;

@@ -31,6 +31,8 @@ struct GuardedNetwork {
 /// What all clients of a VIP together have open.
 struct VipLoad {
   uint32_t load = 0;
+  uint32_t forgotten = 0;  // see struct tfo_guard_vip
+  uint32_t untracked = 0;
   bool blind = false;  // answers do not come this way: nobody is held to a limit
 };
 

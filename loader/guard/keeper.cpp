@@ -117,6 +117,8 @@ Result<> GuardKeeper::look_at(const Dataplane& dataplane, const VipConfig& vip,
     view.limit = guard_limit(vip.guard, servers);
     view.vip_limit = guard_vip_limit(vip.guard, servers);
     view.load = load->load;
+    view.forgotten = load->forgotten;
+    view.untracked = load->untracked;
     view.blind = load->blind;
     view.evaded = (now->flags & TFO_GUARD_COUNT_OPENS) != 0;
     view.exact = is_exact(dataplane);

@@ -46,6 +46,8 @@ json guard_vip_json(const GuardVipView& vip) {
           {"vip_limit", known(vip.vip_limit)},
           {"load", vip.load},
           {"guarded", vip.guarded},
+          {"forgotten", vip.forgotten},
+          {"untracked", vip.untracked},
           {"blind", vip.blind},
           {"evaded", vip.evaded},
           {"exact", vip.exact}};
@@ -88,8 +90,6 @@ json guard_counts_json(const tfo_guard_counters& counters) {
           {"duplicate", static_cast<uint64_t>(counters.answer[TFO_GUARD_DUPLICATE])},
           {"denied", static_cast<uint64_t>(counters.answer[TFO_GUARD_DENIED])},
           {"held", static_cast<uint64_t>(counters.held)},
-          {"forgotten", static_cast<uint64_t>(counters.forgotten)},
-          {"untracked", static_cast<uint64_t>(counters.untracked)},
           {"events_lost", static_cast<uint64_t>(counters.events_lost)}};
 }
 

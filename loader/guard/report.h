@@ -13,8 +13,8 @@ namespace tfo {
 /// The guard's part of the control commands' results. Times are unix seconds. Addresses of clients
 /// are shown to operators; they never become labels of metrics.
 
-/// {vip, state, limit, vip_limit, load, guarded, blind, evaded, exact}; limits are null if not
-/// known.
+/// {vip, state, limit, vip_limit, load, guarded, forgotten, untracked, blind, evaded, exact};
+/// limits are null if not known.
 nlohmann::json guard_vip_json(const GuardVipView& vip);
 
 /// {at, event, network, vip, level, load, limit}; what the change does not tell is null.
@@ -26,8 +26,7 @@ nlohmann::json outcomes_json(const tfo_guard_counters& counters);
 /// {buckets: [{below_ms, count}], sum_ms}: not cumulative; below_ms of the last one is null.
 nlohmann::json syn_to_ack_json(const tfo_guard_counters& counters);
 
-/// {over: {address, network, site, vip}, duplicate, denied, held, forgotten, untracked,
-/// events_lost}
+/// {over: {address, network, site, vip}, duplicate, denied, held, events_lost}
 nlohmann::json guard_counts_json(const tfo_guard_counters& counters);
 
 /// "accepted" and so on, and what it means (TFO_OUTCOMES in bpf/tfo_guard_abi.h).

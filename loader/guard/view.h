@@ -14,6 +14,8 @@ struct GuardVipView {
   unsigned vip_limit = 0;  // of all together; likewise
   uint32_t load = 0;       // of all together
   size_t guarded = 0;      // client networks over their limit
+  uint32_t forgotten = 0;  // handshakes that made place for younger ones; wraps
+  uint32_t untracked = 0;  // SYNs whose network found no place; wraps
   bool blind = false;      // answers do not come this way: nobody is held to a limit
   bool evaded = false;     // what was opened counts, settled or not
   bool exact = false;      // SYN-ACKs leave through this node
