@@ -137,8 +137,9 @@ void GuardKeeper::judge_evasion(const Config& config, const Overflows& overflows
     const bool fresh = !evasions_.contains(vip.pool);
     Evasion& one = known.emplace(vip.pool, evasions_[vip.pool]).first->second;
     const auto count = overflows(vip.pool);
+    // Once it is known, the load is what was opened: it tells nothing of what is pending.
     if (count && one.overflow && *count > *one.overflow &&
-        is_full(config, view_, vip.pool) == false) {
+        (one.until > now || is_full(config, view_, vip.pool) == false)) {
       one.until = now + kEvaded;
     }
     one.overflow = count;
