@@ -86,16 +86,19 @@ Result<> GuardKeeper::settle(const Dataplane& dataplane) {
   const auto guarded = dataplane.guard().guarded(std::numeric_limits<size_t>::max(), &all);
   if (!guarded) return tl::unexpected(guarded.error());
   std::vector<GuardChange> now;
+  std::map<std::string, std::pair<size_t, size_t>> vips;  // how many, and the newest of them in now
   for (const GuardedNetwork& one : *guarded) {
     now.push_back(change_of(one, dataplane));
-    for (GuardVipView& vip : view_) vip.guarded += vip.vip == now.back().vip ? 1 : 0;
+    ++vips.try_emplace(now.back().vip, 0, now.size() - 1).first->second.first;
   }
   for (const GuardChange& change : history_.settle(now, clock_.now().unix_s)) tell(change);
   for (GuardVipView& vip : view_) {
-    const auto first = std::ranges::find(now, vip.vip, &GuardChange::vip);
+    const auto counted = vips.find(vip.vip);
+    vip.guarded = counted == vips.end() ? 0 : counted->second.first;
+    const GuardChange* first = counted == vips.end() ? nullptr : &now[counted->second.second];
     conditions_.set(
         "guard_active", vip.vip, vip.guarded > 0,
-        first == now.end()
+        first == nullptr
             ? ""
             : fmt::format("{} client networks are over their limits, the newest is {} "
                           "with a load of {} (limit {}); `tfoctl guard list` shows "
@@ -200,8 +203,10 @@ Result<> GuardKeeper::tick(const Dataplane& dataplane, const Config& config, con
   }
   told_ = 0;
   view_.clear();
+  std::map<std::string, ServerFacts> pools;
   for (const VipConfig& vip : config.vips) {
-    if (done) done = look_at(dataplane, vip, servers(vip.pool));
+    if (!pools.contains(vip.pool)) pools.emplace(vip.pool, servers(vip.pool));
+    if (done) done = look_at(dataplane, vip, pools.at(vip.pool));
   }
   if (!done) return done;
   judge_evasion(config, overflows);
