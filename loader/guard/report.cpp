@@ -29,14 +29,14 @@ std::string_view outcome_label(unsigned outcome) { return kLabels[outcome]; }
 
 std::string_view outcome_sentence(unsigned outcome) { return kSentences[outcome]; }
 
-double ticks_ms(uint64_t ticks) {
-  constexpr double kTickMs = static_cast<double>(1U << TFO_TICK_SHIFT) / 1e6;
-  return static_cast<double>(ticks) * kTickMs;
+double ticks_seconds(uint64_t ticks) {
+  // One division: the result is the number nearest to the true one, and prints as short.
+  return static_cast<double>(ticks) * static_cast<double>(1U << TFO_TICK_SHIFT) / 1e9;
 }
 
-double rtt_bucket_ms(unsigned bucket) {
+double rtt_bucket_seconds(unsigned bucket) {
   if (bucket + 1 >= TFO_RTT_BUCKETS) return std::numeric_limits<double>::infinity();
-  return ticks_ms(uint64_t{8} << bucket);
+  return ticks_seconds(uint64_t{8} << bucket);
 }
 
 json guard_vip_json(const GuardVipView& vip) {
@@ -75,10 +75,10 @@ json syn_to_ack_json(const tfo_guard_counters& counters) {
   json buckets = json::array();
   for (unsigned i = 0; i < TFO_RTT_BUCKETS; ++i) {
     const bool last = i + 1 == TFO_RTT_BUCKETS;
-    buckets.push_back({{"below_ms", last ? json(nullptr) : json(rtt_bucket_ms(i))},
+    buckets.push_back({{"below_ms", last ? json(nullptr) : json(rtt_bucket_seconds(i) * 1000)},
                        {"count", static_cast<uint64_t>(counters.rtt[i])}});
   }
-  return {{"buckets", buckets}, {"sum_ms", ticks_ms(counters.rtt_ticks)}};
+  return {{"buckets", buckets}, {"sum_ms", ticks_seconds(counters.rtt_ticks) * 1000}};
 }
 
 json guard_counts_json(const tfo_guard_counters& counters) {

@@ -33,9 +33,9 @@ nlohmann::json guard_counts_json(const tfo_guard_counters& counters);
 std::string_view outcome_label(unsigned outcome);
 std::string_view outcome_sentence(unsigned outcome);
 
-/// End of a bucket of the histogram in ms; the last one has none (infinity).
-double rtt_bucket_ms(unsigned bucket);
-/// Milliseconds of so many ticks.
-double ticks_ms(uint64_t ticks);
+/// End of a bucket of the histogram; the last one has none (infinity).
+double rtt_bucket_seconds(unsigned bucket);
+/// Of the guard's ticks.
+double ticks_seconds(uint64_t ticks);
 
 }  // namespace tfo

@@ -103,9 +103,9 @@ prometheus::ClientMetric::Histogram syn_to_ack(const tfo_guard_counters& counter
   prometheus::ClientMetric::Histogram histogram;
   for (unsigned i = 0; i < TFO_RTT_BUCKETS; ++i) {
     histogram.sample_count += counters.rtt[i];
-    histogram.bucket.push_back({histogram.sample_count, rtt_bucket_ms(i) / 1000});
+    histogram.bucket.push_back({histogram.sample_count, rtt_bucket_seconds(i)});
   }
-  histogram.sample_sum = ticks_ms(counters.rtt_ticks) / 1000;
+  histogram.sample_sum = ticks_seconds(counters.rtt_ticks);
   return histogram;
 }
 

@@ -4,6 +4,7 @@
 
 #include "loader/dataplane/dataplane.h"
 #include "loader/dataplane/guard_tables.h"
+#include "loader/keys/ring.h"
 #include "tests/support/outcome.h"
 #include "tests/support/sandbox.h"
 
@@ -40,7 +41,7 @@ class DataplaneGuard : public testing::Test {
                                       .boot_offset_ns = [] { return int64_t{0}; },
                                       .checkpoint = {}});
     if (!dataplane) return dataplane;
-    auto done = dataplane->set_ring("web", {});
+    auto done = dataplane->set_ring("web", KeyRing{});
     if (done) done = dataplane->set_vips(vips(1));
     if (done) done = dataplane->set_interfaces({{.name = "one"}});
     if (!done) return tl::unexpected(done.error());

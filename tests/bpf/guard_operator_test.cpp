@@ -144,7 +144,7 @@ TEST_F(GuardOperator, HoldsAThousandAndTwentyFourEntriesAndSaysSo) {
     one.address[13] = static_cast<uint8_t>(i >> 8);
     one.address[14] = static_cast<uint8_t>(i);
     const uint64_t until = i == 0 ? now_ + kSecond : ListedNetwork::kForEver;
-    ASSERT_OK(guard().list({one, TFO_LIST_ALLOW, until})) << i;
+    ASSERT_OK(guard().list({one, TFO_LIST_ALLOW, until}));
   }
   const auto more = guard().list({network("10.9.9.9"), TFO_LIST_DENY, ListedNetwork::kForEver});
   ASSERT_FALSE(more);
