@@ -131,8 +131,11 @@ class Guard(Node):
             "vips": [{"name": "web", "pool": "web",
                       "addresses": [vip_address(number, 4) for number in range(1, HONEST + 1)]} | policy]})
         self.start()
-        subprocess.run(self.ctl_command("key", "import", "-"), input=f"{key}\n", text=True, check=True,
-                       capture_output=True)
+        imported = subprocess.run(self.ctl_command("key", "import", "web", "--key-file", "-"), input=f"{key}\n",
+                                  text=True, check=False, capture_output=True)
+        if imported.returncode != 0:
+            self.close()
+            raise Failed(f"key import: {imported.stderr}")
 
     def close(self):
         subprocess.run(self.ctl_command("detach"), capture_output=True, check=False)
