@@ -174,6 +174,8 @@ static __always_inline int tfo_level_over(const struct tfo_syn *syn, const struc
 	int level = tfo_coarsest(syn->flow->family);
 	__u32 load, limit;
 
+	if (tfo_is_closed(seat->head, vip_load, guard->limit[TFO_LEVEL_VIP]))
+		return 1 + TFO_LEVEL_VIP;
 	if (!seat->head)
 		return 0;
 	load = tfo_load_of(seat->head, guard->flags);

@@ -191,6 +191,16 @@ tfo_inline int tfo_is_over(__u32 load, __u32 limit, int guarded)
 	return guarded ? load * 2ULL > limit : load >= limit;
 }
 
+/*
+ * From one and a half of its cap, three quarters of what the servers hold, a VIP opens more only
+ * for networks that have settled a handshake before: the limit leaves one place to each, and very
+ * many that only ever open would fill the rest. `head`: NULL for a stranger.
+ */
+tfo_inline int tfo_is_closed(const struct tfo_guard_head *head, __u32 vip_load, __u32 cap)
+{
+	return cap && vip_load >= cap + cap / 2 && !(head && head->epoch & TFO_HEAD_PROVEN);
+}
+
 /* A head that begins to count for a network. The tag comes last: until then nobody finds it. */
 tfo_inline void tfo_load_begin(struct tfo_guard_head *head, __u64 tag, __u32 bucket)
 {

@@ -31,7 +31,8 @@ enum tfo_guard_level {
 struct tfo_guard {
 	/*
 	 * The load from which a SYN is over the limit; 0: no limit. That of TFO_LEVEL_VIP is the
-	 * cap: from there on the other limits fall, to half and further, the VIP's own is none.
+	 * cap: from there on the other limits fall, to half and further, and from one and a half of
+	 * it networks that never settled a handshake are over it.
 	 */
 	__u32 limit[TFO_LEVELS];
 	__u32 opens; /* most that one client network may open in a bucket; 0: no limit */
@@ -127,7 +128,7 @@ struct tfo_guard_head {
 #define TFO_EPOCH_MASK 0x0fffffffU
 #define TFO_HEAD_GUARDED 0x80000000U /* over its limit, and not yet down to half of it */
 #define TFO_HEAD_RING 0x40000000U /* its row's buckets are in use */
-#define TFO_HEAD_PROVEN 0x20000000U /* it has settled a handshake */
+#define TFO_HEAD_PROVEN 0x20000000U /* it has settled a handshake: see tfo_is_closed() */
 
 struct tfo_guard_heads {
 	struct tfo_guard_head way[2];

@@ -96,14 +96,21 @@ Result<> GuardKeeper::settle(const Dataplane& dataplane) {
     const auto counted = vips.find(vip.vip);
     vip.guarded = counted == vips.end() ? 0 : counted->second.first;
     const GuardChange* first = counted == vips.end() ? nullptr : &now[counted->second.second];
-    conditions_.set(
-        "guard_active", vip.vip, vip.guarded > 0,
-        first == nullptr
-            ? ""
-            : fmt::format("{} client networks are over their limits, the newest is {} "
-                          "with a load of {} (limit {}); `tfoctl guard list` shows "
-                          "them, `tfoctl guard release` and `allow` relieve one",
-                          vip.guarded, network_text(first->network), first->load, first->limit));
+    const bool full = vip.vip_limit != 0 && vip.load >= vip.vip_limit + vip.vip_limit / 2;
+    std::string evidence;
+    if (first != nullptr) {
+      evidence = fmt::format(
+          "{} client networks are over their limits, the newest is {} with a load of {} (limit "
+          "{}); `tfoctl guard list` shows them, `tfoctl guard release` and `allow` relieve one",
+          vip.guarded, network_text(first->network), first->load, first->limit);
+    }
+    if (full) {
+      evidence += fmt::format(
+          "{}{} handshakes are open, the cap is {}: until they are less than one and a half of "
+          "that, Fast Open is only for networks that have answered before",
+          evidence.empty() ? "" : "; ", vip.load, vip.vip_limit);
+    }
+    conditions_.set("guard_active", vip.vip, first != nullptr || full, evidence);
   }
   return {};
 }

@@ -47,6 +47,8 @@ def percentile(times, share):
 
 def run(binaries, row, policy, seconds):
     with attack_farm(binaries) as farm, guarded(farm, policy):
+        # Honest clients were there before anybody attacked.
+        farm.browse(1, 0.01)
         before = farm.kernel()
         if row.flood is None:
             honest, attack = farm.browse(seconds, 0.025), {"syns": 0, "seconds": seconds}
