@@ -23,6 +23,26 @@ constexpr std::chrono::seconds kFarewell{3};
 /// Listeners of one namespace in an acknowledgement; they are read by every balancer.
 constexpr size_t kMaxReported = 64;
 
+/// Over all listeners that may do Fast Open: see FarmReports.
+json sums_of(const ListenerReport& report) {
+  uint64_t count = 0, backlog = 0, unknown = 0, qlen = 0, least = 0, fullest = 0;
+  for (const Listener& one : report.listeners) {
+    if (!one.may_fast_open()) continue;
+    ++count;
+    backlog += one.backlog;
+    if (!one.fast_open) {
+      ++unknown;
+      continue;
+    }
+    const uint64_t limit = one.fast_open->limit;
+    qlen += limit;
+    least = least == 0 ? limit : std::min(least, limit);
+    fullest = std::max(fullest, std::min<uint64_t>(4, uint64_t{4} * one.fast_open->pending / limit));
+  }
+  return {{"listeners", count}, {"qlen", qlen},       {"qlen_least", least},
+          {"qlen_unknown", unknown}, {"backlog", backlog}, {"fullest_quarters", fullest}};
+}
+
 /// What changes with every connection is left out: an acknowledgement is written when it changes.
 json reported(const ListenerReport& report) {
   json listeners = json::array();
@@ -44,6 +64,7 @@ json reported(const ListenerReport& report) {
           {"fastopen_bits", report.fastopen_bits},
           {"somaxconn", report.somaxconn},
           {"left_out", left_out},
+          {"sums", sums_of(report)},
           {"listeners", std::move(listeners)}};
 }
 

@@ -6,6 +6,7 @@
 
 #include "loader/log.h"
 #include "loader/pool_store.h"
+#include "loader/rotation/etcd_store.h"
 
 namespace tfo {
 namespace {
@@ -242,7 +243,11 @@ std::vector<int> PoolSet::event_fds() const {
 std::vector<PoolView> PoolSet::view() const {
   std::vector<PoolView> all;
   for (const auto& [name, entry] : entries_) {
-    if (entry.pool) all.push_back(view_of(*entry.pool));
+    if (!entry.pool) continue;
+    all.push_back(view_of(*entry.pool));
+    rotation::EtcdStore* farm = entry.pool->farm();
+    if (farm == nullptr || !farm->settings().balancer) continue;
+    all.back().farm_reports = to_json(farm->agent().reports(), clock_.now().unix_s);
   }
   return all;
 }

@@ -13,7 +13,8 @@ namespace tfo {
 /// seconds, counts are packets.
 
 /// {version, instance, pid, uptime_s, http, adopted, interfaces: [{name, ifindex, mode, detail}],
-///  pools: [{name, store, state, next_rotation, missing, repairs: {SINK: count}, ring: [...]}],
+///  pools: [{name, store, state, next_rotation, missing, repairs: {SINK: count}, farm_reports (as
+///  to_json(FarmReports), null but on a validator of a pool shared through etcd), ring: [...]}],
 ///  namespaces: [{netns, pool, server_bit, server_bit_repairs, ... as listeners_json()}],
 ///  conditions: [{id, subject, since, evidence, severity}]}
 nlohmann::json status_json(const View& view);

@@ -13,7 +13,7 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr int64_t kBetween = 1'000;            // ms
-constexpr int64_t kBetweenListeners = 30'000;  // ms
+constexpr int64_t kBetweenListeners = 5'000;  // ms
 constexpr milliseconds kRetry{500};
 
 /// As far as it is worth writing again.

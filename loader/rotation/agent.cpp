@@ -57,6 +57,7 @@ AgentImpl::AgentImpl(std::unique_ptr<Site> site, Changed changed)
       rotator_(*site_, follower_, presence_,
                {.resign = [this] { candidate_.resign(); }, .changed = [this] { changed_soon(); }}),
       asker_(*site_, [this] { changed_soon(); }),
+      board_(*site_, [this] { changed_soon(); }),
       roster_(*site_) {}
 
 Result<> AgentImpl::prepare() {
@@ -64,7 +65,7 @@ Result<> AgentImpl::prepare() {
   if (!timer) return tl::unexpected(timer.error());
   changed_timer_ = std::move(*timer);
   const auto all = {presence_.start(), acknowledgement_.start(), candidate_.start(),
-                    rotator_.start(), asker_.start()};
+                    rotator_.start(),  asker_.start(),           board_.start()};
   for (const auto& one : all) {
     if (!one) return one;
   }
@@ -86,6 +87,7 @@ void AgentImpl::read(const Reading& reading) {
   acknowledgement_.take(reading);
   candidate_.take(reading);
   rotator_.take(reading);
+  board_.take(reading);
 }
 
 void AgentImpl::document_changed() {
@@ -115,6 +117,7 @@ void AgentImpl::rolled_back() {
   candidate_.step_down();
   presence_.renew();
   acknowledgement_.write_again();
+  board_.begin_again();
 }
 
 int64_t AgentImpl::trusted_until() const {

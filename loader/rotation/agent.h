@@ -16,6 +16,7 @@
 #include "loader/keys/store.h"
 #include "loader/result.h"
 #include "loader/rotation/document.h"
+#include "loader/rotation/farm_reports.h"
 #include "loader/rotation/machine.h"
 #include "loader/rotation/records.h"
 
@@ -91,6 +92,10 @@ class Agent {
   /// their acknowledgements read anew; status()["roster_at"] (unix ms) tells of when they are.
   virtual nlohmann::json status() const = 0;
   virtual void refresh() = 0;
+
+  /// What the pool's servers can take, for the limits of a validator; kept up to date within
+  /// seconds where `Settings::balancer` is set, else empty.
+  virtual FarmReports reports() const { return {}; }
 
   /// Takes a document from etcd that is lower than ours (local root decides): both are named.
   virtual Result<nlohmann::json> adopt() = 0;

@@ -14,6 +14,7 @@
 #include "loader/rotation/follower.h"
 #include "loader/rotation/membership.h"
 #include "loader/rotation/presence.h"
+#include "loader/rotation/report_board.h"
 #include "loader/rotation/roster.h"
 #include "loader/rotation/rotator.h"
 #include "loader/rotation/site.h"
@@ -35,6 +36,7 @@ class AgentImpl : public Agent {
   Result<std::string> ask(Request request) override;
   nlohmann::json status() const override;
   void refresh() override;
+  FarmReports reports() const override { return board_.reports(); }
   Result<nlohmann::json> adopt() override { return follower_.adopt(); }
   void leave(std::function<void(Result<>)> done) override;
 
@@ -60,6 +62,7 @@ class AgentImpl : public Agent {
   Candidate candidate_;
   Rotator rotator_;
   Asker asker_;
+  ReportBoard board_;
   Roster roster_;  ///< as of the last refresh()
   EventLoop::Source changed_timer_;
   etcd::Call refresh_call_;

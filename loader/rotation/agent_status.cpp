@@ -105,12 +105,14 @@ json AgentImpl::status() const {
                  {"members", json::array()},
                  {"roster_at", roster().at()},
                  {"events", json::array()},
+                 {"reports", nullptr},
                  {"asked", asker_.status()},
                  {"farm_key",
                   {{"newest", key.newest()},
                    {"sealed_under", claimed_line(site_->remembered.sealed)},
                    {"min", site_->remembered.min_key},
                    {"lines", key.numbers()}}}};
+  if (settings.balancer) status["reports"] = to_json(reports(), site_->clock.now().unix_s);
   if (!site_->document) return status;
   add_document(status, site_->known(), settings);
   const FarmView view = roster().view();

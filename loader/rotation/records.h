@@ -48,7 +48,11 @@ struct Ack {
   int64_t clock = 0;            ///< unix seconds, this node's
   int64_t since = 0;            ///< unix seconds: when this document was in force there
   std::vector<uint32_t> opens;  ///< numbers of the farm key's lines that it has
-  /// What its listeners can take, an array for balancers' limits; null where it is no server.
+  /// What its listeners can take, for balancers' limits (FarmReports): an array of {netns,
+  /// fastopen_bits, somaxconn, left_out, sums: {listeners, qlen, qlen_least, qlen_unknown, backlog,
+  /// fullest_quarters}, listeners: [{address, port, backlog, fastopen_limit}]}, one for each network
+  /// namespace; the sums are over all listeners that may do Fast Open, the list over some. Null
+  /// where it is no server.
   nlohmann::json listeners;
 
   bool operator==(const Ack&) const = default;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A real etcd of three members, on the loopback of this network namespace or on an address of
 another one, its data in memory where that is to be had. For the farm tests of the etcd store."""
+import base64
 import contextlib
 import json
 import os
@@ -47,6 +48,35 @@ class Members:
         """What a member answers; empty if it does not."""
         return subprocess.run([*self.enter, "curl", "-s", "-m", "5", "--noproxy", "*", *options, self.url(member) + path],
                               stdout=subprocess.PIPE, text=True, check=False).stdout
+
+    def call(self, path, **fields):
+        """One request to the gateway of some member, as its operator; keys and values are bytes."""
+        body = json.dumps({name: base64.b64encode(value).decode() if isinstance(value, bytes) else value
+                           for name, value in fields.items()})
+        for member, process in enumerate(self.processes):
+            if process.poll() is None:
+                reply = json.loads(self.fetch(member, "/v3/kv/" + path, "-d", body) or "{}")
+                if "header" in reply:
+                    return reply
+        raise TimeoutError(f"no member of etcd answers {path}")
+
+    def get(self, key):
+        """The value of a key; None: there is none."""
+        kvs = self.call("range", key=key.encode()).get("kvs", [])
+        return base64.b64decode(kvs[0]["value"]) if kvs else None
+
+    def all(self, prefix):
+        """Names behind a prefix, with their values."""
+        start = prefix.encode()
+        kvs = self.call("range", key=start, range_end=start[:-1] + bytes([start[-1] + 1])).get("kvs", [])
+        return {base64.b64decode(kv["key"]).decode(errors="replace")[len(prefix):]: base64.b64decode(kv["value"])
+                for kv in kvs}
+
+    def put(self, key, value):
+        self.call("put", key=key.encode(), value=value)
+
+    def delete(self, key):
+        self.call("deleterange", key=key.encode())
 
     def healthy(self):
         return all("true" in self.fetch(member, "/health") for member in range(MEMBERS))
