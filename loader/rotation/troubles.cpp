@@ -34,7 +34,10 @@ void Troubles::settle(const char* id) {
   if (found != entries_.end() && found->second.until == 0) found->second.until = boot_ms() + kTold;
 }
 
-bool Troubles::raised(const char* id) const { return entries_.contains(id); }
+bool Troubles::raised(const char* id) const {
+  const auto found = entries_.find(id);
+  return found != entries_.end() && (found->second.until == 0 || found->second.until > boot_ms());
+}
 
 std::vector<StoreTrouble> Troubles::list() const {
   std::vector<StoreTrouble> all;

@@ -8,7 +8,8 @@ import sys
 import time
 
 from client_farm import Failed
-from etcd_kernel_farm import DEADLINE, POOL, Node, check, run_tests, wait_for
+from etcd_kernel_farm import DEADLINE, POOL, PREFIX, RING, SERVER_BIT, Node, check, run_tests, wait_for
+from pinned_ring import PinnedRing, RingWatch, held
 
 
 def watch_rotation(farm):
@@ -51,6 +52,9 @@ def test_first_start(farm):
     for part in ("http://127.9.9.9:1", "tfoctl farm init", f"{node.directory}/{POOL}.rotation"):
         check(part in node.story(), f"no word of {part} in: {node.story()}")
     check(farm.servers["s1"].offers(), "a start that failed changed a server")
+    farm.servers["s1"].listen(80, qlen=128, backlog=200)
+    farm.servers["s2"].listen(80, qlen=64, backlog=100)
+    farm.servers["s2"].listen(81, qlen=32, backlog=50)
     for one in farm.nodes.values():
         one.start()
     wait_for("all to acknowledge", farm.settled, farm.story)
@@ -75,6 +79,120 @@ def roles(node):
 
 def renews(farm):
     return all(member["renews"] for member in farm.nodes["s1"].farm()["members"] if member["balancer"])
+
+
+def reports(farm):
+    """What the validator knows of the servers' listeners, but for its age."""
+    known = dict(farm.nodes["lb"].pool()["farm_reports"])
+    age = known.pop("oldest_age_s")
+    check(age is not None and 0 <= age < 300, f"reports are {age} s old")
+    return known
+
+
+def test_reports(farm):
+    """What the servers' listeners can take, and a change of it, is known where packets are judged."""
+    expected = {"servers": 2, "balancers": 1, "listeners": 3, "qlen_sum": 224, "qlen_least": 32, "qlen_unknown": 0,
+                "backlog_sum": 350, "fullest_quarters": 0, "any_no_cookie_bit": False}
+    wait_for("the servers' reports", lambda: reports(farm) == expected, lambda: str(reports(farm)))
+    check(farm.nodes["s1"].pool()["farm_reports"] is None, "a server collects reports that nobody needs")
+    said = farm.nodes["lb"].ctl("node", "list")
+    check("servers report: 3 listeners, Fast Open queues of 224 in all, backlogs of 350\n" in said, said)
+    farm.servers["s2"].write("tcp_fastopen", str(0x200 | SERVER_BIT | 1))
+    farm.servers["s1"].listen(82, qlen=16, backlog=30)
+    expected |= {"listeners": 4, "qlen_sum": 240, "qlen_least": 16, "backlog_sum": 380, "any_no_cookie_bit": True}
+    wait_for("a change", lambda: reports(farm) == expected, lambda: str(reports(farm)))
+    check(json.loads(farm.nodes["lb"].ctl("-j", "node", "list"))["reports"]["qlen_sum"] == 240, "node list has other sums")
+    farm.servers["s2"].write("tcp_fastopen", str(SERVER_BIT | 1))
+
+
+def test_renewal_over_a_restart(farm):
+    """A validator that is killed and comes back with a document other than the one in its data plane renews all
+    the while: packets never meet a ring without renewal."""
+    farm.rotated()
+    lb = farm.nodes["lb"]
+    state = lb.directory / f"{POOL}.rotation"
+    older = state.read_bytes()
+    farm.nodes["s2"].freeze()
+    asked = farm.rotate()
+    wait_for("prepare", lambda: lb.farm()["waits_for"] == ["s2"], farm.story)
+    farm.etcd.freeze()
+    lb.kill()
+    state.write_bytes(older)
+    pinned = PinnedRing(farm.directory / "bpf")
+    with RingWatch(pinned) as watch:
+        lb.start()
+    pinned.close()
+    check(len({str(held(ring)) for ring in watch.seen}) > 1, "the data plane was not given other keys")
+    check(all(ring.renew for ring in watch.seen), f"not renewed for a while: {[ring.renew for ring in watch.seen]}")
+    farm.etcd.thaw()
+    farm.nodes["s2"].thaw()
+    wait_for("the rotation to end", lambda: farm.settled(asked), farm.story)
+
+
+def test_farm_key_that_leaked(farm):
+    """`farm rekey --revoke-all`: other keys everywhere, the old ones refused, nothing under the old line."""
+    lb, s1 = farm.nodes["lb"], farm.nodes["s1"]
+    yesterday, old = farm.etcd.get(RING), {text for keys in farm.keys().values() for text in keys.split(",")}
+    before = held(farm.ring())
+    said = s1.ctl("farm", "new-line", "--config", str(s1.config))
+    check("appended line 2" in said, said)
+    answers = []
+
+    def rekeyed():
+        answers.append(lb.ctl("farm", "rekey", POOL, "--revoke-all", "--wait", code=None))
+        return json.loads(farm.etcd.get(RING))["key"] == 2
+    # Refused as long as some node has not read the file again.
+    wait_for("a rekey", rekeyed, lambda: "\n".join(answers))
+    check("complete in" in answers[-1], answers[-1])
+    wait_for("all to acknowledge it", farm.settled, farm.story)
+    events = [event["what"] for event in lb.farm()["events"]]
+    check(any("line 2" in what and "every generation before revoked" in what for what in events), str(events))
+    check("every generation before revoked" in s1.ctl("key", "history"), "history does not tell")
+    now = set(farm.keys().values())
+    check(len(now) == 1 and not any(text in now.copy().pop() for text in old), "a server holds an old key, or another one")
+    ring = held(farm.ring())
+    check([place for _, place in ring][:1] == ["current"] and {place for _, place in ring[1:]} == {"revoked"},
+          f"places: {[place for _, place in ring]}")
+    check({key for key, _ in before} <= {key for key, place in ring if place == "revoked"}, "an old key is not revoked")
+    check(all(server.offers() for server in farm.servers.values()), "a server does not offer Fast Open")
+    # The old line goes: nobody misses it, and what lies sealed under it is nothing any more.
+    key_file = farm.directory / "farm.key"
+    key_file.write_text("".join(line for line in key_file.read_text(encoding="ascii").splitlines(True)
+                                if line.startswith("2 ")), encoding="ascii")
+    wait_for("every record to be sealed under line 2", lambda: all(
+        json.loads(value)["key"] == 2 for name, value in farm.etcd.all(PREFIX).items()
+        if name.startswith(("ring", "ack/", "member/"))), farm.story)
+    for node in farm.nodes.values():
+        node.kill()
+        node.start()
+        wait_for("nobody on the old line", lambda one=node: one.farm()["farm_key"] == {
+            "newest": 2, "sealed_under": 2, "min": 2, "lines": [2]}, lambda one=node: str(one.farm()["farm_key"]))
+    genuine = farm.etcd.get(RING)
+    farm.etcd.put(RING, yesterday)
+    wait_for("the old line's document to be replaced", lambda: farm.etcd.get(RING) == genuine, farm.story)
+    wait_for("all to be in step", farm.settled, farm.story)
+    check(held(farm.ring()) == ring and set(farm.keys().values()) == now, "the old line's document changed keys")
+
+
+def test_farm_made_anew(farm):
+    """`farm init --force-new` while everybody runs: all follow, and nobody keeps anything of before."""
+    lb = farm.nodes["lb"]
+    old, before, counter = set(farm.keys().values()).pop(), held(farm.ring()), lb.farm()["counter"]
+    said = farm.init(code=1)
+    check("etcd has document" in said and "--force-new" in said, said)
+    check(lb.farm()["counter"] == counter, "a refused init changed the farm")
+    said = farm.init("--force-new")
+    check("wrote document" in said, said)
+    wait_for("all to follow", lambda: lb.farm()["counter"] not in (counter, "") and farm.settled(), farm.story)
+    check(lb.farm()["counter"] in said, f"{lb.farm()['counter']}: {said}")
+    now = set(farm.keys().values())
+    check(len(now) == 1 and now.isdisjoint({old}) and not set(now.copy().pop().split(",")) & set(old.split(",")),
+          "a server keeps an old key")
+    ring = held(farm.ring())
+    check(not {key for key, _ in ring} & {key for key, _ in before}, "an old key is accepted")
+    check(all(server.offers() for server in farm.servers.values()), "a server does not offer Fast Open")
+    watch_rotation(farm)
+    check("rotation by command" in lb.ctl("key", "history"), lb.ctl("key", "history"))
 
 
 def test_rotation(farm):
@@ -149,4 +267,6 @@ def test_leaving(farm):
 
 
 if __name__ == "__main__":
-    sys.exit(run_tests(sys.argv[1], (test_first_start, test_rotation, test_killed, test_etcd_away, test_refusals, test_leaving)))
+    sys.exit(run_tests(sys.argv[1], (
+        test_first_start, test_reports, test_rotation, test_renewal_over_a_restart, test_killed, test_etcd_away,
+        test_refusals, test_farm_key_that_leaked, test_farm_made_anew, test_leaving)))

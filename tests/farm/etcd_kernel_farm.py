@@ -22,9 +22,19 @@ from pinned_ring import PinnedRing
 SKIPPED = 77
 DEADLINE = 40
 POOL = "web"
+PREFIX = f"/tfo/edge/{POOL}/"  # of its keys in etcd
+RING = PREFIX + "ring"
 SERVERS = ("s1", "s2")
 SERVER_BIT = 0x2
 CLONE_NEWNET = 0x40000000
+LISTEN = """import socket, sys
+port, qlen, backlog = map(int, sys.argv[1:])
+peer = socket.socket()
+peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, qlen)
+peer.bind(("0.0.0.0", port))
+peer.listen(backlog)
+print(end=".", flush=True)
+sys.stdin.read()"""
 
 wait_for = functools.partial(client_farm.wait_for, patience=DEADLINE)
 
@@ -45,11 +55,19 @@ class Server:
     """A network namespace whose kernel keys a tfod keeps."""
 
     def __init__(self, name, stack):
-        self.netns = f"tfo-ef-{os.getpid()}-{name}"
+        self.netns, self.stack = f"tfo-ef-{os.getpid()}-{name}", stack
         run("ip", "netns", "add", self.netns)
         stack.callback(run, "ip", "netns", "del", self.netns)
         # What a booted host may have: Fast Open on, with a random key.
         self.write("tcp_fastopen", "3")
+
+    def listen(self, port, qlen, backlog):
+        """A listener that does Fast Open, until the test ends."""
+        child = subprocess.Popen(["ip", "netns", "exec", self.netns, sys.executable, "-c", LISTEN, str(port), str(qlen),
+                                  str(backlog)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.stack.callback(child.wait)
+        self.stack.callback(child.kill)
+        check(child.stdout.read(1) == b".", f"no listener on port {port}")
 
     def inside(self, *command):
         return run("ip", "netns", "exec", self.netns, *command)
@@ -85,6 +103,22 @@ class Node:
         self.config.write_text(json.dumps(config), encoding="utf-8")
         self.process = None
 
+    def configure_pool(self, fields):
+        config = json.loads(self.config.read_text(encoding="utf-8"))
+        config["pools"][POOL] |= fields
+        self.config.write_text(json.dumps(config), encoding="utf-8")
+
+    def reload(self):
+        before = self.story().count(" is in force")
+        self.process.send_signal(signal.SIGHUP)
+        wait_for(f"{self.name} to reload", lambda: self.story().count(" is in force") > before, self.story)
+
+    def freeze(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
     def start(self):
         self.spawn()
         wait_for(f"tfod of {self.name} to be ready", lambda: self.says(" ready\n"), self.story)
@@ -106,10 +140,10 @@ class Node:
         return client_farm.ask(self.socket, **request)
 
     def ctl(self, *arguments, code=0):
-        """What tfoctl says, on standard output and standard error."""
+        """What tfoctl says, on standard output and standard error; `code` None: whatever comes of it."""
         done = subprocess.run([str(self.binaries / "tfoctl"), "--socket", str(self.socket), *arguments],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        check(done.returncode == code, f"tfoctl {' '.join(arguments)}: exit {done.returncode}: {done.stdout}")
+        check(code in (None, done.returncode), f"tfoctl {' '.join(arguments)}: exit {done.returncode}: {done.stdout}")
         return done.stdout
 
     def farm(self):
@@ -169,9 +203,18 @@ class Farm:
     def server_role(self, name):
         return {"server": {"namespaces": [{"pool": POOL, "netns": self.servers[name].netns}]}}
 
-    def init(self, *options):
-        return run(str(self.binaries / "tfoctl"), "farm", "init", "--config", str(self.nodes["s1"].config), POOL,
-                   *options)
+    def init(self, *options, code=0):
+        node = self.nodes["s1"]
+        return node.ctl("farm", "init", "--config", str(node.config), POOL, *options, code=code)
+
+    def init_pool(self, pool):
+        """Another pool of the farm, which no node uses."""
+        config = json.loads(self.nodes["s1"].config.read_text(encoding="utf-8"))
+        config["pools"] = {pool: config["pools"][POOL]}
+        config["server"]["namespaces"][0]["pool"] = pool
+        file = self.directory / f"{pool}.json"
+        file.write_text(json.dumps(config), encoding="utf-8")
+        run(str(self.binaries / "tfoctl"), "farm", "init", "--config", str(file), pool)
 
     def begin(self):
         """Makes the farm, starts everybody, and waits until all is in step."""
@@ -184,7 +227,11 @@ class Farm:
 
     def ring(self):
         """What the validator's data plane holds."""
-        return PinnedRing(self.directory / "bpf").read()
+        ring = PinnedRing(self.directory / "bpf")
+        try:
+            return ring.read()
+        finally:
+            ring.close()
 
     def keys(self):
         return {name: server.keys() for name, server in self.servers.items()}

@@ -72,6 +72,21 @@ class Members:
         return {base64.b64decode(kv["key"]).decode(errors="replace")[len(prefix):]: base64.b64decode(kv["value"])
                 for kv in kvs}
 
+    def history(self, prefix):
+        """(name behind the prefix, value) of everything that was ever written there: etcd keeps it."""
+        start = prefix.encode()
+        create = {"key": base64.b64encode(start).decode(), "start_revision": "1",
+                  "range_end": base64.b64encode(start[:-1] + bytes([start[-1] + 1])).decode()}
+        stream = subprocess.run(
+            [*self.enter, "curl", "-sN", "-m", "1", "--noproxy", "*", "-d", json.dumps({"create_request": create}),
+             self.url(self.running()) + "/v3/watch"], stdout=subprocess.PIPE, text=True, check=False).stdout
+        return [(base64.b64decode(event["kv"]["key"]).decode()[len(prefix):], base64.b64decode(event["kv"]["value"]))
+                for line in stream.splitlines() for event in json.loads(line)["result"].get("events", [])
+                if "type" not in event and "value" in event["kv"]]
+
+    def running(self):
+        return next(member for member, process in enumerate(self.processes) if process.poll() is None)
+
     def put(self, key, value):
         self.call("put", key=key.encode(), value=value)
 

@@ -3,9 +3,11 @@
 (struct tfo_ring and struct tfo_control of bpf/tfo_abi.h)."""
 import collections
 import ctypes
+import os
 import pathlib
 import struct
 import threading
+import time
 
 MAX_POOLS = 256
 MAX_GENERATIONS = 16
@@ -36,6 +38,10 @@ class PinnedRing:
         if fd < 0:
             raise OSError(ctypes.get_errno(), str(found[0]))
         return fd
+
+    def close(self):
+        for fd in self.fds.values():
+            os.close(fd)
 
     def lookup(self, name, index, size):
         value = ctypes.create_string_buffer(size)
@@ -68,7 +74,7 @@ def ring_of(raw):
 
 
 class RingWatch:
-    """All rings that were live while it runs, one after another, looked at without a pause."""
+    """All rings that were live while it runs, one after another, as far as they lasted for a millisecond or so."""
 
     def __init__(self, ring):
         self.ring, self.seen, self.looks = ring, [], 0
@@ -81,6 +87,7 @@ class RingWatch:
             self.looks += 1
             if not self.seen or self.seen[-1] != now:
                 self.seen.append(now)
+            time.sleep(0.0005)
 
     def __enter__(self):
         self.thread.start()
