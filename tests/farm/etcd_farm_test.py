@@ -8,7 +8,7 @@ import sys
 import time
 
 from client_farm import Failed
-from etcd_kernel_farm import DEADLINE, POOL, PREFIX, RING, SERVER_BIT, Node, check, run_tests, wait_for
+from etcd_kernel_farm import DEADLINE, POOL, PREFIX, RING, SERVER_BIT, Node, check, current_of, run_tests, wait_for
 from pinned_ring import PinnedRing, RingWatch, held
 
 
@@ -126,7 +126,7 @@ def test_renewal_over_a_restart(farm):
     check(all(ring.renew for ring in watch.seen), f"not renewed for a while: {[ring.renew for ring in watch.seen]}")
     farm.etcd.thaw()
     farm.nodes["s2"].thaw()
-    wait_for("the rotation to end", lambda: farm.settled(asked), farm.story)
+    wait_for("the rotation to end", lambda: farm.settled() and current_of(lb.farm()) != asked.before, farm.story)
 
 
 def test_farm_key_that_leaked(farm):

@@ -63,13 +63,13 @@ class Members:
     def get(self, key):
         """The value of a key; None: there is none."""
         kvs = self.call("range", key=key.encode()).get("kvs", [])
-        return base64.b64decode(kvs[0]["value"]) if kvs else None
+        return base64.b64decode(kvs[0].get("value", "")) if kvs else None
 
     def all(self, prefix):
         """Names behind a prefix, with their values."""
         start = prefix.encode()
         kvs = self.call("range", key=start, range_end=start[:-1] + bytes([start[-1] + 1])).get("kvs", [])
-        return {base64.b64decode(kv["key"]).decode(errors="replace")[len(prefix):]: base64.b64decode(kv["value"])
+        return {base64.b64decode(kv["key"]).decode(errors="replace")[len(prefix):]: base64.b64decode(kv.get("value", ""))
                 for kv in kvs}
 
     def history(self, prefix):

@@ -163,9 +163,9 @@ def test_requests_played_again(farm):
             farm.etcd.put(PREFIX + "request/" + name, value)
         wait_for("the requests to be refused", lambda: not farm.etcd.all(PREFIX + "request/"), farm.story)
         # Under a name of its own it is none.
-        farm.etcd.put(PREFIX + "request/00000000000000aa", value)
-        told(farm, "store_refused", "request/00000000000000aa: it is not genuine", [lb.farm()["leader"]])
-        farm.etcd.delete(PREFIX + "request/00000000000000aa")
+        farm.etcd.put(PREFIX + "request/forged", value)
+        told(farm, "store_refused", "request/forged: it is not genuine", [lb.farm()["leader"]])
+        farm.etcd.delete(PREFIX + "request/forged")
     check(lb.farm()["events"] == events, "something happened")
 
 

@@ -28,7 +28,7 @@ class PinnedRing:
 
     def __init__(self, bpffs):
         self.library = ctypes.CDLL("libbpf.so.1", use_errno=True)
-        self.fds = {name: self.open(bpffs, name) for name in ("rings", "*ctl*")}
+        self.fds = {name: self.open(bpffs, name) for name in ("rings", "control")}
 
     def open(self, bpffs, name):
         found = list(pathlib.Path(bpffs).glob(f"tfoguard/*/maps/{name}"))
@@ -52,14 +52,14 @@ class PinnedRing:
     def read(self):
         """The live ring; read again if it was changed meanwhile."""
         while True:
-            control = self.lookup("*ctl*", 0, POOL_SIDE + 4 * MAX_POOLS)
+            control = self.lookup("control", 0, POOL_SIDE + 4 * MAX_POOLS)
             for pool, side in enumerate(struct.unpack_from(f"={MAX_POOLS}I", control, POOL_SIDE)):
                 raw = self.lookup("rings", 2 * pool + side, 16 + 32 * MAX_GENERATIONS)
                 if struct.unpack_from("=I", raw)[0] != 0:
                     break
             else:
                 return Ring((), None, 0, [])
-            if control[POOL_SIDE:] == self.lookup("*ctl*", 0, POOL_SIDE + 4 * MAX_POOLS)[POOL_SIDE:]:
+            if control[POOL_SIDE:] == self.lookup("control", 0, POOL_SIDE + 4 * MAX_POOLS)[POOL_SIDE:]:
                 return ring_of(raw)
 
 
