@@ -126,9 +126,12 @@ Result<Request> request_of(const json& asked) {
   if (request.kind == Request::Kind::kRevoke && request.generation == 0) {
     return fail("say which generation (`tfoctl key show` lists them)");
   }
-  if (request.kind == Request::Kind::kForget && !rotation::check_name(request.node, "node")) {
+  // A key in the place of a name would be told to all of the farm.
+  const bool named = rotation::check_name(request.node, "node") && !looks_like_key(request.node);
+  if (request.kind == Request::Kind::kForget && !named) {
     return fail("say which node (`tfoctl node list` lists them)");
   }
+  if (!named) request.node.clear();
   return request;
 }
 

@@ -184,9 +184,9 @@ def test_forged_records(farm):
         for value in (before[0], before[-1], b"garbage", farm.etcd.get(PREFIX + f"ack/{other}")):
             farm.etcd.put(PREFIX + f"ack/{late}", value)
         told(farm, "store_refused", f"ack/{late}: {NOT_GENUINE}", [leader])
+        farm.etcd.delete(PREFIX + f"ack/{late}")
         farm.etcd.put(PREFIX + f"member/{late}", farm.etcd.get(PREFIX + f"member/{other}"))
         told(farm, "store_refused", f"member/{late}: {NOT_GENUINE}", [leader])
-        farm.etcd.delete(PREFIX + f"ack/{late}")
         check(lb.farm()["waits_for"] == [late], "the rotation does not wait any more")
     farm.nodes[late].thaw()
     wait_for("the rotation to end", lambda: farm.settled(asked), farm.story)
