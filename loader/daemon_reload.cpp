@@ -17,7 +17,7 @@ namespace {
 constexpr std::string_view kOfPools[] = {
     "key_",          "rotation_held", "clock_", "no_key",           "secret_replaced",
     "store_",        "straggler",     "fork",   "farm_key_missing", "not_member",
-    "state_unsaved", "ring_stale"};
+    "state_unsaved", "ring_stale",    "revocation_lost", "name_taken"};
 
 /// Fields that are fixed while the process lives: the sockets are bound, the lock is taken, and the
 /// rights to do it again are gone.

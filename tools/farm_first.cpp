@@ -50,7 +50,7 @@ etcd::Txn first_write(const FarmPlan& plan, const std::string& value,
   txn.then.emplace_back(etcd::Put{ring, value, 0});
   if (before && before->hash.empty()) {
     const std::string prefix = rotation::pool_prefix(plan.farm.name, plan.pool);
-    for (const char* records : {rotation::kMemberPrefix, rotation::kAckPrefix,
+    for (const char* records : {rotation::kMemberPrefix, rotation::kAckPrefix, rotation::kLeftPrefix,
                                 rotation::kRequestPrefix, rotation::kAnswerPrefix}) {
       txn.then.emplace_back(etcd::Delete{prefix + records, etcd::prefix_end(prefix + records)});
     }

@@ -48,8 +48,8 @@ class Rotator {
   void consider();
   FarmView view() const;
   void tell();
-  /// `could_mint`: what the decision went by.
-  void sleep_until(std::optional<int64_t> wake_at, bool could_mint);
+  /// `seen`: what the decision went by.
+  void sleep_until(std::optional<int64_t> wake_at, const FarmView& seen);
   etcd::Compare still_leader() const;
   void add_forgotten(etcd::Txn& txn) const;
   void add_answers(etcd::Txn& txn);

@@ -47,6 +47,7 @@ void RotationNode::apply() {
   if (!applies) return;
   rotation::Applied applied;
   applied.counter = known->counter;
+  applied.hash = rotation::hash_of(*known);
   applied.partial = partial;
   applied.renews = settings.balancer;
   if (settings.server) applied.listeners = nlohmann::json::array();

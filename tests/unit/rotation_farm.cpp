@@ -197,7 +197,8 @@ void Farm::lead_read(size_t index) {
   view.may_mint = true;
   for (const Node& node : nodes_) {
     if (reachable(node)) view.live.insert(node.name);
-    view.last_seen[node.name] = reachable(node) ? now_ : node.seen;
+    view.silent_for[node.name] = reachable(node) ? 0 : now_ - node.seen;
+    view.clock_offsets[node.name] = 0;
     // A new leader waits until everybody who is there can have put a higher document back.
     if (restored_ && reachable(node) && !node.checked) view.may_mint = false;
   }
@@ -211,7 +212,7 @@ std::string Farm::key_of_view(const FarmView& view, size_t leader, const Doc& re
   for (const auto& [node, member] : view.members) {
     const auto ack = view.acks.find(node);
     text += fmt::format("{} {} {} {}|", node, ack == view.acks.end() ? "" : ack->second.hash,
-                        view.live.contains(node), view.last_seen.at(node));
+                        view.live.contains(node), view.silent_for.at(node));
   }
   for (const Request& request : view.requests) {
     text += fmt::format("{} {} {} {}|", request.id, to_string(request.kind), request.generation,
