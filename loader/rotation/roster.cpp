@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/rotation/roster.h"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -10,6 +11,7 @@ namespace tfo::rotation {
 namespace {
 
 constexpr int64_t kClockLasts = 600'000;  // ms
+constexpr size_t kMostAnswered = 1024;
 
 /// What is behind a prefix, or nothing.
 std::optional<std::string> behind(const std::string& name, std::string_view prefix) {
@@ -33,6 +35,7 @@ nlohmann::json parse(const Opened& opened) {
 void Roster::clear() {
   load({});
   vanished_.clear();
+  answered_.clear();
   clocks_.clear();
   silent_since_.clear();
   at_ = 0;
@@ -45,6 +48,7 @@ void Roster::load(const std::vector<etcd::KeyValue>& records) {
   acks_.clear();
   requests_.clear();
   refused_.clear();
+  forged_.clear();
   live_.clear();
   const std::string prefix = site_.key("");
   for (const auto& record : records) {
@@ -106,6 +110,7 @@ void Roster::apply(const etcd::WatchEvent& event) {
 
 void Roster::put(const std::string& name, const std::string& value, bool fresh) {
   refused_.erase(name);
+  forged_.erase(name);
   if (!is_ours(name)) return refuse(name, "a key in etcd has a name that no node gives");
   if (const auto node = behind(name, kMemberPrefix)) return put_member(*node, name, value);
   if (const auto node = behind(name, kAckPrefix)) return put_ack(*node, name, value, fresh);
@@ -168,12 +173,31 @@ void Roster::refuse_unless_old(const std::string& name, const std::string& value
 
 void Roster::put_request(const std::string& id, const std::string& name, const std::string& value) {
   requests_.erase(id);
+  const auto forged = [&](const Error& error) {
+    if (site_.lacks_line_of(value)) return refuse(name, error.message);
+    forged_[name] = value;
+    refuse_unless_old(name, value, error);
+  };
   const auto opened = site_.open(name, value);
-  if (!opened) return refuse_unless_old(name, value, opened.error());
+  if (!opened) return forged(opened.error());
   auto request = request_from(parse(*opened));
   if (!request) return refuse(name, request.error().message);
-  if (request->id != id) return refuse(name, name + ": it is another request's");
+  if (request->id != id) return forged(Error{name + ": it is another request's"});
   requests_[id] = std::move(*request);
+}
+
+void Roster::forget_request(const std::string& id) {
+  if (requests_.erase(id) == 0 || std::ranges::count(answered_, id) > 0) return;
+  answered_.push_back(id);
+  if (answered_.size() > kMostAnswered) answered_.pop_front();
+}
+
+std::vector<std::string> Roster::replayed() const {
+  std::vector<std::string> again;
+  for (const auto& [id, request] : requests_) {
+    if (std::ranges::count(answered_, id) > 0) again.push_back(id);
+  }
+  return again;
 }
 
 void Roster::set_live(const std::string& node, bool live) {
@@ -188,6 +212,7 @@ void Roster::set_live(const std::string& node, bool live) {
 
 void Roster::remove(const std::string& name) {
   refused_.erase(name);
+  forged_.erase(name);
   if (const auto node = behind(name, kMemberPrefix)) {
     const auto known = members_.find(*node);
     if (known == members_.end()) return;
@@ -205,7 +230,7 @@ void Roster::remove(const std::string& name) {
   } else if (const auto left = behind(name, kLeftPrefix)) {
     left_.erase(*left);
   } else if (const auto id = behind(name, kRequestPrefix)) {
-    requests_.erase(*id);
+    forget_request(*id);
   }
 }
 
@@ -224,7 +249,9 @@ FarmView Roster::view() const {
     const int64_t age = now - heard.at;
     if (age < kClockLasts) view.clock_offsets[node] = heard.unix_s + age / 1000 - ours;
   }
-  for (const auto& [id, request] : requests_) view.requests.push_back(request);
+  for (const auto& [id, request] : requests_) {
+    if (std::ranges::count(answered_, id) == 0) view.requests.push_back(request);
+  }
   return view;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <set>
 #include <string>
@@ -47,7 +48,15 @@ class Roster {
   /// Members that the leader has forgotten itself.
   void forget(const std::vector<std::string>& nodes);
   /// A request that the leader has served itself.
-  void forget_request(const std::string& id) { requests_.erase(id); }
+  void forget_request(const std::string& id);
+  /// Requests that lie in etcd although they were answered, or removed, while this node leads:
+  /// whoever writes to etcd has put them back. Kept in memory, of which there is enough, and not in
+  /// the document, which would have to be written for a refusal. A new leader knows none: what was
+  /// served is known to it all the same, by the counter; what was refused it may judge anew.
+  std::vector<std::string> replayed() const;
+  /// Requests that are not genuine, and cannot become so by a line of the farm key that is lacking;
+  /// with their values.
+  const std::map<std::string, std::string>& forged() const { return forged_; }
 
  private:
   /// What a node's clock said when its ack arrived. Ours is compared with it at every look: it may
@@ -79,6 +88,8 @@ class Roster {
   std::map<std::string, int64_t> silent_since_;  ///< boot_ms(): nobody sets that clock
   std::map<std::string, Heard> clocks_;
   std::map<std::string, Request> requests_;  ///< by id
+  std::deque<std::string> answered_;            ///< their ids, oldest first
+  std::map<std::string, std::string> forged_;   ///< by name
   std::map<std::string, std::string> refused_;
   int64_t at_ = 0;
 };

@@ -62,9 +62,10 @@ void Rotator::lead(int64_t create_revision) {
 
 void Rotator::stop() {
   create_revision_ = 0;
-  loaded_ = false;
+  loaded_ = removing_ = false;
   watch_.reset();
   call_.reset();
+  remove_call_.reset();
   timer_.stop();
   load_timer_.stop();
   decision_ = {};
@@ -121,6 +122,19 @@ void Rotator::take(const Reading& reading) {
   consider_soon();
 }
 
+/// One by one; each that is gone is an event, and the next look. So store_refused does not stay for
+/// ever.
+void Rotator::remove_forged() {
+  const auto& forged = roster_.forged();
+  if (forged.empty() || removing_) return;
+  const std::string key = site_.key(forged.begin()->first);
+  etcd::Txn txn;
+  txn.when = {still_leader(), etcd::value_is(key, forged.begin()->second)};
+  txn.then = {etcd::Delete{key, ""}};
+  removing_ = true;
+  remove_call_ = etcd::txn(*site_.client, txn, [this](const auto&) { removing_ = false; });
+}
+
 FarmView Rotator::view() const {
   FarmView view = roster_.view();
   view.document = site_.known();
@@ -136,6 +150,10 @@ void Rotator::consider() {
   considered_at_ = boot_ms();
   const FarmView view = this->view();
   decision_ = machine_.decide(view, site_.now());
+  for (const std::string& id : roster_.replayed()) {
+    decision_.refused[id] = "it was answered or removed before: ask again";
+  }
+  remove_forged();
   tell();
   if (!decision_.resign.empty()) {
     site_.troubles.raise(kClockOff, decision_.resign);

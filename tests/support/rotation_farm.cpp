@@ -171,6 +171,15 @@ RotationNode* RotationFarm::add(const std::string& name, Roles roles) {
   return (nodes_[name] = std::move(node)).get();
 }
 
+RotationNode* RotationFarm::add_with(const std::string& called, rotation::Settings settings) {
+  auto node = std::make_unique<RotationNode>();
+  node->name = called;
+  node->clock = std::make_unique<ShiftedClock>();
+  node->settings = std::move(settings);
+  if (!make(*node)) return nullptr;
+  return (nodes_[called] = std::move(node)).get();
+}
+
 bool RotationFarm::restart(RotationNode& node) {
   node.agent.reset();
   return make(node);
