@@ -17,7 +17,7 @@ namespace {
 constexpr std::string_view kOfPools[] = {
     "key_",          "rotation_held", "clock_", "no_key",           "secret_replaced",
     "store_",        "straggler",     "fork",   "farm_key_missing", "not_member",
-    "state_unsaved", "ring_stale"};
+    "state_unsaved", "ring_stale",    "revocation_lost", "name_taken"};
 
 /// Fields that are fixed while the process lives: the sockets are bound, the lock is taken, and the
 /// rights to do it again are gone.
@@ -46,7 +46,57 @@ void Daemon::reload() {
   sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
              static_cast<unsigned long long>(now.tv_sec) * 1'000'000ULL +
                  static_cast<unsigned long long>(now.tv_nsec) / 1000ULL);
-  const auto done = try_reload();
+  ++reloads_;
+  reload_.reset();
+  auto begun = begin_reload();
+  if (!begun) return end_reload(tl::unexpected(begun.error()));
+  reload_ = std::move(*begun);
+  const auto pools = pools_.new_farm_pools(reload_->next, reload_->files);
+  if (pools.empty()) return go_on_with_reload(reloads_);
+  fetch_first_keys(pools);
+}
+
+Result<Daemon::Reload> Daemon::begin_reload() {
+  auto next = load_config(config_file_);
+  if (!next) {
+    std::string all;
+    for (const ConfigError& error : next.error()) all += (all.empty() ? "" : "\n") + error.text();
+    return fail(all);
+  }
+  if (auto same = same_frame(config_, *next); !same) return tl::unexpected(same.error());
+  auto files = namespaces_.open(*next);
+  if (!files) return tl::unexpected(files.error());
+  return Reload{.next = std::move(*next), .files = std::move(*files)};
+}
+
+/// What cannot be got is said by prepare(), which asks once more, for half a second at most.
+void Daemon::fetch_first_keys(const std::vector<rotation::Settings>& pools) {
+  const uint64_t number = reloads_;
+  const auto done = [this, number](const Result<>&) {
+    if (number != reloads_ || !reload_ || --reload_->missing > 0) return;
+    loop_->post([this, number] { go_on_with_reload(number); });
+  };
+  reload_->missing = pools.size() + 1;
+  for (const rotation::Settings& pool : pools) {
+    auto fetch = rotation::FirstFetch::start(*loop_, pool, clock_, kFirstKeysReload, done);
+    if (fetch) {
+      reload_->fetches.push_back(std::move(*fetch));
+    } else {
+      done(tl::unexpected(fetch.error()));
+    }
+  }
+  done({});
+}
+
+void Daemon::go_on_with_reload(uint64_t number) {
+  if (number != reloads_ || !reload_) return;
+  Reload reload = std::move(*reload_);
+  reload_.reset();
+  reload.fetches.clear();
+  end_reload(try_reload(std::move(reload)));
+}
+
+void Daemon::end_reload(const Result<>& done) {
   if (done) {
     log_info("{} is in force", config_file_);
   } else {
@@ -58,25 +108,18 @@ void Daemon::reload() {
   sd_notify(0, "READY=1");
 }
 
-Result<> Daemon::try_reload() {
-  auto next = load_config(config_file_);
-  if (!next) {
-    std::string all;
-    for (const ConfigError& error : next.error()) all += (all.empty() ? "" : "\n") + error.text();
-    return fail(all);
-  }
-  if (auto same = same_frame(config_, *next); !same) return same;
-  auto files = namespaces_.open(*next);
-  if (!files) return tl::unexpected(files.error());
-  auto plan = pools_.prepare(*next, *files, kFirstKeysReload);
+Result<> Daemon::try_reload(Reload reload) {
+  auto& next = reload.next;
+  auto& files = reload.files;
+  auto plan = pools_.prepare(next, files, std::chrono::seconds(0));
   if (!plan) return tl::unexpected(plan.error());
-  if (auto switched = switch_dataplane(*next, *plan); !switched) return switched;
-  remember_servers(*next, *files,
+  if (auto switched = switch_dataplane(next, *plan); !switched) return switched;
+  remember_servers(next, files,
                    [&](const std::string& pool) { return pools_.ring(*plan, pool); });
-  config_ = std::move(*next);
+  config_ = std::move(next);
   start_log(config_.log_level);
   clear_pool_conditions(*plan);
-  namespaces_.use(config_, std::move(*files));
+  namespaces_.use(config_, std::move(files));
   stores_.clear();  // before their descriptors go
   pools_.commit(std::move(*plan), dataplane_ ? &*dataplane_ : nullptr);
   watch_stores();

@@ -114,6 +114,15 @@ Result<PoolSet::Plan> PoolSet::prepare(const Config& config, const NamespaceFile
   return plan;
 }
 
+std::vector<rotation::Settings> PoolSet::new_farm_pools(const Config& config,
+                                                        const NamespaceFiles& namespaces) const {
+  std::vector<rotation::Settings> all;
+  for (const auto& [name, spec] : specs_of(config, namespaces)) {
+    if (spec.part && !has_store(name, spec)) all.push_back(farm_settings(spec.config, *spec.part));
+  }
+  return all;
+}
+
 bool PoolSet::has_store(const std::string& name, const Spec& spec) const {
   const auto known = entries_.find(name);
   if (known == entries_.end()) return false;

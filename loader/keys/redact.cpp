@@ -67,10 +67,20 @@ Group next_group(std::string_view text, const Group& left) {
   return joined ? right : Group{};
 }
 
+/// A generation's id (id_text()), or a farm's request: shown everywhere, and no secret. A half of a
+/// key that stands alone looks the same, and leaves 64 bits to be guessed.
+bool is_id(std::string_view text, const Group& group) {
+  return group.size() == kInARow && group.longest == kInARow &&
+         std::none_of(text.begin() + static_cast<std::ptrdiff_t>(group.begin),
+                      text.begin() + static_cast<std::ptrdiff_t>(group.end),
+                      [](unsigned char c) { return std::isupper(c) != 0; });
+}
+
 /// End of the key-like text that begins at `begin`; `begin` if there is none.
 size_t key_end(std::string_view text, size_t begin) {
   if (is_uuid(text, begin)) return begin;
   Group last = group_at(text, begin);
+  if (is_id(text, last) && next_group(text, last).size() == 0) return begin;
   bool key = last.longest >= kInARow;
   size_t hex = last.hexlike() ? last.hex : 0;
   for (Group next = next_group(text, last); next.size() > 0; next = next_group(text, last)) {

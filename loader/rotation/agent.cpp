@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "loader/etcd/kv.h"
+#include "loader/log.h"
 #include "loader/rotation/agent_impl.h"
 #include "loader/rotation/records.h"
 
@@ -64,6 +65,9 @@ Result<> AgentImpl::prepare() {
   auto timer = site_->loop.timer([this] { changed_(); });
   if (!timer) return tl::unexpected(timer.error());
   changed_timer_ = std::move(*timer);
+  auto revoke_timer = site_->loop.timer([this] { revoke_again(); });
+  if (!revoke_timer) return tl::unexpected(revoke_timer.error());
+  revoke_timer_ = std::move(*revoke_timer);
   const auto all = {presence_.start(), acknowledgement_.start(), candidate_.start(),
                     rotator_.start(),  asker_.start(),           board_.start()};
   for (const auto& one : all) {
@@ -83,11 +87,27 @@ void AgentImpl::changed_soon() { changed_timer_.start(milliseconds(0)); }
 
 void AgentImpl::read(const Reading& reading) {
   membership_.take(reading);
-  if (reading.in_step) presence_.confirmed();
+  presence_.take(reading);
   acknowledgement_.take(reading);
   candidate_.take(reading);
   rotator_.take(reading);
   board_.take(reading);
+  // Others may know of it as well: whoever is first asks for all.
+  if (!lost().empty() && !std::exchange(revoking_, true)) {
+    revoke_timer_.start(random_part(site_->poll()));
+  }
+}
+
+/// One at a time: each that is served makes another document, and the next one is asked of that.
+void AgentImpl::revoke_again() {
+  revoking_ = false;
+  if (lost().empty() || asker_.is_pending(Request::Kind::kRevoke)) return;
+  Request request;
+  request.kind = Request::Kind::kRevoke;
+  request.generation = *lost().begin();
+  const auto id = asker_.ask(std::move(request));
+  log_warning("pool {}: etcd has lost the revocation of {}: {}", site_->settings.pool,
+              id_text(*lost().begin()), id ? "asked for again" : id.error().message);
 }
 
 void AgentImpl::document_changed() {
@@ -148,6 +168,11 @@ void AgentImpl::leave(std::function<void(Result<>)> done) {
   etcd::Txn txn;
   txn.then = {etcd::Delete{site_->own_key(kMemberPrefix), ""},
               etcd::Delete{site_->own_key(kAckPrefix), ""}};
+  if (const auto& record = membership_.record()) {
+    const auto farewell = site_->seal(site_->own(kLeftPrefix), site_->known().counter,
+                                      to_json(*record).dump());
+    if (farewell) txn.then.emplace_back(etcd::Put{site_->own_key(kLeftPrefix), *farewell, 0});
+  }
   leave_call_ = etcd::txn(*site_->client, txn,
                           [this, done = std::move(done)](const auto& reply) { left(done, reply); });
 }

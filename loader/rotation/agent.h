@@ -7,6 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,7 @@ struct Settings {
 /// What this node has in force.
 struct Applied {
   Counter counter;      ///< of the document that every sink took and was read back
+  std::string hash;     ///< hash_of() that document
   std::string partial;  ///< what lacks, with names; empty: nothing
   bool renews = false;  ///< see Ack::renews
   nlohmann::json listeners;
@@ -69,6 +71,10 @@ class Agent {
   /// The document to be applied: durable on this node. Nothing: none was ever seen.
   virtual const std::optional<Document>& document() const = 0;
 
+  /// Generations that this node knows to be revoked although the document accepts them: it is to be
+  /// applied as guarded() has it.
+  virtual const std::set<uint64_t>& lost() const = 0;
+
   /// Unix seconds up to which validators may renew by it (the fence); in the past: they may not.
   virtual int64_t trusted_until() const = 0;
 
@@ -82,7 +88,8 @@ class Agent {
   virtual bool may_open() const = 0;
 
   /// store_unreachable, store_rolled_back, store_refused (a value that is not genuine), fork,
-  /// farm_key_missing, straggler, rotation_held, not_member, clock_off, state_unsaved.
+  /// farm_key_missing, straggler, rotation_held, not_member, clock_off, state_unsaved,
+  /// revocation_lost, name_taken.
   virtual std::vector<StoreTrouble> troubles() const = 0;
 
   /// Puts a request to the farm; its id. What became of it is in status()["asked"].

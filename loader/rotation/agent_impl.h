@@ -29,6 +29,7 @@ class AgentImpl : public Agent {
 
   void start() override;
   const std::optional<Document>& document() const override { return site_->document; }
+  const std::set<uint64_t>& lost() const override { return site_->remembered.lost; }
   int64_t trusted_until() const override;
   void confirm(const Applied& applied) override { acknowledgement_.confirm(applied); }
   bool may_open() const override;
@@ -49,6 +50,7 @@ class AgentImpl : public Agent {
   void membership_changed();
   void lease_changed();
   void rolled_back();
+  void revoke_again();
   void refreshed(const etcd::Outcome<etcd::TxnReply>& reply);
   const Roster& roster() const;
   void left(const std::function<void(Result<>)>& done, const etcd::Outcome<etcd::TxnReply>& reply);
@@ -65,9 +67,11 @@ class AgentImpl : public Agent {
   ReportBoard board_;
   Roster roster_;  ///< as of the last refresh()
   EventLoop::Source changed_timer_;
+  EventLoop::Source revoke_timer_;
   etcd::Call refresh_call_;
   etcd::Call leave_call_;
   bool refreshing_ = false;
+  bool revoking_ = false;  ///< revoke_timer_ runs
   bool started_ = false;
 };
 

@@ -46,13 +46,14 @@ json events_of(const Document& document) {
   return all;
 }
 
-json member_of(const FarmView& view, const Roster& roster, const Member& member, bool acked) {
+json member_of(const FarmView& view, const Roster& roster, const Member& member, bool acked,
+               int64_t now) {
   const auto ack = view.acks.find(member.node);
   const bool has = ack != view.acks.end();
   const bool live = view.live.contains(member.node);
-  const auto seen = view.last_seen.find(member.node);
+  const auto silent = view.silent_for.find(member.node);
   int64_t last_seen = live ? roster.at() / 1000 : 0;
-  if (!live && seen != view.last_seen.end()) last_seen = seen->second;
+  if (!live && silent != view.silent_for.end()) last_seen = now - silent->second;
   return {{"node", member.node},
           {"balancer", member.balancer},
           {"server", member.server},
@@ -120,7 +121,7 @@ json AgentImpl::status() const {
     const auto ack = view.acks.find(node);
     const bool acked =
         ack != view.acks.end() && promises(ack->second, site_->known().counter, site_->hash);
-    status["members"].push_back(member_of(view, roster(), member, acked));
+    status["members"].push_back(member_of(view, roster(), member, acked, site_->clock.now().unix_s));
     if (!acked) status["waits_for"].push_back(node);
   }
   return status;

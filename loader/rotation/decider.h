@@ -71,6 +71,8 @@ class Decider {
   using Outcome = Result<std::optional<Answer>>;
 
   std::string clock_trouble() const;
+  /// May it act on the time? Others can contradict ours, or there are none.
+  bool clock_known() const;
   void serve_requests();
   Outcome answer(const Request& request);
   Result<> check_counter(const Request& request) const;
@@ -100,8 +102,9 @@ class Decider {
   const Author& author_;
   const FarmView& view_;
   const Document& doc_;
-  int64_t clock_;  ///< ours, which last_seen was taken by
+  int64_t clock_;  ///< ours, as it is
   int64_t now_;    ///< never before what the document was issued at
+  bool timely_;    ///< clock_known()
   Decision decision_;
   std::vector<std::string>& missing_;
 };

@@ -86,7 +86,7 @@ Document Draft::finish(const std::string& what, const std::map<std::string, Memb
   doc_.issued_at = now_;
   doc_.writer = author_.node;
   if (entered) doc_.state_since = now_;
-  std::erase_if(doc_.forgotten, [&](const std::string& node) { return present.contains(node); });
+  doc_.forgotten.erase_if([&](const std::string& node) { return present.contains(node); });
   look_after();
   retire();
   if (!what.empty()) {

@@ -27,7 +27,8 @@ constexpr milliseconds kSay{5000};
 /// What an agent may be troubled by, besides what it says: cleared where it says nothing.
 constexpr const char* kTroubles[] = {
     "store_unreachable", "store_rolled_back", "store_refused", "fork",      "farm_key_missing",
-    "straggler",         "rotation_held",     "not_member",    "clock_off", "state_unsaved"};
+    "straggler",         "rotation_held",     "not_member",    "clock_off", "state_unsaved",
+    "revocation_lost",   "name_taken"};
 
 /// These signals are blocked until the event loop takes them, which it does only after the start.
 bool told_to_end() {
@@ -138,12 +139,14 @@ Result<bool> EtcdStore::look(const Moment& now) {
   if (!document) return false;
   at_ = std::max(now.unix_s, document->issued_at);
   const bool fresh = ring_.revision == 0 || document->counter != counter_;
-  KeyRing ring = ring_of(*document, ring_.revision + 1, at_, trusted_until(now, fresh));
+  KeyRing ring = ring_of(guarded(*document, agent_->lost()), ring_.revision + 1, at_,
+                         trusted_until(now, fresh));
   if (!settings_.balancer) ring.renewal = {};
   if (auto sound = ring.check(); !sound) {
     return tl::unexpected(std::move(sound.error()).in("document " + document->counter.text()));
   }
   counter_ = document->counter;
+  hash_ = hash_of(*document);
   if (ring_.revision != 0 && same_ring(ring, ring_)) return false;
   ring_ = std::move(ring);
   return true;
@@ -163,8 +166,13 @@ Result<bool> EtcdStore::step(const Moment& now, const Confirmation& confirmed) {
 
 void EtcdStore::confirm(const Confirmation& confirmed) {
   if (confirmed.revision != ring_.revision) return;
+  std::string besides = report_.partial;
+  if (besides.empty() && agent_->document() && touches_slots(*agent_->document(), agent_->lost())) {
+    besides = "a generation in the slots was revoked, which etcd has lost";
+  }
   Applied applied{.counter = counter_,
-                  .partial = partial_text(confirmed, report_.partial),
+                  .hash = hash_,
+                  .partial = partial_text(confirmed, besides),
                   .renews = settings_.balancer && report_.renews && until_ > at_,
                   .listeners = report_.listeners};
   if (said_ == applied) return;

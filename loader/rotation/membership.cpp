@@ -33,13 +33,17 @@ void Membership::check_forgotten() {
   follower_.read_now();
 }
 
-bool Membership::is_ours(const etcd::KeyValue& record) const {
+bool Membership::is_ours(const etcd::KeyValue& record) {
   const auto opened = site_.open(site_.own(kMemberPrefix), record.value);
   if (!opened) return false;
   const auto member =
       member_from(nlohmann::json::parse(opened->text.begin(), opened->text.end(), nullptr, false));
-  return member && member->node == site_.settings.node &&
-         member->balancer == site_.settings.balancer && member->server == site_.settings.server;
+  if (!member || member->node != site_.settings.node ||
+      member->balancer != site_.settings.balancer || member->server != site_.settings.server) {
+    return false;
+  }
+  record_ = *member;
+  return true;
 }
 
 void Membership::join(const std::optional<etcd::KeyValue>& record) {
@@ -55,7 +59,7 @@ void Membership::join(const std::optional<etcd::KeyValue>& record) {
   const std::string key = site_.own_key(kMemberPrefix);
   etcd::Txn txn;
   txn.when = {record ? etcd::value_is(key, record->value) : etcd::absent(key)};
-  txn.then = {etcd::Put{key, *sealed, 0}};
+  txn.then = {etcd::Put{key, *sealed, 0}, etcd::Delete{site_.own_key(kLeftPrefix), ""}};
   busy_ = true;
   call_ = etcd::txn(*site_.client, txn, [this](const auto& reply) {
     busy_ = false;

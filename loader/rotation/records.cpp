@@ -74,7 +74,7 @@ json to_json(const Ack& ack) {
   return {{"node", ack.node},         {"counter", counter_json<json>(ack.counter)},
           {"hash", ack.hash},         {"partial", etcd::printable(ack.partial, kMaxText)},
           {"balancer", ack.balancer}, {"server", ack.server},
-          {"renews", ack.renews},     {"boot_id", ack.boot_id},
+          {"renews", ack.renews},     {"boot_id", ack.boot_id},   {"instance", ack.instance},
           {"clock", ack.clock},       {"since", ack.since},
           {"opens", ack.opens},       {"listeners", ack.listeners}};
 }
@@ -116,6 +116,7 @@ Result<Ack> ack_from(const json& object) {
   ack.server = reader.boolean("server");
   ack.renews = reader.boolean("renews");
   ack.boot_id = reader.text("boot_id");
+  if (object.is_object() && object.contains("instance")) ack.instance = reader.text("instance");
   ack.clock = reader.number<int64_t>("clock");
   ack.since = reader.number<int64_t>("since");
   for (const json& number : reader.array("opens")) {

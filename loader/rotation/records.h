@@ -19,6 +19,8 @@ inline constexpr const char* kLeader = "leader";         ///< lease; value: the 
 inline constexpr const char* kMemberPrefix = "member/";  ///< + node; no lease
 inline constexpr const char* kLivePrefix = "live/";      ///< + node; lease
 inline constexpr const char* kAckPrefix = "ack/";        ///< + node; no lease
+/// + node; no lease: its last member record, written when that is deleted in good order.
+inline constexpr const char* kLeftPrefix = "left/";
 inline constexpr const char* kRequestPrefix = "request/";
 
 /// 1 to 63 of letters, digits, '.', '_' and '-': farms, pools and nodes are parts of etcd's keys.
@@ -45,6 +47,7 @@ struct Ack {
   bool server = false;
   bool renews = false;  ///< a balancer: renewal is in force for every VIP of the pool
   std::string boot_id;
+  std::string instance;         ///< random, of this run of tfod: two of one name are told apart
   int64_t clock = 0;            ///< unix seconds, this node's
   int64_t since = 0;            ///< unix seconds: when this document was in force there
   std::vector<uint32_t> opens;  ///< numbers of the farm key's lines that it has

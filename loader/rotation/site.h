@@ -31,6 +31,7 @@ class Site {
   EventLoop& loop;
   const Settings settings;
   const Clock& clock;
+  const std::string instance;  ///< Ack::instance
   Troubles troubles;
   std::unique_ptr<etcd::Client> client;
   Remembered remembered;             ///< as it is in the state file
@@ -76,6 +77,7 @@ class Site {
   Result<> load();
   Result<> open_remembered();
   Result<> save(const Remembered& next);
+  void tell_lost();
 
   Document nothing_;
   FarmKey farm_key_;

@@ -8,7 +8,7 @@ namespace {
 
 constexpr const char* kAll[] = {kStoreUnreachable, kStoreRolledBack, kStoreRefused, kFork,
                                 kFarmKeyMissing,   kStraggler,       kRotationHeld, kNotMember,
-                                kClockOff,         kStateUnsaved};
+                                kClockOff,         kStateUnsaved,    kRevocationLost, kNameTaken};
 
 }  // namespace
 

@@ -47,6 +47,7 @@ void RotationNode::apply() {
   if (!applies) return;
   rotation::Applied applied;
   applied.counter = known->counter;
+  applied.hash = rotation::hash_of(*known);
   applied.partial = partial;
   applied.renews = settings.balancer;
   if (settings.server) applied.listeners = nlohmann::json::array();
@@ -168,6 +169,15 @@ RotationNode* RotationFarm::add(const std::string& name, Roles roles) {
   }
   if (!make(*node)) return nullptr;
   return (nodes_[name] = std::move(node)).get();
+}
+
+RotationNode* RotationFarm::add_with(const std::string& called, rotation::Settings settings) {
+  auto node = std::make_unique<RotationNode>();
+  node->name = called;
+  node->clock = std::make_unique<ShiftedClock>();
+  node->settings = std::move(settings);
+  if (!make(*node)) return nullptr;
+  return (nodes_[called] = std::move(node)).get();
 }
 
 bool RotationFarm::restart(RotationNode& node) {

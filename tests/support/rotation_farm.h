@@ -75,6 +75,8 @@ class RotationFarm {
   /// Adds a node, and starts it. Null: it could not be made (see error()).
   RotationNode* add(const std::string& name, Roles roles);
   RotationNode* add(const std::string& name) { return add(name, Roles{}); }
+  /// `called`: here; its own name is in the settings.
+  RotationNode* add_with(const std::string& called, rotation::Settings settings);
   /// A new process with the state of the old one.
   bool restart(RotationNode& node);
   /// It is gone without a word.
