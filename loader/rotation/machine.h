@@ -129,7 +129,7 @@ std::set<uint64_t> lost_revocations(const std::set<uint64_t>& lost,
 /// nothing else is in the slots, the key that servers mint with stays what it is.
 Document guarded(const Document& document, const std::set<uint64_t>& lost);
 
-/// Does that change what servers hold or what validators renew to?
+/// Does that change what servers hold, will hold, or what validators renew to?
 bool touches_slots(const Document& document, const std::set<uint64_t>& lost);
 
 }  // namespace tfo::rotation

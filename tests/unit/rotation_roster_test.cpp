@@ -51,15 +51,18 @@ class RotationRoster : public testing::Test {
   }
 
   bool keep(const Document& document) {
-    const auto sealed = site_->seal(kRing, document.counter, encode(document));
-    return sealed && site_->keep(document, *sealed);
+    const auto sealed = site_->seal(kRing, document.counter, encode(document), 1);
+    EXPECT_TRUE(sealed) << sealed.error().message;
+    const auto kept = sealed ? site_->keep(document, *sealed) : Result<>();
+    EXPECT_TRUE(kept) << kept.error().message;
+    return sealed && kept;
   }
 
   etcd::KeyValue record(const std::string& name, const nlohmann::json& content) {
     const Counter counter = document().counter;
     etcd::KeyValue made;
     made.key = site_->key(name);
-    made.value = site_->seal(name, counter, content.dump()).value_or("");
+    made.value = site_->seal(name, counter, content.dump(), 1).value_or("");
     return made;
   }
   etcd::KeyValue member(const std::string& node, int64_t joined_at = kNow) {
