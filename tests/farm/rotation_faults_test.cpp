@@ -244,7 +244,8 @@ TEST_F(RotationFaults, RevocationThatEtcdLostIsAskedForAgain) {
   ASSERT_NE(counter(), 0U);
   rotation::Document restored = *farm_.document();
   restored.counter.sequence += 10;
-  ASSERT_TRUE(farm_.write("ring", farm_.seal("ring", restored.counter, rotation::encode(restored))));
+  ASSERT_TRUE(
+      farm_.write("ring", farm_.seal("ring", restored.counter, rotation::encode(restored))));
   RotationNode* back = farm_.add("s1");
   ASSERT_NE(back, nullptr) << farm_.error();
   ASSERT_TRUE(farm_.until([&] { return !back->agent->lost().empty(); })) << farm_.text();

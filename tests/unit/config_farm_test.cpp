@@ -129,8 +129,10 @@ const Bad kBad[] = {
     {"what_belongs_together",
      R"("farm": {"name": "f", "node": "n",
                  "etcd": {"endpoints": ["https://10.0.0.1"], "cert_file": "/c", "user": "u"}})",
-     {"farm.etcd.cert_file: farm.etcd.cert_file and farm.etcd.key_file belong together: give both or none",
-      "farm.etcd.user: farm.etcd.user and farm.etcd.password_file belong together: give both or none"}},
+     {"farm.etcd.cert_file: farm.etcd.cert_file and farm.etcd.key_file belong together: give both "
+      "or none",
+      "farm.etcd.user: farm.etcd.user and farm.etcd.password_file belong together: give both or "
+      "none"}},
     {"password_in_the_clear",
      R"("farm": {"name": "f", "node": "n",
                  "etcd": {"endpoints": ["http://10.0.0.1"], "user": "u", "password_file": "/p"}})",

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What a leader makes of the records that lie in etcd, and of those that are gone.
-#include "loader/rotation/roster.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -10,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "loader/rotation/roster.h"
 #include "tests/unit/key_pool_world.h"
 #include "tests/unit/rotation_world.h"
 
