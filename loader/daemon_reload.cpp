@@ -14,10 +14,20 @@ namespace tfo {
 namespace {
 
 /// How the conditions of a pool begin.
-constexpr std::string_view kOfPools[] = {
-    "key_",          "rotation_held", "clock_", "no_key",           "secret_replaced",
-    "store_",        "straggler",     "fork",   "farm_key_missing", "not_member",
-    "state_unsaved", "ring_stale",    "revocation_lost", "name_taken"};
+constexpr std::string_view kOfPools[] = {"key_",
+                                         "rotation_held",
+                                         "clock_",
+                                         "no_key",
+                                         "secret_replaced",
+                                         "store_",
+                                         "straggler",
+                                         "fork",
+                                         "farm_key_missing",
+                                         "not_member",
+                                         "state_unsaved",
+                                         "ring_stale",
+                                         "revocation_lost",
+                                         "name_taken"};
 
 /// Fields that are fixed while the process lives: the sockets are bound, the lock is taken, and the
 /// rights to do it again are gone.
@@ -114,8 +124,7 @@ Result<> Daemon::try_reload(Reload reload) {
   auto plan = pools_.prepare(next, files, std::chrono::seconds(0));
   if (!plan) return tl::unexpected(plan.error());
   if (auto switched = switch_dataplane(next, *plan); !switched) return switched;
-  remember_servers(next, files,
-                   [&](const std::string& pool) { return pools_.ring(*plan, pool); });
+  remember_servers(next, files, [&](const std::string& pool) { return pools_.ring(*plan, pool); });
   config_ = std::move(next);
   start_log(config_.log_level);
   clear_pool_conditions(*plan);

@@ -19,7 +19,7 @@ using rotation::Sealer;
 namespace {
 
 constexpr int64_t kClocksDiffer = 86400;  // s, at most
-constexpr int kTries = 3;  // of a write whose outcome is not known
+constexpr int kTries = 3;                 // of a write whose outcome is not known
 
 std::string ring_key(const FarmPlan& plan) {
   return rotation::pool_prefix(plan.farm.name, plan.pool) + rotation::kRing;
@@ -51,8 +51,9 @@ etcd::Txn first_write(const FarmPlan& plan, const std::string& value,
   txn.then.emplace_back(etcd::Put{ring, value, 0});
   if (before && before->hash.empty()) {
     const std::string prefix = rotation::pool_prefix(plan.farm.name, plan.pool);
-    for (const char* records : {rotation::kMemberPrefix, rotation::kAckPrefix, rotation::kLeftPrefix,
-                                rotation::kRequestPrefix, rotation::kAnswerPrefix}) {
+    for (const char* records :
+         {rotation::kMemberPrefix, rotation::kAckPrefix, rotation::kLeftPrefix,
+          rotation::kRequestPrefix, rotation::kAnswerPrefix}) {
       txn.then.emplace_back(etcd::Delete{prefix + records, etcd::prefix_end(prefix + records)});
     }
   }

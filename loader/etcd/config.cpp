@@ -42,9 +42,10 @@ Result<> check_tls(const Config& config) {
   const bool wanted = !config.ca_file.empty() || !config.cert_file.empty();
   for (const std::string& endpoint : config.endpoints) {
     if (wanted && !endpoint.starts_with("https://")) {
-      return fail("farm.etcd.endpoints: " + endpoint +
-                  " does not use TLS although farm.etcd.ca_file or farm.etcd.cert_file is given: write "
-                  "https://");
+      return fail(
+          "farm.etcd.endpoints: " + endpoint +
+          " does not use TLS although farm.etcd.ca_file or farm.etcd.cert_file is given: write "
+          "https://");
     }
   }
   return {};
@@ -121,7 +122,8 @@ Result<Secret> read_password(const std::string& path) {
   if (static_cast<size_t>(got) > kPasswordLimit) return fail(what + " is longer than 4 KiB");
   text.resize(static_cast<size_t>(got));
   text.resize(std::min(text.find_first_of("\r\n"), text.size()));
-  if (text.empty()) return fail(what + " is empty: its first line is the password of farm.etcd.user");
+  if (text.empty())
+    return fail(what + " is empty: its first line is the password of farm.etcd.user");
   return secret;
 }
 

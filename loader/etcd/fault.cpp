@@ -65,7 +65,8 @@ FaultKind kind_of(const GrpcStatus& status) {
 
 /// What to do, for the person who reads it.
 std::string advice(FaultKind kind, const GrpcStatus& status) {
-  if (says(status.message, kBadPasswordText)) return ": check farm.etcd.user and farm.etcd.password_file";
+  if (says(status.message, kBadPasswordText))
+    return ": check farm.etcd.user and farm.etcd.password_file";
   if (says(status.message, kNoUserText)) {
     return ": authentication is on there: give farm.etcd.user and farm.etcd.password_file";
   }

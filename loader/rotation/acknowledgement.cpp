@@ -15,8 +15,8 @@ namespace {
 constexpr int64_t kBetween = 1'000;            // ms
 constexpr int64_t kBetweenListeners = 5'000;  // ms
 constexpr milliseconds kRetry{500};
-constexpr int kForeign = 3;  // reads
-constexpr int kAlone = 8;    // polls
+constexpr int kForeign = 3;                   // reads
+constexpr int kAlone = 8;                     // polls
 constexpr milliseconds kClockLasts{240'000};  // and up to half of that more
 
 /// As far as it is worth writing again.
@@ -146,10 +146,10 @@ void Acknowledgement::look_for_twin(const Reading& reading) {
   foreign_at_ = boot_ms();
   if (++foreign_ < kForeign) return;
   const bool here = ack->boot_id == site_.clock.now().boot_id;
-  site_.troubles.raise(kNameTaken,
-                       "another tfod " + std::string(here ? "on this host" : "on another host") +
-                           " runs under the name " + site_.settings.node +
-                           " too: give each node its own farm.node");
+  site_.troubles.raise(kNameTaken, "another tfod " +
+                                       std::string(here ? "on this host" : "on another host") +
+                                       " runs under the name " + site_.settings.node +
+                                       " too: give each node its own farm.node");
 }
 
 void Acknowledgement::take(const Reading& reading) {

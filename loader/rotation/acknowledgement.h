@@ -73,7 +73,7 @@ class Acknowledgement {
   /// Reads that found another run's ack in the place of ours, and boot_ms() of the last one.
   int foreign_ = 0;
   int64_t foreign_at_ = 0;
-  int64_t leader_ = 0;     ///< create revision of `leader`, as last read
+  int64_t leader_ = 0;  ///< create revision of `leader`, as last read
 };
 
 }  // namespace tfo::rotation

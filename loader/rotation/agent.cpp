@@ -169,8 +169,8 @@ void AgentImpl::leave(std::function<void(Result<>)> done) {
   txn.then = {etcd::Delete{site_->own_key(kMemberPrefix), ""},
               etcd::Delete{site_->own_key(kAckPrefix), ""}};
   if (const auto& record = membership_.record()) {
-    const auto farewell = site_->seal(site_->own(kLeftPrefix), site_->known().counter,
-                                      to_json(*record).dump());
+    const auto farewell =
+        site_->seal(site_->own(kLeftPrefix), site_->known().counter, to_json(*record).dump());
     if (farewell) txn.then.emplace_back(etcd::Put{site_->own_key(kLeftPrefix), *farewell, 0});
   }
   leave_call_ = etcd::txn(*site_->client, txn,

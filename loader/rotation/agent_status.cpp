@@ -121,7 +121,8 @@ json AgentImpl::status() const {
     const auto ack = view.acks.find(node);
     const bool acked =
         ack != view.acks.end() && promises(ack->second, site_->known().counter, site_->hash);
-    status["members"].push_back(member_of(view, roster(), member, acked, site_->clock.now().unix_s));
+    status["members"].push_back(
+        member_of(view, roster(), member, acked, site_->clock.now().unix_s));
     if (!acked) status["waits_for"].push_back(node);
   }
   return status;

@@ -101,7 +101,8 @@ void Decider::forget_lost() {
 }
 
 bool Decider::due() const {
-  return timely_ && author_.policy.interval > 0 && doc_.rotated_at + author_.policy.interval <= now_;
+  return timely_ && author_.policy.interval > 0 &&
+         doc_.rotated_at + author_.policy.interval <= now_;
 }
 
 bool Decider::past_deadline() const {

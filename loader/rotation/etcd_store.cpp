@@ -26,9 +26,9 @@ constexpr milliseconds kSay{5000};
 
 /// What an agent may be troubled by, besides what it says: cleared where it says nothing.
 constexpr const char* kTroubles[] = {
-    "store_unreachable", "store_rolled_back", "store_refused", "fork",      "farm_key_missing",
-    "straggler",         "rotation_held",     "not_member",    "clock_off", "state_unsaved",
-    "revocation_lost",   "name_taken"};
+    "store_unreachable", "store_rolled_back", "store_refused",   "fork",
+    "farm_key_missing",  "straggler",         "rotation_held",   "not_member",
+    "clock_off",         "state_unsaved",     "revocation_lost", "name_taken"};
 
 /// These signals are blocked until the event loop takes them, which it does only after the start.
 bool told_to_end() {

@@ -107,8 +107,7 @@ void Follower::took(const etcd::TxnReply& reply) {
   }
   if (!watch_) watch_from(reply.header.revision + 1);
   hooks_.reading({number_, reply.header.revision, in_step(), found(reply, kMemberAt),
-                  found(reply, kAckAt), found(reply, kLeaderAt),
-                  found(reply, kLiveAt)});
+                  found(reply, kAckAt), found(reply, kLeaderAt), found(reply, kLiveAt)});
   hooks_.changed();
 }
 

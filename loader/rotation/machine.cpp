@@ -43,8 +43,8 @@ std::set<uint64_t> lost_revocations(const std::set<uint64_t>& lost,
 }
 
 bool touches_slots(const Document& document, const std::set<uint64_t>& lost) {
-  return std::ranges::any_of(slots_of(document),
-                             [&](uint64_t id) { return id != 0 && lost.contains(id); });
+  return lost.contains(document.next) ||
+         std::ranges::any_of(slots_of(document), [&](uint64_t id) { return lost.contains(id); });
 }
 
 Document guarded(const Document& document, const std::set<uint64_t>& lost) {

@@ -119,17 +119,17 @@ Verdict judge(const std::optional<Document>& mine, const std::optional<Document>
 
 /// Generations that a node saw revoked and that `read`, which it now takes, accepts: of those that
 /// it knew of already (`lost`) and of its own document (`mine`). Only a restored etcd brings this
-/// about, when its counter has gone past that of a revocation. Until the document revokes them again
-/// the node asks for that, and goes by guarded().
+/// about, when its counter has gone past that of a revocation. Until the document revokes them
+/// again the node asks for that, and goes by guarded().
 std::set<uint64_t> lost_revocations(const std::set<uint64_t>& lost,
                                     const std::optional<Document>& mine, const Document& read);
 
 /// The document as a node may apply it that knows `lost` to be revoked: they are, and what else is
-/// in the slots takes their place, as a revocation would have it. One thing only cannot be so: where
-/// nothing else is in the slots, the key that servers mint with stays what it is.
+/// in the slots takes their place, as a revocation would have it. One thing only cannot be so:
+/// where nothing else is in the slots, the key that servers mint with stays what it is.
 Document guarded(const Document& document, const std::set<uint64_t>& lost);
 
-/// Does that change what servers hold or what validators renew to?
+/// Does that change what servers hold, will hold, or what validators renew to?
 bool touches_slots(const Document& document, const std::set<uint64_t>& lost);
 
 }  // namespace tfo::rotation

@@ -45,7 +45,7 @@ class Presence {
   etcd::Call revoke_call_;
   int64_t lease_ = 0;
   bool granted_ = false;
-  bool announced_ = false;  ///< live/N is there
+  bool announced_ = false;     ///< live/N is there
   uint64_t announced_in_ = 0;  ///< number of the last read begun before it was there
   bool busy_ = false;
 };

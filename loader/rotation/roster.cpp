@@ -138,8 +138,7 @@ void Roster::put_member(const std::string& node, const std::string& name,
   members_[node] = *member;
 }
 
-void Roster::put_left(const std::string& node, const std::string& name,
-                      const std::string& value) {
+void Roster::put_left(const std::string& node, const std::string& name, const std::string& value) {
   left_.erase(node);
   const auto opened = site_.open_any(name, value);
   if (!opened) return refuse(name, opened.error().message);

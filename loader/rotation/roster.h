@@ -18,11 +18,11 @@ namespace tfo::rotation {
 /// All of a pool's records, opened.
 ///
 /// Whoever writes to etcd can delete a node's record of membership. So one that is gone counts on,
-/// with what it was, until the document says that the node was forgotten, or the node itself, sealed
-/// and for this very membership (left/N), that it leaves; a node that runs writes its record anew at
-/// its next read. Remembered is what a leader saw while it leads, and who has acknowledged: a new
-/// leader gives those who run one poll to come back (FarmView::complete). What nobody notices is
-/// that all records of a dead node are deleted together before another one leads.
+/// with what it was, until the document says that the node was forgotten, or the node itself,
+/// sealed and for this very membership (left/N), that it leaves; a node that runs writes its record
+/// anew at its next read. Remembered is what a leader saw while it leads, and who has acknowledged:
+/// a new leader gives those who run one poll to come back (FarmView::complete). What nobody notices
+/// is that all records of a dead node are deleted together before another one leads.
 class Roster {
  public:
   explicit Roster(const Site& site) : site_(site) {}
@@ -87,9 +87,9 @@ class Roster {
   std::set<std::string> live_;
   std::map<std::string, int64_t> silent_since_;  ///< boot_ms(): nobody sets that clock
   std::map<std::string, Heard> clocks_;
-  std::map<std::string, Request> requests_;  ///< by id
-  std::deque<std::string> answered_;            ///< their ids, oldest first
-  std::map<std::string, std::string> forged_;   ///< by name
+  std::map<std::string, Request> requests_;    ///< by id
+  std::deque<std::string> answered_;           ///< their ids, oldest first
+  std::map<std::string, std::string> forged_;  ///< by name
   std::map<std::string, std::string> refused_;
   int64_t at_ = 0;
 };

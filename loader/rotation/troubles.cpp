@@ -6,8 +6,8 @@
 namespace tfo::rotation {
 namespace {
 
-constexpr const char* kAll[] = {kStoreUnreachable, kStoreRolledBack, kStoreRefused, kFork,
-                                kFarmKeyMissing,   kStraggler,       kRotationHeld, kNotMember,
+constexpr const char* kAll[] = {kStoreUnreachable, kStoreRolledBack, kStoreRefused,   kFork,
+                                kFarmKeyMissing,   kStraggler,       kRotationHeld,   kNotMember,
                                 kClockOff,         kStateUnsaved,    kRevocationLost, kNameTaken};
 
 }  // namespace

@@ -72,7 +72,8 @@ TEST_F(EtcdAuth, WrongPasswordAndNoUser) {
   auto refused = wrong.put("/tfo/a", "1");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, FaultKind::kAuthentication);
-  EXPECT_THAT(refused.error().message, HasSubstr("check farm.etcd.user and farm.etcd.password_file"));
+  EXPECT_THAT(refused.error().message,
+              HasSubstr("check farm.etcd.user and farm.etcd.password_file"));
   EXPECT_THAT(refused.error().message, Not(HasSubstr("hunter2")));
   EtcdWatchLog log(wrong, {"/tfo/a", "", 1});
   ASSERT_TRUE(log.wait(Kind::kInterrupted)) << log.text();

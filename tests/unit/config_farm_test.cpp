@@ -46,13 +46,13 @@ TEST(FarmConfig, ReadsEveryField) {
   EXPECT_EQ(result->farm->node, "lb1");
   EXPECT_EQ(result->farm->key_file, "/k/farm.key");
   EXPECT_EQ(result->farm->lease, seconds(5));
-  EXPECT_THAT(result->farm->farm.etcd.endpoints,
+  EXPECT_THAT(result->farm->etcd.endpoints,
               ElementsAre("https://10.0.0.1:2379", "https://10.0.0.2:2380"));
-  EXPECT_EQ(result->farm->farm.etcd.ca_file, "/t/ca");
-  EXPECT_EQ(result->farm->farm.etcd.cert_file, "/t/cert");
-  EXPECT_EQ(result->farm->farm.etcd.key_file, "/t/key");
-  EXPECT_EQ(result->farm->farm.etcd.user, "tfo");
-  EXPECT_EQ(result->farm->farm.etcd.password_file, "/t/password");
+  EXPECT_EQ(result->farm->etcd.ca_file, "/t/ca");
+  EXPECT_EQ(result->farm->etcd.cert_file, "/t/cert");
+  EXPECT_EQ(result->farm->etcd.key_file, "/t/key");
+  EXPECT_EQ(result->farm->etcd.user, "tfo");
+  EXPECT_EQ(result->farm->etcd.password_file, "/t/password");
   const PoolConfig& pool = result->pools.front();
   EXPECT_EQ(pool.store, StoreKind::kEtcd);
   EXPECT_EQ(pool.file, "/st/web.rotation");
@@ -129,8 +129,10 @@ const Bad kBad[] = {
     {"what_belongs_together",
      R"("farm": {"name": "f", "node": "n",
                  "etcd": {"endpoints": ["https://10.0.0.1"], "cert_file": "/c", "user": "u"}})",
-     {"farm.etcd.cert_file: farm.etcd.cert_file and farm.etcd.key_file belong together: give both or none",
-      "farm.etcd.user: farm.etcd.user and farm.etcd.password_file belong together: give both or none"}},
+     {"farm.etcd.cert_file: farm.etcd.cert_file and farm.etcd.key_file belong together: give both "
+      "or none",
+      "farm.etcd.user: farm.etcd.user and farm.etcd.password_file belong together: give both or "
+      "none"}},
     {"password_in_the_clear",
      R"("farm": {"name": "f", "node": "n",
                  "etcd": {"endpoints": ["http://10.0.0.1"], "user": "u", "password_file": "/p"}})",

@@ -127,7 +127,8 @@ TEST(EtcdConfig, WhatBelongsTogether) {
     return checked ? "" : checked.error().message;
   };
   EXPECT_EQ(wrong([](auto&) {}), "");
-  EXPECT_THAT(wrong([](auto& c) { c.endpoints.clear(); }), HasSubstr("farm.etcd.endpoints is empty"));
+  EXPECT_THAT(wrong([](auto& c) { c.endpoints.clear(); }),
+              HasSubstr("farm.etcd.endpoints is empty"));
   EXPECT_THAT(wrong([](auto& c) { c.cert_file = "x"; }), HasSubstr("farm.etcd.key_file"));
   EXPECT_THAT(wrong([](auto& c) { c.user = "x"; }), HasSubstr("farm.etcd.password_file"));
   EXPECT_THAT(wrong([](auto& c) {

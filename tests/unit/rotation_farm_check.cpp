@@ -99,7 +99,8 @@ void Farm::check_cookies(const Node& balancer) {
 bool Farm::at_rest() const {
   return ring_->document.state == State::kSteady && requests_.empty() &&
          std::all_of(nodes_.begin(), nodes_.end(), [&](const Node& node) {
-           return node.applied == ring_ && node.lost.empty() && node.open && has_acked_current(node);
+           return node.applied == ring_ && node.lost.empty() && node.open &&
+                  has_acked_current(node);
          });
 }
 

@@ -21,6 +21,7 @@ Ack ack() {
           .server = true,
           .renews = true,
           .boot_id = "boot",
+          .instance = "0123456789abcdef",
           .clock = 1790000001,
           .since = 1790000000,
           .opens = {1, 2},

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What a leader makes of the records that lie in etcd, and of those that are gone.
-#include "loader/rotation/roster.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -10,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "loader/rotation/roster.h"
 #include "tests/unit/key_pool_world.h"
 #include "tests/unit/rotation_world.h"
 
@@ -51,15 +50,18 @@ class RotationRoster : public testing::Test {
   }
 
   bool keep(const Document& document) {
-    const auto sealed = site_->seal(kRing, document.counter, encode(document));
-    return sealed && site_->keep(document, *sealed);
+    const auto sealed = site_->seal(kRing, document.counter, encode(document), 1);
+    EXPECT_TRUE(sealed) << sealed.error().message;
+    const auto kept = sealed ? site_->keep(document, *sealed) : Result<>();
+    EXPECT_TRUE(kept) << kept.error().message;
+    return sealed && kept;
   }
 
   etcd::KeyValue record(const std::string& name, const nlohmann::json& content) {
     const Counter counter = document().counter;
     etcd::KeyValue made;
     made.key = site_->key(name);
-    made.value = site_->seal(name, counter, content.dump()).value_or("");
+    made.value = site_->seal(name, counter, content.dump(), 1).value_or("");
     return made;
   }
   etcd::KeyValue member(const std::string& node, int64_t joined_at = kNow) {
