@@ -297,7 +297,7 @@ def plan(rotations, full):
     else:
         kills = [(state, killed) for state in STATES for killed in SHORT[state]]
         # Its data plane is then behind the document that it comes back with.
-        kills += [(PASSING + state, "lb") for state in STATES] * 2
+        kills += [(PASSING + state, "lb") for state in STATES]
     return [(None, None)] * rotations + kills
 
 
