@@ -12,8 +12,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr int64_t kBetween = 1'000;            // ms
-constexpr int64_t kBetweenListeners = 5'000;  // ms
+constexpr int64_t kBetween = 1'000;  // ms
 constexpr milliseconds kRetry{500};
 
 /// As far as it is worth writing again.
@@ -68,7 +67,9 @@ std::optional<Ack> Acknowledgement::wanted() const {
 /// boot_ms() from which it may be written.
 int64_t Acknowledgement::due(const Ack& ack) const {
   if (!written_ || written_->counter != ack.counter) return 0;
-  if (same_but_listeners(*written_, ack)) return listeners_at_ + kBetweenListeners;
+  if (same_but_listeners(*written_, ack)) {
+    return listeners_at_ + site_.settings.between_listeners.count();
+  }
   return written_at_ + kBetween;
 }
 

@@ -14,7 +14,8 @@
 namespace tfo::rotation {
 
 /// Tells the farm what is in force here. Follows what confirm() says: at once when it is about
-/// another document, at most once a second else, and every 5 s where only listeners differ.
+/// another document, at most once a second else, and every
+/// Settings::between_listeners where only they differ.
 class Acknowledgement {
  public:
   /// `changed`: given() may be another.

@@ -49,7 +49,7 @@ void RotationNode::apply() {
   applied.counter = known->counter;
   applied.partial = partial;
   applied.renews = settings.balancer;
-  if (settings.server) applied.listeners = nlohmann::json::array();
+  if (settings.server) applied.listeners = listeners;
   agent->confirm(applied);
 }
 
@@ -154,6 +154,7 @@ rotation::Settings RotationFarm::settings(const std::string& name, Roles roles) 
   settings.farm_key_file = directory / "farm.key";
   settings.state_file = directory / name / "web.rotation";
   settings.lease = lease;
+  settings.between_listeners = std::chrono::milliseconds(300);
   return settings;
 }
 
