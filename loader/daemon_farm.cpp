@@ -37,9 +37,10 @@ json sums_of(const ListenerReport& report) {
     const uint64_t limit = one.fast_open->limit;
     qlen += limit;
     least = least == 0 ? limit : std::min(least, limit);
-    fullest = std::max(fullest, std::min<uint64_t>(4, uint64_t{4} * one.fast_open->pending / limit));
+    fullest =
+        std::max(fullest, std::min<uint64_t>(4, uint64_t{4} * one.fast_open->pending / limit));
   }
-  return {{"listeners", count}, {"qlen", qlen},       {"qlen_least", least},
+  return {{"listeners", count},      {"qlen", qlen},       {"qlen_least", least},
           {"qlen_unknown", unknown}, {"backlog", backlog}, {"fullest_quarters", fullest}};
 }
 
@@ -60,12 +61,9 @@ json reported(const ListenerReport& report) {
                          {"backlog", one.backlog},
                          {"fastopen_limit", std::move(limit)}});
   }
-  return {{"netns", report.netns},
-          {"fastopen_bits", report.fastopen_bits},
-          {"somaxconn", report.somaxconn},
-          {"left_out", left_out},
-          {"sums", sums_of(report)},
-          {"listeners", std::move(listeners)}};
+  return {{"netns", report.netns},         {"fastopen_bits", report.fastopen_bits},
+          {"somaxconn", report.somaxconn}, {"left_out", left_out},
+          {"sums", sums_of(report)},       {"listeners", std::move(listeners)}};
 }
 
 std::string own_keys(const ListenerReport& report, const KeyRing& ring) {

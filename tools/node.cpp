@@ -56,11 +56,13 @@ void print_reports(Context& context, const json& all) {
   if (!sums.is_object() || number_of(sums, "servers") == 0) return;
   const int64_t listeners = number_of(sums, "listeners");
   const int64_t unknown = number_of(sums, "qlen_unknown");
-  std::string words = fmt::format("servers report: {} {}, Fast Open queues of {} in all, backlogs of {}",
-                                  listeners, listeners == 1 ? "listener" : "listeners",
-                                  number_of(sums, "qlen_sum"), number_of(sums, "backlog_sum"));
+  std::string words =
+      fmt::format("servers report: {} {}, Fast Open queues of {} in all, backlogs of {}", listeners,
+                  listeners == 1 ? "listener" : "listeners", number_of(sums, "qlen_sum"),
+                  number_of(sums, "backlog_sum"));
   if (unknown != 0) words += fmt::format(", {} whose queue is not known", unknown);
-  if (text_of(sums, "any_no_cookie_bit") == "yes") words += "; one takes data without a cookie (bit 0x200)";
+  if (text_of(sums, "any_no_cookie_bit") == "yes")
+    words += "; one takes data without a cookie (bit 0x200)";
   context.out << words << '\n';
 }
 

@@ -12,8 +12,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr int64_t kBetween = 1'000;            // ms
-constexpr int64_t kBetweenListeners = 5'000;  // ms
+constexpr int64_t kBetween = 1'000;  // ms
 constexpr milliseconds kRetry{500};
 constexpr int kForeign = 3;                   // reads
 constexpr int kAlone = 8;                     // polls
@@ -77,7 +76,7 @@ int64_t Acknowledgement::due(const Ack& ack) const {
   if (!written_ || written_->counter != ack.counter) return 0;
   if (same(*written_, ack)) return clock_due_;
   if (same_but_listeners(*written_, ack)) {
-    return std::min(clock_due_, listeners_at_ + kBetweenListeners);
+    return std::min(clock_due_, listeners_at_ + site_.settings.between_listeners.count());
   }
   return written_at_ + kBetween;
 }

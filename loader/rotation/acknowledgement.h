@@ -14,9 +14,10 @@
 namespace tfo::rotation {
 
 /// Tells the farm what is in force here. Follows what confirm() says: at once when it is about
-/// another document, at most once a second else, and every 5 s where only listeners differ. Says
-/// the same again, with the clock as it is by then, to a new leader, and about every five minutes:
-/// a leader acts on time only while others can tell it that its clock is wrong.
+/// another document, at most once a second else, and every Settings::between_listeners where only
+/// listeners differ. Says the same again, with the clock as it is by then, to a new leader, and
+/// about every five minutes: a leader acts on time only while others can tell it that its clock is
+/// wrong.
 class Acknowledgement {
  public:
   /// `changed`: given() may be another.

@@ -35,6 +35,8 @@ struct Settings {
   std::string farm_key_file;
   std::string state_file;
   std::chrono::seconds lease{15};  ///< TTL of the leases; 3 or more
+  /// Between two acknowledgements that differ in what servers say of their listeners only.
+  std::chrono::milliseconds between_listeners{5000};
   /// Seconds for which validators renew after the last confirmed read of the document.
   int64_t fresh_for = 23 * 3600;
 };

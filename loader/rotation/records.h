@@ -53,9 +53,9 @@ struct Ack {
   std::vector<uint32_t> opens;  ///< numbers of the farm key's lines that it has
   /// What its listeners can take, for balancers' limits (FarmReports): an array of {netns,
   /// fastopen_bits, somaxconn, left_out, sums: {listeners, qlen, qlen_least, qlen_unknown, backlog,
-  /// fullest_quarters}, listeners: [{address, port, backlog, fastopen_limit}]}, one for each network
-  /// namespace; the sums are over all listeners that may do Fast Open, the list over some. Null
-  /// where it is no server.
+  /// fullest_quarters}, listeners: [{address, port, backlog, fastopen_limit}]}, one for each
+  /// network namespace; the sums are over all listeners that may do Fast Open, the list over some.
+  /// Null where it is no server.
   nlohmann::json listeners;
 
   bool operator==(const Ack&) const = default;

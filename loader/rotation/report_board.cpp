@@ -69,8 +69,8 @@ void ReportBoard::put(const etcd::KeyValue& record) {
   const std::string name = record.key.substr(site_.key("").size());
   const auto opened = site_.open(name, record.value);
   if (!opened) return;
-  auto ack = ack_from(
-      nlohmann::json::parse(opened->text.begin(), opened->text.end(), nullptr, false));
+  auto ack =
+      ack_from(nlohmann::json::parse(opened->text.begin(), opened->text.end(), nullptr, false));
   if (ack && name == kAckPrefix + ack->node) acks_[ack->node] = std::move(*ack);
 }
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <set>
 
 #include "tests/support/rotation_farm.h"
@@ -18,6 +19,9 @@ using rotation::State;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
+
+/// A leader mints after two of them, a node that boots without etcd opens after four.
+constexpr std::chrono::seconds kShort{1};
 
 class RotationFaults : public testing::Test {
  protected:
@@ -83,6 +87,7 @@ TEST_F(RotationFaults, WriteOfUnknownOutcomeMintsOnce) {
 }
 
 TEST_F(RotationFaults, QuorumLostAndBack) {
+  farm_.lease = kShort;
   start({"s1", "s2"});
   const auto counter = node("s1").document().counter;
   const int64_t trusted = node("s1").agent->trusted_until();
@@ -111,6 +116,7 @@ TEST_F(RotationFaults, QuorumLostAndBack) {
 }
 
 TEST_F(RotationFaults, TwoThatBelieveThatTheyLead) {
+  farm_.lease = kShort;
   start({"s1", "s2", "s3"}, true);
   RotationNode* old = farm_.leader();
   ASSERT_NE(old, nullptr) << farm_.text();
@@ -140,6 +146,7 @@ TEST_F(RotationFaults, TwoThatBelieveThatTheyLead) {
 }
 
 TEST_F(RotationFaults, PartitionedNodeIsForgottenAndComesBack) {
+  farm_.lease = kShort;
   start({"s1", "s2"});
   // Reaches one member of etcd only.
   ASSERT_NE(farm_.add("s3", {.only_member = 2}), nullptr) << farm_.error();
@@ -174,6 +181,7 @@ TEST_F(RotationFaults, PartitionedNodeIsForgottenAndComesBack) {
 }
 
 TEST_F(RotationFaults, LeaderWithAWrongClockResigns) {
+  farm_.lease = kShort;
   start({"s1", "s2", "s3"});
   RotationNode* leader = farm_.leader();
   leader->clock->shift = -3600;
@@ -287,6 +295,7 @@ TEST_F(RotationFaults, DeletedRecordsHoldNobodyOutAndComeBack) {
 }
 
 TEST_F(RotationFaults, EtcdRestoredFromYesterdaysBackup) {
+  farm_.lease = kShort;
   start({"s1", "s2"});
   ASSERT_TRUE(cluster_.save(0, "yesterday"));
   ASSERT_EQ(farm_.rotate(node("s1")), "");

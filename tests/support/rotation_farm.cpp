@@ -50,7 +50,7 @@ void RotationNode::apply() {
   applied.hash = rotation::hash_of(*known);
   applied.partial = partial;
   applied.renews = settings.balancer;
-  if (settings.server) applied.listeners = nlohmann::json::array();
+  if (settings.server) applied.listeners = listeners;
   agent->confirm(applied);
 }
 
@@ -155,6 +155,7 @@ rotation::Settings RotationFarm::settings(const std::string& name, Roles roles) 
   settings.farm_key_file = directory / "farm.key";
   settings.state_file = directory / name / "web.rotation";
   settings.lease = lease;
+  settings.between_listeners = std::chrono::milliseconds(300);
   return settings;
 }
 
