@@ -66,6 +66,9 @@ void Roster::load(const std::vector<etcd::KeyValue>& records) {
 void Roster::load_again(const std::vector<etcd::KeyValue>& records) {
   std::map<std::string, Member> before = vanished_;
   before.insert(members_.begin(), members_.end());
+  // load() begins anew for whom it finds no record of: whoever ends watches could put off for ever
+  // that they are forgotten.
+  const std::map<std::string, int64_t> silent = silent_since_;
   load(records);
   for (const auto& [node, ack] : acks_) {
     Member acked;
@@ -74,7 +77,13 @@ void Roster::load_again(const std::vector<etcd::KeyValue>& records) {
     acked.server = ack.server;
     before.try_emplace(node, acked);
   }
-  for (const auto& [node, member] : before) vanish(member);
+  for (const auto& [node, member] : before) {
+    vanish(member);
+    const auto since = silent.find(node);
+    if (since != silent.end() && vanished_.contains(node) && !live_.contains(node)) {
+      silent_since_[node] = since->second;
+    }
+  }
 }
 
 bool Roster::has_left(const Member& member) const {
@@ -241,6 +250,7 @@ FarmView Roster::view() const {
   }
   view.acks = acks_;
   view.live = live_;
+  view.synchronised = site_.clock.now().synchronised;
   const int64_t now = boot_ms();
   for (const auto& [node, since] : silent_since_) view.silent_for[node] = (now - since) / 1000;
   const int64_t ours = site_.clock.now().unix_s;
