@@ -37,6 +37,7 @@ void Roster::clear() {
   vanished_.clear();
   answered_.clear();
   clocks_.clear();
+  orders_.clear();
   silent_since_.clear();
   at_ = 0;
 }
@@ -168,8 +169,13 @@ void Roster::put_ack(const std::string& node, const std::string& name, const std
   if (ack->node != node || ack->counter != opened->counter) {
     return refuse(name, name + ": what is sealed in it is not what it says it is");
   }
+  // What came after it may have taken it back; the node writes its own again at its next read.
+  const AckOrder::Age age = orders_[node].look(*ack);
+  if (age == AckOrder::Age::kOld) {
+    return refuse(name, name + ": it is an earlier one that somebody has put back");
+  }
   acks_[node] = *ack;
-  if (fresh) clocks_[node] = {ack->clock, boot_ms()};
+  if (fresh && age == AckOrder::Age::kNew) clocks_[node] = {ack->clock, boot_ms()};
 }
 
 /// After a change of lines nodes write theirs anew; until then it counts for nothing, and is no

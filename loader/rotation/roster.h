@@ -84,6 +84,7 @@ class Roster {
   std::map<std::string, Member> vanished_;  ///< the record is gone, and nothing says why
   std::map<std::string, int64_t> left_;     ///< joined_at of the membership that it gave up
   std::map<std::string, Ack> acks_;
+  std::map<std::string, AckOrder> orders_;
   std::set<std::string> live_;
   std::map<std::string, int64_t> silent_since_;  ///< boot_ms(): nobody sets that clock
   std::map<std::string, Heard> clocks_;
