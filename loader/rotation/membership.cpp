@@ -57,6 +57,7 @@ void Membership::join(const std::optional<etcd::KeyValue>& record) {
   member.balancer = site_.settings.balancer;
   member.server = site_.settings.server;
   member.joined_at = site_.now();
+  member.membership = random_id();
   const auto sealed =
       site_.seal(site_.own(kMemberPrefix), site_.known().counter, to_json(member).dump());
   if (!sealed) return;

@@ -67,7 +67,8 @@ json to_json(const Member& member) {
   return {{"node", member.node},
           {"balancer", member.balancer},
           {"server", member.server},
-          {"joined_at", member.joined_at}};
+          {"joined_at", member.joined_at},
+          {"membership", id_text(member.membership)}};
 }
 
 json to_json(const Ack& ack) {
@@ -102,6 +103,9 @@ Result<Member> member_from(const json& object) {
   member.balancer = reader.boolean("balancer");
   member.server = reader.boolean("server");
   member.joined_at = reader.number<int64_t>("joined_at");
+  if (object.is_object() && object.contains("membership")) {
+    member.membership = reader.id("membership", true);
+  }
   if (auto read = reader.done(); !read) return tl::unexpected(std::move(read.error()));
   return member;
 }

@@ -20,7 +20,8 @@ inline constexpr const char* kLeader = "leader";         ///< lease; value: the 
 inline constexpr const char* kMemberPrefix = "member/";  ///< + node; no lease
 inline constexpr const char* kLivePrefix = "live/";      ///< + node; lease
 inline constexpr const char* kAckPrefix = "ack/";        ///< + node; no lease
-/// + node; no lease: its last member record, written when that is deleted in good order.
+/// + node: its last member record, written when that is deleted in good order; its lease lasts for
+/// about forget_after.
 inline constexpr const char* kLeftPrefix = "left/";
 inline constexpr const char* kRequestPrefix = "request/";
 
@@ -33,6 +34,8 @@ struct Member {
   bool balancer = false;
   bool server = false;
   int64_t joined_at = 0;  ///< unix seconds
+  /// Random, of this membership: joined_at can come twice. 0: it does not say.
+  uint64_t membership = 0;
 
   bool operator==(const Member&) const = default;
 };

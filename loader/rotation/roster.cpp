@@ -89,7 +89,8 @@ void Roster::load_again(const std::vector<etcd::KeyValue>& records) {
 
 bool Roster::has_left(const Member& member) const {
   const auto left = left_.find(member.node);
-  return left != left_.end() && left->second == member.joined_at;
+  return left != left_.end() && left->second.membership == member.membership &&
+         left->second.joined_at == member.joined_at;
 }
 
 void Roster::vanish(const Member& member) {
@@ -154,7 +155,7 @@ void Roster::put_left(const std::string& node, const std::string& name, const st
   if (!opened) return refuse(name, opened.error().message);
   const auto member = member_from(parse(*opened));
   if (!member || member->node != node) return refuse(name, name + ": it is no farewell of " + node);
-  left_[node] = member->joined_at;
+  left_[node] = *member;
   const auto gone = vanished_.find(node);
   if (gone != vanished_.end() && has_left(gone->second)) vanished_.erase(gone);
 }
