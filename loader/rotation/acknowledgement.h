@@ -76,7 +76,7 @@ class Acknowledgement {
   int64_t foreign_at_ = 0;
   AckOrder foreigners_;
   uint64_t sequence_ = 0;  ///< of the last ack that was written, or tried to be
-  int64_t leader_ = 0;  ///< create revision of `leader`, as last read
+  int64_t leader_ = 0;     ///< create revision of `leader`, as last read
 };
 
 }  // namespace tfo::rotation

@@ -171,10 +171,10 @@ void AgentImpl::leave(std::function<void(Result<>)> done) {
   // member counts. Without a lease it stays, which is better than to stay a member.
   const int64_t forget_after = site_->settings.policy.forget_after;
   const std::chrono::seconds lasts(forget_after > 0 ? forget_after : 86'400);
-  leave_call_ =
-      etcd::lease_grant(*site_->client, lasts, 0, [this, done = std::move(done)](const auto& lease) {
-        say_farewell(done, lease ? lease->id : 0);
-      });
+  leave_call_ = etcd::lease_grant(*site_->client, lasts, 0,
+                                  [this, done = std::move(done)](const auto& lease) {
+                                    say_farewell(done, lease ? lease->id : 0);
+                                  });
 }
 
 void AgentImpl::say_farewell(std::function<void(Result<>)> done, int64_t lease) {

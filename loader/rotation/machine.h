@@ -97,9 +97,9 @@ class Machine {
                          uint32_t farm_key, const std::vector<Key>& keys) const;
 
   /// `now`: unix seconds; taken for no earlier than the document's issued_at, and for just that
-  /// while nobody can tell whether it is right: no wrong clock gets into a document. One step: to be
-  /// called again when the document, an acknowledgement, a member, a lease or a request is another,
-  /// and at wake_at.
+  /// while nobody can tell whether it is right: no wrong clock gets into a document. One step: to
+  /// be called again when the document, an acknowledgement, a member, a lease or a request is
+  /// another, and at wake_at.
   Decision decide(const FarmView& view, int64_t now) const;
 
  private:

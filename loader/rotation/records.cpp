@@ -72,13 +72,13 @@ json to_json(const Member& member) {
 }
 
 json to_json(const Ack& ack) {
-  return {{"node", ack.node},          {"counter", counter_json<json>(ack.counter)},
-          {"hash", ack.hash},          {"partial", etcd::printable(ack.partial, kMaxText)},
-          {"balancer", ack.balancer},  {"server", ack.server},
-          {"renews", ack.renews},      {"boot_id", ack.boot_id},
-          {"instance", ack.instance},  {"sequence", ack.sequence},
-          {"clock", ack.clock},        {"since", ack.since},
-          {"opens", ack.opens},        {"listeners", ack.listeners}};
+  return {{"node", ack.node},         {"counter", counter_json<json>(ack.counter)},
+          {"hash", ack.hash},         {"partial", etcd::printable(ack.partial, kMaxText)},
+          {"balancer", ack.balancer}, {"server", ack.server},
+          {"renews", ack.renews},     {"boot_id", ack.boot_id},
+          {"instance", ack.instance}, {"sequence", ack.sequence},
+          {"clock", ack.clock},       {"since", ack.since},
+          {"opens", ack.opens},       {"listeners", ack.listeners}};
 }
 
 json to_json(const Request& request) {

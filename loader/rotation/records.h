@@ -51,7 +51,7 @@ struct Ack {
   bool server = false;
   bool renews = false;  ///< a balancer: renewal is in force for every VIP of the pool
   std::string boot_id;
-  std::string instance;         ///< random, of this run of tfod: two of one name are told apart
+  std::string instance;  ///< random, of this run of tfod: two of one name are told apart
   /// Of this instance's acks, from 1, higher with each that it writes: an earlier one that somebody
   /// puts back over a later one shows. 0: it does not say.
   uint64_t sequence = 0;

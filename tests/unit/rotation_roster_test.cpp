@@ -72,10 +72,10 @@ class RotationRoster : public testing::Test {
                   to_json(Member{.node = node, .server = true, .joined_at = joined_at}));
   }
   etcd::KeyValue farewell(const std::string& node, int64_t joined_at, uint64_t membership = 0) {
-    return record(kLeftPrefix + node, to_json(Member{.node = node,
-                                                     .server = true,
-                                                     .joined_at = joined_at,
-                                                     .membership = membership}));
+    return record(
+        kLeftPrefix + node,
+        to_json(Member{
+            .node = node, .server = true, .joined_at = joined_at, .membership = membership}));
   }
   etcd::KeyValue ack(const std::string& node, int64_t clock, uint64_t sequence = 0,
                      const std::string& instance = "a") {
