@@ -275,7 +275,9 @@ TEST_F(RotationRoster, DeletedMemberRecordMakesNobodyAnOutcast) {
   ASSERT_TRUE(keep(document()));
   Follower follower(*site_, {});
   Membership membership(*site_, follower, [] {});
-  Reading reading{.number = 1, .in_step = true};
+  Reading reading;
+  reading.number = 1;
+  reading.in_step = true;
   reading.member = record(kMemberPrefix + std::string("s1"), to_json(Member{.node = "s1"}));
   membership.take(reading);
   ASSERT_TRUE(membership.joined());
