@@ -21,6 +21,7 @@ constexpr milliseconds kClockLasts{240'000};  // and up to half of that more
 /// As far as it is worth writing again.
 bool same(const Ack& a, Ack b) {
   b.clock = a.clock;
+  b.sequence = a.sequence;
   return a == b;
 }
 
@@ -92,6 +93,7 @@ void Acknowledgement::pump() {
 
 void Acknowledgement::write(Ack ack) {
   ack.clock = site_.clock.now().unix_s;
+  ack.sequence = ++sequence_;
   const auto sealed = site_.seal(site_.own(kAckPrefix), ack.counter, to_json(ack).dump());
   if (!sealed) return timer_.start(site_.poll());
   etcd::Compare member;
@@ -142,6 +144,8 @@ void Acknowledgement::look_for_twin(const Reading& reading) {
   const auto ack =
       ack_from(nlohmann::json::parse(opened->text.begin(), opened->text.end(), nullptr, false));
   if (!ack || ack->instance.empty() || ack->instance == site_.instance) return;
+  // Or somebody puts back what our predecessor wrote.
+  if (foreigners_.look(*ack) != AckOrder::Age::kNew) return;
   foreign_at_ = boot_ms();
   if (++foreign_ < kForeign) return;
   const bool here = ack->boot_id == site_.clock.now().boot_id;

@@ -74,7 +74,9 @@ class Acknowledgement {
   /// Reads that found another run's ack in the place of ours, and boot_ms() of the last one.
   int foreign_ = 0;
   int64_t foreign_at_ = 0;
-  int64_t leader_ = 0;  ///< create revision of `leader`, as last read
+  AckOrder foreigners_;
+  uint64_t sequence_ = 0;  ///< of the last ack that was written, or tried to be
+  int64_t leader_ = 0;     ///< create revision of `leader`, as last read
 };
 
 }  // namespace tfo::rotation

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "loader/etcd/kv.h"
+#include "loader/etcd/lease.h"
 #include "loader/log.h"
 #include "loader/rotation/agent_impl.h"
 #include "loader/rotation/records.h"
@@ -165,13 +166,25 @@ void AgentImpl::leave(std::function<void(Result<>)> done) {
   membership_.end();
   acknowledgement_.end();
   candidate_.step_down();
+  if (!membership_.record()) return say_farewell(done, 0);
+  // Who leads sees the farewell at once, and another leader needs it no longer than an absent
+  // member counts. Without a lease it stays, which is better than to stay a member.
+  const int64_t forget_after = site_->settings.policy.forget_after;
+  const std::chrono::seconds lasts(forget_after > 0 ? forget_after : 86'400);
+  leave_call_ = etcd::lease_grant(*site_->client, lasts, 0,
+                                  [this, done = std::move(done)](const auto& lease) {
+                                    say_farewell(done, lease ? lease->id : 0);
+                                  });
+}
+
+void AgentImpl::say_farewell(std::function<void(Result<>)> done, int64_t lease) {
   etcd::Txn txn;
   txn.then = {etcd::Delete{site_->own_key(kMemberPrefix), ""},
               etcd::Delete{site_->own_key(kAckPrefix), ""}};
   if (const auto& record = membership_.record()) {
     const auto farewell =
         site_->seal(site_->own(kLeftPrefix), site_->known().counter, to_json(*record).dump());
-    if (farewell) txn.then.emplace_back(etcd::Put{site_->own_key(kLeftPrefix), *farewell, 0});
+    if (farewell) txn.then.emplace_back(etcd::Put{site_->own_key(kLeftPrefix), *farewell, lease});
   }
   leave_call_ = etcd::txn(*site_->client, txn,
                           [this, done = std::move(done)](const auto& reply) { left(done, reply); });

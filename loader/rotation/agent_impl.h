@@ -53,6 +53,7 @@ class AgentImpl : public Agent {
   void revoke_again();
   void refreshed(const etcd::Outcome<etcd::TxnReply>& reply);
   const Roster& roster() const;
+  void say_farewell(std::function<void(Result<>)> done, int64_t lease);
   void left(const std::function<void(Result<>)>& done, const etcd::Outcome<etcd::TxnReply>& reply);
 
   std::unique_ptr<Site> site_;

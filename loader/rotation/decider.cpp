@@ -20,8 +20,8 @@ Decider::Decider(const Author& author, const FarmView& view, int64_t now)
       view_(view),
       doc_(view.document),
       clock_(now),
-      now_(std::max(now, view.document.issued_at)),
-      timely_(clock_known()),
+      timely_(view.complete && clock_known()),
+      now_(timely_ ? std::max(now, doc_.issued_at) : doc_.issued_at),
       missing_(decision_.waits_for) {
   const std::string hash = hash_of(doc_);
   for (const auto& [node, member] : view_.members) {
@@ -64,16 +64,21 @@ std::string Decider::clock_trouble() const {
 }
 
 /// The median of ours and of most of the others is somebody else's if they agree against us. Who
-/// has never acknowledged anything has no clock that could be known.
+/// has never acknowledged anything has no clock that could be known; where there are others and
+/// none of them can speak, somebody must keep ours right.
 bool Decider::clock_known() const {
+  bool alone = true;
   size_t others = 0;
   size_t known = 0;
   for (const auto& [node, member] : view_.members) {
-    if (node == author_.node || !view_.live.contains(node) || !view_.acks.contains(node)) continue;
+    if (node == author_.node) continue;
+    alone = false;
+    if (!view_.live.contains(node) || !view_.acks.contains(node)) continue;
     ++others;
     known += view_.clock_offsets.contains(node) ? 1 : 0;
   }
-  return others == 0 || 2 * known > others;
+  if (others == 0) return alone || view_.synchronised;
+  return 2 * known > others;
 }
 
 void Decider::write(Draft draft, const std::string& what) {
@@ -199,6 +204,8 @@ void Decider::wake_at(int64_t time) {
 void Decider::set_wake() {
   const Policy& policy = author_.policy;
   const Document& doc = decision_.next ? *decision_.next : doc_;
+  // Nothing tells when the clock gets synchronised.
+  if (!timely_ && !view_.synchronised) wake_at(clock_ + kMaxClockOffset);
   if (doc.state == State::kSteady && policy.interval > 0) {
     wake_at(doc.rotated_at + policy.interval);
   }

@@ -184,6 +184,8 @@ Decider::Outcome Decider::rekey(const Request& request) const {
                     "later one",
                     doc_.min_key, request.key));
   }
+  // Of members whose record is not back yet nobody knows what they can open.
+  if (!view_.complete) return std::optional<Answer>();
   std::vector<std::string> without;
   for (const auto& [node, member] : view_.members) {
     const auto ack = view_.acks.find(node);

@@ -38,6 +38,9 @@ struct FarmView {
   /// others who are there and have ever acknowledged anything are among them, a leader whose clock
   /// is wrong cannot know it, and does nothing because of the time.
   std::map<std::string, int64_t> clock_offsets;
+  /// Does somebody keep our own clock right (Moment::synchronised)? Counts where none of the other
+  /// members can contradict it.
+  bool synchronised = true;
   std::vector<Request> requests;
   /// False for 2 lease TTLs after it became leader: nothing new is minted, what is under way and
   /// needs no new key goes on.
@@ -93,9 +96,10 @@ class Machine {
   Result<Document> first(const std::string& farm, const std::string& pool, int64_t now,
                          uint32_t farm_key, const std::vector<Key>& keys) const;
 
-  /// `now`: unix seconds; taken for no earlier than the document's issued_at. One step: to be
-  /// called again when the document, an acknowledgement, a member, a lease or a request is another,
-  /// and at wake_at.
+  /// `now`: unix seconds; taken for no earlier than the document's issued_at, and for just that
+  /// while nobody can tell whether it is right: no wrong clock gets into a document. One step: to
+  /// be called again when the document, an acknowledgement, a member, a lease or a request is
+  /// another, and at wake_at.
   Decision decide(const FarmView& view, int64_t now) const;
 
  private:

@@ -11,11 +11,15 @@ void Membership::take(const Reading& reading) {
   if (ended_ || !site_.document || !reading.in_step) return;
   const std::string& node = site_.settings.node;
   if (!reading.member || !is_ours(*reading.member)) {
-    if (!reading.member && site_.remembered.joined) {
-      site_.troubles.raise(kNotMember, "the farm has forgotten " + node +
-                                           ": there is no member record of it; joining again");
+    // That the record is gone or spoilt says nothing: whoever writes to etcd can do that, and the
+    // leader counts on us all the same. Only the document, of the same revision, says who was
+    // forgotten.
+    const bool forgotten = site_.known().forgotten.contains(node);
+    if (forgotten && site_.remembered.joined) {
+      site_.troubles.raise(
+          kNotMember, "the farm has forgotten " + node + ": the document says so; joining again");
     }
-    set_joined(false);
+    if (forgotten) set_joined(false);
     return join(reading.member);
   }
   if (reading.number <= written_) return;
@@ -53,6 +57,7 @@ void Membership::join(const std::optional<etcd::KeyValue>& record) {
   member.balancer = site_.settings.balancer;
   member.server = site_.settings.server;
   member.joined_at = site_.now();
+  member.membership = random_id();
   const auto sealed =
       site_.seal(site_.own(kMemberPrefix), site_.known().counter, to_json(member).dump());
   if (!sealed) return;

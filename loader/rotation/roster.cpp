@@ -37,6 +37,7 @@ void Roster::clear() {
   vanished_.clear();
   answered_.clear();
   clocks_.clear();
+  orders_.clear();
   silent_since_.clear();
   at_ = 0;
 }
@@ -66,6 +67,9 @@ void Roster::load(const std::vector<etcd::KeyValue>& records) {
 void Roster::load_again(const std::vector<etcd::KeyValue>& records) {
   std::map<std::string, Member> before = vanished_;
   before.insert(members_.begin(), members_.end());
+  // load() begins anew for whom it finds no record of: whoever ends watches could put off for ever
+  // that they are forgotten.
+  const std::map<std::string, int64_t> silent = silent_since_;
   load(records);
   for (const auto& [node, ack] : acks_) {
     Member acked;
@@ -74,12 +78,19 @@ void Roster::load_again(const std::vector<etcd::KeyValue>& records) {
     acked.server = ack.server;
     before.try_emplace(node, acked);
   }
-  for (const auto& [node, member] : before) vanish(member);
+  for (const auto& [node, member] : before) {
+    vanish(member);
+    const auto since = silent.find(node);
+    if (since != silent.end() && vanished_.contains(node) && !live_.contains(node)) {
+      silent_since_[node] = since->second;
+    }
+  }
 }
 
 bool Roster::has_left(const Member& member) const {
   const auto left = left_.find(member.node);
-  return left != left_.end() && left->second == member.joined_at;
+  return left != left_.end() && left->second.membership == member.membership &&
+         left->second.joined_at == member.joined_at;
 }
 
 void Roster::vanish(const Member& member) {
@@ -144,7 +155,7 @@ void Roster::put_left(const std::string& node, const std::string& name, const st
   if (!opened) return refuse(name, opened.error().message);
   const auto member = member_from(parse(*opened));
   if (!member || member->node != node) return refuse(name, name + ": it is no farewell of " + node);
-  left_[node] = member->joined_at;
+  left_[node] = *member;
   const auto gone = vanished_.find(node);
   if (gone != vanished_.end() && has_left(gone->second)) vanished_.erase(gone);
 }
@@ -159,8 +170,13 @@ void Roster::put_ack(const std::string& node, const std::string& name, const std
   if (ack->node != node || ack->counter != opened->counter) {
     return refuse(name, name + ": what is sealed in it is not what it says it is");
   }
+  // What came after it may have taken it back; the node writes its own again at its next read.
+  const AckOrder::Age age = orders_[node].look(*ack);
+  if (age == AckOrder::Age::kOld) {
+    return refuse(name, name + ": it is an earlier one that somebody has put back");
+  }
   acks_[node] = *ack;
-  if (fresh) clocks_[node] = {ack->clock, boot_ms()};
+  if (fresh && age == AckOrder::Age::kNew) clocks_[node] = {ack->clock, boot_ms()};
 }
 
 /// After a change of lines nodes write theirs anew; until then it counts for nothing, and is no
@@ -241,6 +257,7 @@ FarmView Roster::view() const {
   }
   view.acks = acks_;
   view.live = live_;
+  view.synchronised = site_.clock.now().synchronised;
   const int64_t now = boot_ms();
   for (const auto& [node, since] : silent_since_) view.silent_for[node] = (now - since) / 1000;
   const int64_t ours = site_.clock.now().unix_s;

@@ -82,8 +82,9 @@ class Roster {
   const Site& site_;
   std::map<std::string, Member> members_;
   std::map<std::string, Member> vanished_;  ///< the record is gone, and nothing says why
-  std::map<std::string, int64_t> left_;     ///< joined_at of the membership that it gave up
+  std::map<std::string, Member> left_;      ///< the membership that it gave up
   std::map<std::string, Ack> acks_;
+  std::map<std::string, AckOrder> orders_;
   std::set<std::string> live_;
   std::map<std::string, int64_t> silent_since_;  ///< boot_ms(): nobody sets that clock
   std::map<std::string, Heard> clocks_;

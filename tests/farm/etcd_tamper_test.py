@@ -7,6 +7,7 @@ keys change at any moment."""
 import contextlib
 import json
 import sys
+import threading
 
 from etcd_kernel_farm import POOL, PREFIX, RING, SERVERS, check, current_of, run_tests, wait_for
 from pinned_ring import PinnedRing, RingWatch, held
@@ -18,15 +19,40 @@ LIVES = {"interval": "20h", "not_after": "60h"}
 SHORTER = {"interval": "20h", "not_after": "20h"}
 
 
+class BitWatch:
+    """Servers that did not offer Fast Open at some moment while it runs."""
+
+    def __init__(self, servers):
+        self.servers, self.plain, self.looks = servers, set(), 0
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.flow)
+
+    def flow(self):
+        while not self.over.is_set():
+            self.plain |= {name for name, server in self.servers.items() if not server.offers()}
+            self.looks += 1
+            self.over.wait(0.05)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
 @contextlib.contextmanager
 def nothing_changes(farm):
-    """Every ring that packets can have met, and the servers' keys, stay what they are."""
+    """Every ring that packets can have met, the servers' keys, and that they offer Fast Open, stay as they are."""
     ring, keys = farm.ring(), farm.keys()
     counter = farm.nodes["lb"].farm()["counter"]
     pinned = PinnedRing(farm.directory / "bpf")
-    with RingWatch(pinned) as watch:
+    with RingWatch(pinned) as watch, BitWatch(farm.servers) as bits:
         yield
     pinned.close()
+    check(bits.looks > 1, f"the servers were looked at {bits.looks} times")
+    check(not bits.plain, f"did not offer Fast Open for a while: {sorted(bits.plain)}")
     check(watch.looks > 10, f"the ring was looked at {watch.looks} times")
     for seen in watch.seen:
         check(held(seen) == held(ring), f"the data plane had another ring: {[place for _, place in held(seen)]}")

@@ -317,6 +317,50 @@ TEST_F(RotationMachine, GoesOnWithoutTheTimeWhereEverybodyHasAcknowledged) {
   EXPECT_EQ(decide(500).held, "");
 }
 
+TEST_F(RotationMachine, NoClockThatNobodyVouchesForGetsIntoADocument) {
+  view_.clock_offsets.clear();
+  const int64_t far = 100'000'000;
+  const Document& now = view_.document;
+  const auto is_untouched = [&](const Document& made) {
+    EXPECT_EQ(made.issued_at, now.issued_at);
+    EXPECT_EQ(made.state_since, now.issued_at);
+    for (const FarmGeneration& one : made.generations) {
+      const FarmGeneration* before = now.find(one.id);
+      EXPECT_EQ(one.not_after, before != nullptr ? before->not_after : now.issued_at + 3000);
+    }
+  };
+  ask(Request::Kind::kRotate);
+  const Document asked = next(far);
+  is_untouched(asked);
+  EXPECT_EQ(asked.state, State::kPrepare);
+  EXPECT_EQ(asked.generations.size(), 5U) << "none has expired by a wrong clock";
+  place(State::kStaged);
+  all_ack();
+  view_.requests.clear();
+  const Document stepped = next(far);
+  is_untouched(stepped);
+  EXPECT_EQ(stepped.state, State::kMinting);
+  view_.clock_offsets = {{"s2", 0}, {"lb1", 0}};
+  EXPECT_EQ(next(5).issued_at, kNow + 5);
+}
+
+TEST_F(RotationMachine, WithoutTheOthersOnlyASynchronisedClockCounts) {
+  view_.live = {"s1"};
+  view_.clock_offsets.clear();
+  view_.synchronised = false;
+  EXPECT_FALSE(decide(1000).next);
+  EXPECT_EQ(decide(1000).wake_at, kNow + 1060) << "nothing tells of it";
+  view_.synchronised = true;
+  EXPECT_TRUE(decide(1000).next);
+  view_.complete = false;
+  EXPECT_FALSE(decide(1000).next) << "who the others are is not known yet";
+  // A farm of one.
+  view_.complete = true;
+  view_.synchronised = false;
+  view_.members = {{"s1", view_.members.at("s1")}};
+  EXPECT_TRUE(decide(1000).next);
+}
+
 TEST_F(RotationMachine, ResignsWhetherItsClockIsAheadOrBehind) {
   for (const int64_t offset : {-3600, 3600, -61, 61}) {
     view_.clock_offsets = {{"s2", offset}, {"lb1", offset}};

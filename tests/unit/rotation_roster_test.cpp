@@ -4,10 +4,13 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
+#include "loader/rotation/membership.h"
 #include "loader/rotation/roster.h"
 #include "tests/unit/key_pool_world.h"
 #include "tests/unit/rotation_world.h"
@@ -68,12 +71,17 @@ class RotationRoster : public testing::Test {
     return record(kMemberPrefix + node,
                   to_json(Member{.node = node, .server = true, .joined_at = joined_at}));
   }
-  etcd::KeyValue farewell(const std::string& node, int64_t joined_at) {
-    return record(kLeftPrefix + node,
-                  to_json(Member{.node = node, .server = true, .joined_at = joined_at}));
+  etcd::KeyValue farewell(const std::string& node, int64_t joined_at, uint64_t membership = 0) {
+    return record(
+        kLeftPrefix + node,
+        to_json(Member{
+            .node = node, .server = true, .joined_at = joined_at, .membership = membership}));
   }
-  etcd::KeyValue ack(const std::string& node, int64_t clock) {
+  etcd::KeyValue ack(const std::string& node, int64_t clock, uint64_t sequence = 0,
+                     const std::string& instance = "a") {
     Ack made;
+    made.instance = instance;
+    made.sequence = sequence;
     made.node = node;
     made.counter = document().counter;
     made.server = true;
@@ -147,6 +155,57 @@ TEST_F(RotationRosterLoaded, FarewellMayBeSeenAfterTheRecordIsGone) {
   EXPECT_FALSE(counts("s2"));
 }
 
+TEST_F(RotationRosterLoaded, FarewellIsForOneMembership) {
+  put(farewell("s2", kNow, 7));
+  remove("member/s2");
+  EXPECT_TRUE(counts("s2")) << "joined in the same second, and another time";
+}
+
+TEST_F(RotationRosterLoaded, SilenceOfAVanishedMemberOutlivesAWatch) {
+  remove("live/s2");
+  remove("member/s2");
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+  ASSERT_EQ(roster_->view().silent_for.at("s2"), 1);
+  roster_->load_again({member("s1")});
+  EXPECT_EQ(roster_->view().silent_for.at("s2"), 1);
+  roster_->load_again({member("s1"), live("s2")});
+  EXPECT_FALSE(roster_->view().silent_for.contains("s2"));
+}
+
+TEST_F(RotationRosterLoaded, EarlierAcknowledgementThatIsPutBackCountsForNothing) {
+  const auto has = [this] { return roster_->view().acks.contains("s2"); };
+  const auto offset = [this] {
+    const auto offsets = roster_->view().clock_offsets;
+    return offsets.contains("s2") ? offsets.at("s2") : -1;
+  };
+  const etcd::KeyValue first = ack("s2", kNow + 5, 1);
+  const etcd::KeyValue second = ack("s2", kNow + 6, 2);
+  put(first);
+  EXPECT_TRUE(has());
+  put(second);
+  put(first);
+  EXPECT_FALSE(has());
+  EXPECT_EQ(offset(), 6);
+  EXPECT_THAT(roster_->refused(), HasSubstr("an earlier one"));
+  roster_->load_again({member("s1"), member("s2"), first});
+  EXPECT_FALSE(has()) << "nor after another look";
+  // The last one may come twice, and its clock is not fresh then.
+  roster_->load_again({member("s1"), member("s2"), second});
+  EXPECT_TRUE(has());
+  put(ack("s2", kNow + 60, 2));
+  EXPECT_TRUE(has());
+  EXPECT_EQ(offset(), 6);
+  // Another run begins from one, and those of the last one are over.
+  put(ack("s2", kNow + 7, 1, "b"));
+  EXPECT_TRUE(has());
+  EXPECT_EQ(offset(), 7);
+  put(second);
+  EXPECT_FALSE(has());
+  put(ack("s2", kNow + 8, 2, "b"));
+  EXPECT_TRUE(has());
+  EXPECT_EQ(roster_->refused(), "");
+}
+
 TEST_F(RotationRosterLoaded, WhoWasForgottenCountsNoMore) {
   remove("member/s2");
   Document next = document();
@@ -210,6 +269,31 @@ TEST_F(RotationRosterLoaded, ForgedRequestIsNamedUntilItIsGone) {
   remove("request/8877665544332211");
   EXPECT_EQ(roster_->refused(), "");
   EXPECT_THAT(roster_->forged(), IsEmpty());
+}
+
+TEST_F(RotationRoster, DeletedMemberRecordMakesNobodyAnOutcast) {
+  ASSERT_TRUE(keep(document()));
+  Follower follower(*site_, {});
+  Membership membership(*site_, follower, [] {});
+  Reading reading;
+  reading.number = 1;
+  reading.in_step = true;
+  reading.member = record(kMemberPrefix + std::string("s1"), to_json(Member{.node = "s1"}));
+  membership.take(reading);
+  ASSERT_TRUE(membership.joined());
+  ++reading.number;
+  reading.member.reset();
+  membership.take(reading);
+  EXPECT_TRUE(membership.joined());
+  EXPECT_FALSE(site_->troubles.raised(kNotMember));
+  Document next = document();
+  ++next.counter.sequence;
+  next.forgotten.insert("s1");
+  ASSERT_TRUE(keep(next));
+  ++reading.number;
+  membership.take(reading);
+  EXPECT_FALSE(membership.joined());
+  EXPECT_TRUE(site_->troubles.raised(kNotMember));
 }
 
 TEST_F(RotationRoster, LostRevocationOutlivesARestartAndIsSaid) {
