@@ -91,8 +91,8 @@ void Daemon::fetch_first_keys() {
     const auto done = [this, number, pool, answered](const Result<>& got) {
       if (number != reloads_ || !reload_) return;
       if (!got && reload_->fetched) {
-        reload_->fetched = fail("pools." + pool.pool + ": " +
-                                rotation::no_document(pool, got.error().message));
+        reload_->fetched =
+            fail("pools." + pool.pool + ": " + rotation::no_document(pool, got.error().message));
       }
       answered();
     };

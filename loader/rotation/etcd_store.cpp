@@ -103,7 +103,8 @@ Result<> EtcdStore::wait_for_first() const {
     const auto got = source_.fetch(std::clamp(left, kPause, kAttempt));
     if (got) return {};
     const auto still = left_until(patience_until_);
-    if (still.count() == 0 || told_to_end()) return fail(no_document(settings_, got.error().message));
+    if (still.count() == 0 || told_to_end())
+      return fail(no_document(settings_, got.error().message));
     if (!said || Steady::now() - *said >= kSay) {
       said = Steady::now();
       log_warning("pool {}: no keys yet, waiting {} s more for etcd: {}", settings_.pool,
