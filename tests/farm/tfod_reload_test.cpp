@@ -45,14 +45,14 @@ class TfodReload : public ServerSite {
                             {"etcd", {{"endpoints", {cluster_->endpoint(member)}}}}};
     site_.write();
   }
-  void make_farm() const {
-    const Ran ran = run_tfoctl({"farm", "init", "--config", site_.path("tfod.json")});
+  void make_farm(const std::string& pool = "web") const {
+    const Ran ran = run_tfoctl({"farm", "init", pool, "--config", site_.path("tfod.json")});
     ASSERT_EQ(ran.code, 0) << ran.err;
   }
-  void freeze_all() const {
+  void freeze_all() {
     for (size_t i = 0; i < EtcdCluster::kMembers; i++) cluster_->freeze(i);
   }
-  void thaw_all() const {
+  void thaw_all() {
     for (size_t i = 0; i < EtcdCluster::kMembers; i++) cluster_->thaw(i);
   }
   std::string store() const { return site_.status()["pools"][0]["store"]; }
@@ -118,7 +118,8 @@ TEST_F(TfodReload, TheEndOvertakesIt) {
   const std::string before = sysctl("tcp_fastopen_key");
   site_.config["server"]["restore_on_stop"] = true;
   share({"web", "other"}, 0);
-  make_farm();
+  make_farm("web");
+  make_farm("other");
   site_.config["pools"].erase("other");
   TfodProcess tfod(site_.write(), site_.path("log"));
   ASSERT_TRUE(tfod.ready()) << tfod.log();

@@ -12,12 +12,12 @@ Ack server(int64_t clock, uint64_t qlen, uint64_t least) {
   ack.clock = clock;
   ack.listeners = nlohmann::json::array({{{"fastopen_bits", 3},
                                           {"sums",
-                                           {{"listeners", 2},
+                                           {{"listeners", 2U},
                                             {"qlen", qlen},
                                             {"qlen_least", least},
-                                            {"qlen_unknown", 1},
-                                            {"backlog", 100},
-                                            {"fullest_quarters", least == 0 ? 0 : 3}}}}});
+                                            {"qlen_unknown", 1U},
+                                            {"backlog", 100U},
+                                            {"fullest_quarters", least == 0 ? 0U : 3U}}}}});
   return ack;
 }
 
