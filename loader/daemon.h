@@ -85,6 +85,7 @@ class Daemon {
   Result<nlohmann::json> farm_command(const std::string& name, KeyPool& pool,
                                       const nlohmann::json& request);
   Result<nlohmann::json> farm_request(rotation::EtcdStore& store, const nlohmann::json& asked);
+  /// For good: no reload follows, nor does one that waits go on.
   void close_pools();
   void leave_farms(const std::function<void()>& done);
 
@@ -92,16 +93,17 @@ class Daemon {
   /// The configuration that a reload is about, while its new pools ask etcd for their first keys.
   struct Reload {
     Config next;
-    NamespaceWatch::Files files;
+    std::vector<rotation::Settings> pools;  ///< the new ones of the store "etcd"
     std::vector<std::unique_ptr<rotation::FirstFetch>> fetches = {};
     size_t missing = 0;
+    Result<> fetched = {};  ///< the first error
   };
   void reload();
   Result<Reload> begin_reload();
-  void fetch_first_keys(const std::vector<rotation::Settings>& pools);
+  void fetch_first_keys();
   void go_on_with_reload(uint64_t number);
   void end_reload(const Result<>& done);
-  Result<> try_reload(Reload reload);
+  Result<> try_reload(Config next);
   Result<> switch_dataplane(const Config& next, const PoolSet::Plan& plan);
   Result<> set_vips(Dataplane& dataplane, const Config& config, const PoolSet::Plan* plan);
   void clear_pool_conditions(const PoolSet::Plan& plan);

@@ -206,6 +206,10 @@ Result<json> Daemon::farm_request(rotation::EtcdStore& store, const json& asked)
 }
 
 void Daemon::close_pools() {
+  // A reload that still waits for keys would put pools in force that nobody closes again.
+  ++reloads_;
+  reload_.reset();
+  hangup_ = {};
   stores_.clear();
   for (const std::string& name : pools_.names()) {
     KeyPool* pool = pools_.find(name);

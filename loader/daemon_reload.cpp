@@ -61,9 +61,8 @@ void Daemon::reload() {
   auto begun = begin_reload();
   if (!begun) return end_reload(tl::unexpected(begun.error()));
   reload_ = std::move(*begun);
-  const auto pools = pools_.new_farm_pools(reload_->next, reload_->files);
-  if (pools.empty()) return go_on_with_reload(reloads_);
-  fetch_first_keys(pools);
+  if (reload_->pools.empty()) return go_on_with_reload(reloads_);
+  fetch_first_keys();
 }
 
 Result<Daemon::Reload> Daemon::begin_reload() {
@@ -76,18 +75,27 @@ Result<Daemon::Reload> Daemon::begin_reload() {
   if (auto same = same_frame(config_, *next); !same) return tl::unexpected(same.error());
   auto files = namespaces_.open(*next);
   if (!files) return tl::unexpected(files.error());
-  return Reload{.next = std::move(*next), .files = std::move(*files)};
+  auto pools = pools_.new_farm_pools(*next, *files);
+  return Reload{.next = std::move(*next), .pools = std::move(pools)};
 }
 
-/// What cannot be got is said by prepare(), which asks once more, for half a second at most.
-void Daemon::fetch_first_keys(const std::vector<rotation::Settings>& pools) {
+/// One that fails ends the reload: prepare() would ask once more, and hold up the loop meanwhile.
+void Daemon::fetch_first_keys() {
   const uint64_t number = reloads_;
-  const auto done = [this, number](const Result<>&) {
-    if (number != reloads_ || !reload_ || --reload_->missing > 0) return;
+  const auto answered = [this, number] {
+    if (--reload_->missing > 0) return;
     loop_->post([this, number] { go_on_with_reload(number); });
   };
-  reload_->missing = pools.size() + 1;
-  for (const rotation::Settings& pool : pools) {
+  reload_->missing = reload_->pools.size() + 1;
+  for (const rotation::Settings& pool : reload_->pools) {
+    const auto done = [this, number, pool, answered](const Result<>& got) {
+      if (number != reloads_ || !reload_) return;
+      if (!got && reload_->fetched) {
+        reload_->fetched =
+            fail("pools." + pool.pool + ": " + rotation::no_document(pool, got.error().message));
+      }
+      answered();
+    };
     auto fetch = rotation::FirstFetch::start(*loop_, pool, clock_, kFirstKeysReload, done);
     if (fetch) {
       reload_->fetches.push_back(std::move(*fetch));
@@ -95,7 +103,7 @@ void Daemon::fetch_first_keys(const std::vector<rotation::Settings>& pools) {
       done(tl::unexpected(fetch.error()));
     }
   }
-  done({});
+  answered();
 }
 
 void Daemon::go_on_with_reload(uint64_t number) {
@@ -103,7 +111,7 @@ void Daemon::go_on_with_reload(uint64_t number) {
   Reload reload = std::move(*reload_);
   reload_.reset();
   reload.fetches.clear();
-  end_reload(try_reload(std::move(reload)));
+  end_reload(reload.fetched ? try_reload(std::move(reload.next)) : reload.fetched);
 }
 
 void Daemon::end_reload(const Result<>& done) {
@@ -118,9 +126,12 @@ void Daemon::end_reload(const Result<>& done) {
   sd_notify(0, "READY=1");
 }
 
-Result<> Daemon::try_reload(Reload reload) {
-  auto& next = reload.next;
-  auto& files = reload.files;
+/// The namespaces are opened here: the reload may have waited for its keys, and what had a name
+/// before that may be another one by now.
+Result<> Daemon::try_reload(Config next) {
+  auto opened = namespaces_.open(next);
+  if (!opened) return tl::unexpected(opened.error());
+  NamespaceWatch::Files files = std::move(*opened);
   auto plan = pools_.prepare(next, files, std::chrono::seconds(0));
   if (!plan) return tl::unexpected(plan.error());
   if (auto switched = switch_dataplane(next, *plan); !switched) return switched;

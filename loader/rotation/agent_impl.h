@@ -51,7 +51,7 @@ class AgentImpl : public Agent {
   void lease_changed();
   void rolled_back();
   void revoke_again();
-  void refreshed(const etcd::Outcome<etcd::TxnReply>& reply);
+  void refreshed(const etcd::Outcome<etcd::RangeReply>& reply);
   const Roster& roster() const;
   void say_farewell(std::function<void(Result<>)> done, int64_t lease);
   void left(const std::function<void(Result<>)>& done, const etcd::Outcome<etcd::TxnReply>& reply);

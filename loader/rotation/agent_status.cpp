@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <fmt/format.h>
 
-#include "loader/etcd/kv.h"
+#include "loader/etcd/pages.h"
 #include "loader/keys/ring.h"
 #include "loader/rotation/agent_impl.h"
 #include "loader/rotation/decider.h"
@@ -130,26 +130,18 @@ json AgentImpl::status() const {
 
 void AgentImpl::refresh() {
   if (refreshing_ || rotator_.roster() != nullptr) return;
-  etcd::Txn txn;
-  for (const char* prefix : {kLivePrefix, kMemberPrefix, kAckPrefix}) {
-    etcd::Range range;
-    range.key = site_->key(prefix);
-    range.range_end = etcd::prefix_end(range.key);
-    txn.then.emplace_back(std::move(range));
-  }
+  etcd::Range all;
+  all.key = site_->key("");
+  all.range_end = etcd::prefix_end(all.key);
   refreshing_ = true;
-  refresh_call_ = etcd::txn(*site_->client, txn, [this](const auto& reply) { refreshed(reply); });
+  refresh_call_ = etcd::range_by_pages(*site_->client, std::move(all),
+                                       [this](const auto& reply) { refreshed(reply); });
 }
 
-void AgentImpl::refreshed(const etcd::Outcome<etcd::TxnReply>& reply) {
+void AgentImpl::refreshed(const etcd::Outcome<etcd::RangeReply>& reply) {
   refreshing_ = false;
-  if (!reply) return;
-  std::vector<etcd::KeyValue> records;
-  for (const auto& part : reply->replies) {
-    const auto* range = std::get_if<etcd::RangeReply>(&part);
-    if (range != nullptr) records.insert(records.end(), range->kvs.begin(), range->kvs.end());
-  }
-  roster_.load(records);
+  if (!reply) return site_->tell(reply.error());
+  roster_.load(reply->kvs);
   changed_soon();
 }
 

@@ -12,6 +12,7 @@
 #include "loader/keys/derived_change.h"
 #include "loader/log.h"
 #include "loader/rotation/document.h"
+#include "loader/rotation/fetch_first.h"
 
 namespace tfo::rotation {
 namespace {
@@ -89,17 +90,10 @@ Result<> EtcdStore::open(const Moment& now, const std::vector<Key>&) {
     if (auto got = wait_for_first(); !got) return got;
     if (auto made = make_agent(); !made) return made;
   }
-  if (!agent_->document()) return fail(no_document("it was read and could not be kept"));
+  if (!agent_->document()) return fail(no_document(settings_, "it was read and could not be kept"));
   trusted_before_ = trust_.load(now);
   if (auto looked = look(now); !looked) return tl::unexpected(std::move(looked.error()));
   return {};
-}
-
-std::string EtcdStore::no_document(const std::string& why) const {
-  return fmt::format(
-      "no keys yet: {} does not hold any, and etcd at {} gave none: {}; let etcd be reachable (see "
-      "farm.etcd.endpoints), or make the farm with `tfoctl farm init` if there is none",
-      settings_.state_file, fmt::join(settings_.etcd.endpoints, ", "), why);
 }
 
 Result<> EtcdStore::wait_for_first() const {
@@ -109,7 +103,8 @@ Result<> EtcdStore::wait_for_first() const {
     const auto got = source_.fetch(std::clamp(left, kPause, kAttempt));
     if (got) return {};
     const auto still = left_until(patience_until_);
-    if (still.count() == 0 || told_to_end()) return fail(no_document(got.error().message));
+    if (still.count() == 0 || told_to_end())
+      return fail(no_document(settings_, got.error().message));
     if (!said || Steady::now() - *said >= kSay) {
       said = Steady::now();
       log_warning("pool {}: no keys yet, waiting {} s more for etcd: {}", settings_.pool,

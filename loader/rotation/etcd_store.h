@@ -85,7 +85,6 @@ class EtcdStore : public KeyStore {
  private:
   Result<> make_agent();
   Result<> wait_for_first() const;
-  std::string no_document(const std::string& why) const;
   Result<bool> look(const Moment& now);
   std::string stale() const;
   void confirm(const Confirmation& confirmed);

@@ -16,7 +16,9 @@ uint64_t number(const json& object, const char* field) {
   return found != object.end() && found->is_number_unsigned() ? found->get<uint64_t>() : 0;
 }
 
-void add(FarmReports& sum, const json& ns) {
+uint64_t least_known(uint64_t a, uint64_t b) { return a == 0 || b == 0 ? a + b : std::min(a, b); }
+
+void add_namespace(FarmReports& sum, const json& ns) {
   if (!ns.is_object()) return;
   if ((number(ns, "fastopen_bits") & kNoCookieBit) != 0) sum.any_no_cookie_bit = true;
   const auto found = ns.find("sums");
@@ -27,23 +29,35 @@ void add(FarmReports& sum, const json& ns) {
   sum.backlog_sum += number(*found, "backlog");
   const uint64_t fullest = std::min(number(*found, "fullest_quarters"), kQuarters);
   sum.fullest_quarters = std::max(sum.fullest_quarters, fullest);
-  const uint64_t least = number(*found, "qlen_least");
-  if (least != 0 && (sum.qlen_least == 0 || least < sum.qlen_least)) sum.qlen_least = least;
+  sum.qlen_least = least_known(sum.qlen_least, number(*found, "qlen_least"));
 }
 
 }  // namespace
 
-FarmReports add_up(const std::map<std::string, Ack>& acks) {
-  FarmReports sum;
-  for (const auto& [node, ack] : acks) {
-    if (ack.balancer) ++sum.balancers;
-    if (!ack.server) continue;
-    ++sum.servers;
-    sum.oldest_at = sum.oldest_at == 0 ? ack.clock : std::min(sum.oldest_at, ack.clock);
-    if (!ack.listeners.is_array()) continue;
-    for (const json& ns : ack.listeners) add(sum, ns);
+FarmReports report_of(const Ack& ack) {
+  FarmReports report;
+  if (ack.balancer) report.balancers = 1;
+  if (!ack.server) return report;
+  report.servers = 1;
+  report.oldest_at = ack.clock;
+  if (!ack.listeners.is_array()) return report;
+  for (const json& ns : ack.listeners) add_namespace(report, ns);
+  return report;
+}
+
+void add(FarmReports& sum, const FarmReports& more) {
+  if (more.servers > 0) {
+    sum.oldest_at = sum.servers == 0 ? more.oldest_at : std::min(sum.oldest_at, more.oldest_at);
   }
-  return sum;
+  sum.servers += more.servers;
+  sum.balancers += more.balancers;
+  sum.listeners += more.listeners;
+  sum.qlen_sum += more.qlen_sum;
+  sum.qlen_least = least_known(sum.qlen_least, more.qlen_least);
+  sum.qlen_unknown += more.qlen_unknown;
+  sum.backlog_sum += more.backlog_sum;
+  sum.fullest_quarters = std::max(sum.fullest_quarters, more.fullest_quarters);
+  sum.any_no_cookie_bit = sum.any_no_cookie_bit || more.any_no_cookie_bit;
 }
 
 json to_json(const FarmReports& reports, int64_t now) {

@@ -2,10 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <nlohmann/json.hpp>
-#include <optional>
-#include <string>
 
 #include "loader/rotation/records.h"
 
@@ -15,9 +12,9 @@ namespace tfo::rotation {
 /// (TFO_SERVER_COOKIE_NOT_REQD in include/net/tcp.h).
 inline constexpr uint32_t kNoCookieBit = 0x200;
 
-/// What the servers of a pool said of their listeners, added up for the validators' limits. Only
-/// listeners that may do Fast Open count. What a node said counts until it leaves or is forgotten:
-/// look at `oldest_at` for how far the sums can be trusted.
+/// What the servers of a pool said of their listeners, added up: how many pending Fast Open
+/// connections the pool takes in all, which is what a validator's limits have to be measured by.
+/// Only listeners that may do Fast Open count. `oldest_at` says how far the sums can be trusted.
 struct FarmReports {
   uint64_t servers = 0;       ///< nodes of that role that have acknowledged something
   uint64_t balancers = 0;     ///< the same
@@ -35,8 +32,11 @@ struct FarmReports {
   bool operator==(const FarmReports&) const = default;
 };
 
-/// `acks` by node.
-FarmReports add_up(const std::map<std::string, Ack>& acks);
+/// What one node adds to the sums.
+FarmReports report_of(const Ack& ack);
+
+/// `sum` with what others add to it.
+void add(FarmReports& sum, const FarmReports& more);
 
 /// {servers, balancers, listeners, qlen_sum, qlen_least, qlen_unknown, backlog_sum,
 /// fullest_quarters, any_no_cookie_bit, oldest_age_s}; what is not known is null. `now`: unix

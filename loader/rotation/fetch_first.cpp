@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/rotation/fetch_first.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <utility>
 
 #include "loader/rotation/follower.h"
@@ -57,6 +60,13 @@ class Fetch : public FirstFetch {
 };
 
 }  // namespace
+
+std::string no_document(const Settings& settings, const std::string& why) {
+  return fmt::format(
+      "no keys yet: {} does not hold any, and etcd at {} gave none: {}; let etcd be reachable (see "
+      "farm.etcd.endpoints), or make the farm with `tfoctl farm init` if there is none",
+      settings.state_file, fmt::join(settings.etcd.endpoints, ", "), why);
+}
 
 Result<std::unique_ptr<FirstFetch>> FirstFetch::start(EventLoop& loop, const Settings& settings,
                                                       const Clock& clock,

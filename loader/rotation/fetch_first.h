@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "loader/event_loop.h"
 #include "loader/keys/clock.h"
@@ -11,6 +12,9 @@
 #include "loader/rotation/agent.h"
 
 namespace tfo::rotation {
+
+/// What an error says where there is no first document. `why`: what fetch_first() said.
+std::string no_document(const Settings& settings, const std::string& why);
 
 /// fetch_first() on a loop that runs already, which is never blocked by it.
 class FirstFetch {

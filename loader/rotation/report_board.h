@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "loader/etcd/kv.h"
@@ -17,7 +18,10 @@ namespace tfo::rotation {
 
 /// A validator's picture of what the farm's servers can take: reads all acknowledgements once and
 /// follows them by a watch. Away from etcd it keeps the last one. What is not genuine is left out;
-/// the leader tells of it.
+/// the leader tells of it. Whoever writes to etcd lowers no sum by spoiling or deleting an
+/// acknowledgement: a node's last genuine one counts until the document says that the node was
+/// forgotten, or the node itself (left/N, sealed no earlier than that) that it leaves. (What was
+/// deleted before this node first read is not known to it.)
 class ReportBoard {
  public:
   /// `changed`: reports() are others.
@@ -33,10 +37,21 @@ class ReportBoard {
   const FarmReports& reports() const { return reports_; }
 
  private:
+  /// A node's part of the sums.
+  struct Part {
+    Counter counter;  ///< that it has acknowledged
+    FarmReports report;
+    bool recorded = true;  ///< an acknowledgement of it lies in etcd
+  };
+
   void load();
   void loaded(const etcd::Outcome<etcd::RangeReply>& reply);
   void noticed(const etcd::WatchNotice& notice);
   void put(const etcd::KeyValue& record);
+  void gone(const std::string& node);
+  void look_for_farewells();
+  void farewell(const std::string& node, const etcd::Outcome<etcd::RangeReply>& reply);
+  void sum_soon();
   void sum();
 
   Site& site_;
@@ -45,7 +60,12 @@ class ReportBoard {
   etcd::Call call_;
   std::unique_ptr<etcd::Watch> watch_;
   bool begun_ = false;
-  std::map<std::string, Ack> acks_;  ///< by node
+  std::map<std::string, Part> parts_;  ///< by node
+  std::set<std::string> gone_;         ///< nodes whose record went, not looked for yet
+  EventLoop::Source sum_timer_;
+  etcd::Call farewell_call_;
+  bool looking_ = false;  ///< farewell_call_ is under way
+  bool summing_ = false;  ///< sum_timer_ runs
   FarmReports reports_;
 };
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "loader/etcd/pages.h"
 #include "loader/log.h"
 #include "loader/rotation/answer.h"
 #include "loader/rotation/records.h"
@@ -21,6 +22,7 @@ namespace {
 constexpr size_t kMostOperations = 128;
 static_assert(1 + 2 * (kMostForgotten + 1) + 2 <= kMostOperations);
 constexpr milliseconds kRetry{500};
+constexpr milliseconds kMostRetry{16'000};
 constexpr milliseconds kBetween{20};
 constexpr milliseconds kMostSleep{3'600'000};
 
@@ -56,6 +58,7 @@ void Rotator::lead(int64_t create_revision) {
   since_ = boot_ms();
   busy_ = false;
   unknown_in_ = 0;
+  next_load_ = kRetry;
   roster_.clear();
   load();
 }
@@ -79,18 +82,27 @@ void Rotator::load() {
   all.key = site_.key("");
   all.range_end = etcd::prefix_end(all.key);
   busy_ = true;
-  call_ = etcd::range(*site_.client, all, [this](const auto& reply) { loaded(reply); });
+  call_ = etcd::range_by_pages(*site_.client, all, [this](const auto& reply) { loaded(reply); });
+}
+
+void Rotator::load_later() {
+  load_timer_.start(next_load_);
+  next_load_ = std::min(2 * next_load_, kMostRetry);
 }
 
 void Rotator::loaded(const etcd::Outcome<etcd::RangeReply>& reply) {
   busy_ = false;
-  if (!reply) return load_timer_.start(kRetry);
+  if (!reply) {
+    site_.tell(reply.error());
+    return load_later();
+  }
   roster_.load_again(reply->kvs);
   auto watch = etcd::Watch::open(
       *site_.client, {site_.key(""), etcd::prefix_end(site_.key("")), reply->header.revision + 1},
       [this](const etcd::WatchNotice& notice) { noticed(notice); });
-  if (!watch) return load_timer_.start(kRetry);
+  if (!watch) return load_later();
   watch_ = std::move(*watch);
+  next_load_ = kRetry;
   loaded_ = true;
   consider_soon();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -43,6 +44,8 @@ class Rotator {
 
  private:
   void load();
+  /// After a reading that failed: each time twice as late.
+  void load_later();
   void loaded(const etcd::Outcome<etcd::RangeReply>& reply);
   void noticed(const etcd::WatchNotice& notice);
   void consider();
@@ -73,6 +76,7 @@ class Rotator {
   int64_t since_ = 0;          ///< boot_ms()
   int64_t considered_at_ = 0;  ///< boot_ms()
   int64_t not_before_ = 0;     ///< boot_ms(): after a write that was not done
+  std::chrono::milliseconds next_load_{0};
   bool loaded_ = false;
   bool busy_ = false;
   bool removing_ = false;

@@ -158,6 +158,16 @@ bool Site::reload_farm_key() {
   return true;
 }
 
+void Site::tell(const etcd::Fault& fault) {
+  const bool away = fault.kind == etcd::FaultKind::kUnreachable ||
+                    fault.kind == etcd::FaultKind::kNoAnswer ||
+                    fault.kind == etcd::FaultKind::kUnavailable;
+  const char* id = away ? kStoreUnreachable : kStoreRefused;
+  if (!troubles.raised(id)) log_warning("pool {}: {}", settings.pool, fault.message);
+  troubles.raise(id, fault.message);
+  if (!away) troubles.settle(id);
+}
+
 Result<> Site::keep(const Document& next, const std::string& sealed) {
   Remembered known = remembered;
   known.sealed = sealed;
@@ -174,7 +184,7 @@ Result<> Site::keep(const Document& next, const std::string& sealed) {
 void Site::tell_lost() {
   if (remembered.lost.empty()) return troubles.clear(kRevocationLost);
   std::string ids;
-  for (const uint64_t id : remembered.lost) ids += (ids.empty() ? "" : ", ") + id_text(id);
+  for (const uint64_t id : remembered.lost) ids += (ids.empty() ? "" : " and ") + id_text(id);
   std::string evidence = fmt::format(
       "document {} does not know that {} was revoked, as this node does: etcd was restored from a "
       "backup; it is asked for again, and not accepted here meanwhile",

@@ -67,6 +67,9 @@ class Site {
   /// Reads the farm key file again if it was changed. True: there are other lines now.
   bool reload_farm_key();
 
+  /// etcd did not do what was asked: store_unreachable, or store_refused, told for a while.
+  void tell(const etcd::Fault& fault);
+
   /// Makes the document durable, and then ours. An error raises state_unsaved.
   Result<> keep(const Document& next, const std::string& sealed);
   /// Whether the member record was written.

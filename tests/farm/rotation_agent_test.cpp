@@ -173,10 +173,15 @@ TEST_F(RotationAgent, ValidatorsKnowWhatServersReport) {
   says("s2", 80, 3 | rotation::kNoCookieBit);
   ASSERT_TRUE(farm_.until([&] { return known().qlen_sum == 480; })) << farm_.text();
   EXPECT_TRUE(known().any_no_cookie_bit);
+  EXPECT_EQ(node("s1").agent->reports(), rotation::FarmReports());
+  // Nor does what somebody deletes.
+  farm_.kill("s1");
+  ASSERT_TRUE(farm_.session().txn({{}, {etcd::Delete{farm_.key("ack/s1"), ""}}, {}}));
+  says("s2", 70, 3);
+  ASSERT_TRUE(farm_.until([&] { return known().qlen_sum == 470; })) << farm_.text();
   std::optional<Result<>> left;
   node("s2").agent->leave([&](Result<> done) { left = std::move(done); });
   EXPECT_TRUE(farm_.until([&] { return known().servers == 1 && known().qlen_sum == 400; }));
-  EXPECT_EQ(node("s1").agent->reports(), rotation::FarmReports());
   EXPECT_EQ(node("b1").agent->status()["reports"]["qlen_sum"], 400);
 }
 

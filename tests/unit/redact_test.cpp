@@ -46,6 +46,20 @@ TEST(Redact, TakesOutAKeyWithASlip) {
   }
 }
 
+TEST(Redact, TakesOutHalvesOfAKeyThatStandTogether) {
+  const std::string half = "0011223344556677", other = "8899aabbccddeeff";
+  for (const std::string between : {",", ", ", "=", "\"", "\",\"", "\", \"", "\": \"", "', '", ";",
+                                    "|", ")(", "\n", "\t", "  ", " = ", "+"}) {
+    EXPECT_EQ(without_keys(half + between + other).find(other), std::string::npos) << between;
+    EXPECT_TRUE(looks_like_key(half + between + other)) << between;
+    EXPECT_EQ(without_keys("[\"" + half + between + other + "\"]").find(half), std::string::npos);
+  }
+  EXPECT_EQ(without_keys(half + "," + other + "," + half + " is it"), "<key> is it");
+  for (const std::string between : {" and ", " (fingerprint 1a2b3c4d), ", " revoked, "}) {
+    EXPECT_EQ(without_keys(half + between + other), half + between + other);
+  }
+}
+
 TEST(Redact, TakesOutPaddedBase64) {
   for (const std::string text :
        {"ABEiM0RVZneImaq7zN3u/w==", "ABEiM0RVZneImaq7zN3u_w==", "BEiM0RVZneImaq7zN3u/w==",
