@@ -100,7 +100,7 @@ class Daemon {
   };
   void reload();
   Result<Reload> begin_reload();
-  void fetch_first_keys();
+  void fetch_first_keys(Reload& reload);
   void go_on_with_reload(uint64_t number);
   void end_reload(const Result<>& done);
   Result<> try_reload(Config next);

@@ -60,9 +60,9 @@ void Daemon::reload() {
   reload_.reset();
   auto begun = begin_reload();
   if (!begun) return end_reload(tl::unexpected(begun.error()));
-  reload_ = std::move(*begun);
-  if (reload_->pools.empty()) return go_on_with_reload(reloads_);
-  fetch_first_keys();
+  Reload& waits = reload_.emplace(std::move(*begun));
+  if (waits.pools.empty()) return go_on_with_reload(reloads_);
+  fetch_first_keys(waits);
 }
 
 Result<Daemon::Reload> Daemon::begin_reload() {
@@ -80,14 +80,14 @@ Result<Daemon::Reload> Daemon::begin_reload() {
 }
 
 /// One that fails ends the reload: prepare() would ask once more, and hold up the loop meanwhile.
-void Daemon::fetch_first_keys() {
+void Daemon::fetch_first_keys(Reload& reload) {
   const uint64_t number = reloads_;
   const auto answered = [this, number] {
-    if (--reload_->missing > 0) return;
+    if (!reload_ || --reload_->missing > 0) return;
     loop_->post([this, number] { go_on_with_reload(number); });
   };
-  reload_->missing = reload_->pools.size() + 1;
-  for (const rotation::Settings& pool : reload_->pools) {
+  reload.missing = reload.pools.size() + 1;
+  for (const rotation::Settings& pool : reload.pools) {
     const auto done = [this, number, pool, answered](const Result<>& got) {
       if (number != reloads_ || !reload_) return;
       if (!got && reload_->fetched) {
@@ -98,7 +98,7 @@ void Daemon::fetch_first_keys() {
     };
     auto fetch = rotation::FirstFetch::start(*loop_, pool, clock_, kFirstKeysReload, done);
     if (fetch) {
-      reload_->fetches.push_back(std::move(*fetch));
+      reload.fetches.push_back(std::move(*fetch));
     } else {
       done(tl::unexpected(fetch.error()));
     }
