@@ -87,7 +87,9 @@ void ReportBoard::put(const etcd::KeyValue& record) {
   if (!opened) return;
   auto ack =
       ack_from(nlohmann::json::parse(opened->text.begin(), opened->text.end(), nullptr, false));
-  if (ack && name == kAckPrefix + ack->node) parts_[ack->node] = {ack->counter, report_of(*ack)};
+  if (!ack || name != kAckPrefix + ack->node) return;
+  if (orders_[ack->node].look(*ack) == AckOrder::Age::kOld) return;
+  parts_[ack->node] = {ack->counter, report_of(*ack)};
 }
 
 void ReportBoard::gone(const std::string& node) {

@@ -12,6 +12,7 @@
 #include "loader/etcd/watch.h"
 #include "loader/rotation/farm_reports.h"
 #include "loader/rotation/follower.h"
+#include "loader/rotation/records.h"
 #include "loader/rotation/site.h"
 
 namespace tfo::rotation {
@@ -60,7 +61,8 @@ class ReportBoard {
   etcd::Call call_;
   std::unique_ptr<etcd::Watch> watch_;
   bool begun_ = false;
-  std::map<std::string, Part> parts_;  ///< by node
+  std::map<std::string, Part> parts_;       ///< by node
+  std::map<std::string, AckOrder> orders_;  ///< by node, for good: what is put back is known again
   std::set<std::string> gone_;         ///< nodes whose record went, not looked for yet
   EventLoop::Source sum_timer_;
   etcd::Call farewell_call_;

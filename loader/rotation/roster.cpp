@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/rotation/roster.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string_view>
 #include <utility>
@@ -271,6 +273,10 @@ FarmView Roster::view() const {
   return view;
 }
 
-std::string Roster::refused() const { return refused_.empty() ? "" : refused_.begin()->second; }
+std::string Roster::refused() const {
+  if (refused_.empty()) return "";
+  const std::string& first = refused_.begin()->second;
+  return refused_.size() == 1 ? first : fmt::format("{} (and {} more)", first, refused_.size() - 1);
+}
 
 }  // namespace tfo::rotation
