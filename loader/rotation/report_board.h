@@ -63,7 +63,7 @@ class ReportBoard {
   bool begun_ = false;
   std::map<std::string, Part> parts_;       ///< by node
   std::map<std::string, AckOrder> orders_;  ///< by node, for good: what is put back is known again
-  std::set<std::string> gone_;         ///< nodes whose record went, not looked for yet
+  std::set<std::string> gone_;              ///< nodes whose record went, not looked for yet
   EventLoop::Source sum_timer_;
   etcd::Call farewell_call_;
   bool looking_ = false;  ///< farewell_call_ is under way
