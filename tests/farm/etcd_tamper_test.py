@@ -9,6 +9,7 @@ import json
 import sys
 import threading
 
+from client_farm import Failed
 from etcd_kernel_farm import POOL, PREFIX, RING, SERVERS, check, current_of, run_tests, wait_for
 from pinned_ring import PinnedRing, RingWatch, held
 
@@ -20,21 +21,26 @@ SHORTER = {"interval": "20h", "not_after": "20h"}
 
 
 class BitWatch:
-    """Servers that did not offer Fast Open at some moment while it runs."""
+    """Servers that did not offer Fast Open at some moment while it runs, its first and its last included."""
 
     def __init__(self, servers):
         self.servers, self.plain, self.looks = servers, set(), 0
-        self.over = threading.Event()
+        self.begun, self.over = threading.Event(), threading.Event()
         self.thread = threading.Thread(target=self.flow)
 
     def flow(self):
-        while not self.over.is_set():
+        last = False
+        while not last:
+            last = self.over.is_set()
             self.plain |= {name for name, server in self.servers.items() if not server.offers()}
             self.looks += 1
+            self.begun.set()
             self.over.wait(0.05)
 
     def __enter__(self):
         self.thread.start()
+        if not self.begun.wait(10):
+            raise Failed("the servers were not looked at for 10 s")
         return self
 
     def __exit__(self, *_):
