@@ -138,8 +138,8 @@ void Acknowledgement::look_for_leader(const Reading& reading) {
 }
 
 /// Our own predecessor can have written once after us; another one that runs does so again.
-void Acknowledgement::look_for_twin(const Reading& reading) {
-  const auto opened = site_.open(site_.own(kAckPrefix), reading.ack->value);
+void Acknowledgement::look_for_twin(const std::string& value) {
+  const auto opened = site_.open(site_.own(kAckPrefix), value);
   if (!opened) return;
   const auto ack =
       ack_from(nlohmann::json::parse(opened->text.begin(), opened->text.end(), nullptr, false));
@@ -159,7 +159,7 @@ void Acknowledgement::take(const Reading& reading) {
   look_for_leader(reading);
   if (written_ && reading.number > written_in_ &&
       (!reading.ack || reading.ack->value != written_value_)) {
-    if (reading.ack) look_for_twin(reading);
+    if (reading.ack) look_for_twin(reading.ack->value);
     written_.reset();
   } else if (foreign_ > 0 && boot_ms() - foreign_at_ > kAlone * site_.poll().count()) {
     foreign_ = 0;

@@ -50,7 +50,7 @@ class Acknowledgement {
 
   std::optional<Ack> wanted() const;
   void look_for_leader(const Reading& reading);
-  void look_for_twin(const Reading& reading);
+  void look_for_twin(const std::string& value);
   int64_t due(const Ack& ack) const;
   void write(Ack ack);
   void wrote(const Ack& ack, const std::string& value, const etcd::Outcome<etcd::TxnReply>& reply);

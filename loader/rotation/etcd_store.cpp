@@ -162,7 +162,8 @@ Result<bool> EtcdStore::step(const Moment& now, const Confirmation& confirmed) {
 void EtcdStore::confirm(const Confirmation& confirmed) {
   if (confirmed.revision != ring_.revision) return;
   std::string besides = report_.partial;
-  if (besides.empty() && agent_->document() && touches_slots(*agent_->document(), agent_->lost())) {
+  const auto& document = agent_->document();
+  if (besides.empty() && document && touches_slots(*document, agent_->lost())) {
     besides = "a generation in the slots was revoked, which etcd has lost";
   }
   Applied applied{.counter = counter_,
