@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "loader/etcd/kv.h"
 #include "loader/etcd/lease.h"
 #include "loader/etcd/pages.h"
@@ -289,8 +291,9 @@ TEST_F(EtcdKv, ReadsByPagesWhatIsTooLongForOneReply) {
     etcd::Range all;
     all.key = prefix;
     all.range_end = etcd::prefix_end(prefix);
-    return session.await<etcd::RangeReply>(
-        [&](auto callback) { return etcd::range_by_pages(session.client(), all, callback); });
+    return session.await<etcd::RangeReply>([&](auto callback) {
+      return etcd::range_by_pages(session.client(), all, std::move(callback));
+    });
   };
   const auto few = read("/tfo/few/");
   ASSERT_ANSWER(few);
