@@ -12,6 +12,8 @@ namespace {
 constexpr std::chrono::milliseconds kRetry{2000};
 /// After a rotation's step a thousand nodes acknowledge at once: not each is a sum of its own.
 constexpr std::chrono::milliseconds kBetween{20};
+/// A watch would bring every acknowledgement of every step of a rotation to every validator.
+constexpr std::chrono::milliseconds kEach{50};
 
 }  // namespace
 
@@ -37,7 +39,6 @@ void ReportBoard::begin_again() {
 }
 
 void ReportBoard::load() {
-  watch_.reset();
   timer_.stop();
   etcd::Range all;
   all.key = site_.key(kAckPrefix);
@@ -55,25 +56,8 @@ void ReportBoard::loaded(const etcd::Outcome<etcd::RangeReply>& reply) {
   for (const etcd::KeyValue& record : reply->kvs) put(record);
   look_for_farewells();
   sum_soon();
-  const std::string prefix = site_.key(kAckPrefix);
-  auto watch = etcd::Watch::open(*site_.client,
-                                 {prefix, etcd::prefix_end(prefix), reply->header.revision + 1},
-                                 [this](const etcd::WatchNotice& notice) { noticed(notice); });
-  if (!watch) return timer_.start(kRetry + random_part(kRetry));
-  watch_ = std::move(*watch);
-}
-
-void ReportBoard::noticed(const etcd::WatchNotice& notice) {
-  for (const auto& event : notice.events) {
-    if (event.deleted) {
-      gone(event.kv.key.substr(site_.key(kAckPrefix).size()));
-    } else {
-      put(event.kv);
-    }
-  }
-  look_for_farewells();
-  if (!notice.events.empty()) sum_soon();
-  if (notice.ended() || notice.behind) timer_.start(random_part(kRetry));
+  const auto pause = site_.poll() + kEach * static_cast<int64_t>(reply->kvs.size());
+  timer_.start(pause - random_part(pause / 8));
 }
 
 /// Until a node's acknowledgement can be read again, what it said before stands: nobody must be

@@ -4,12 +4,10 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <memory>
 #include <set>
 #include <string>
 
 #include "loader/etcd/kv.h"
-#include "loader/etcd/watch.h"
 #include "loader/rotation/farm_reports.h"
 #include "loader/rotation/follower.h"
 #include "loader/rotation/records.h"
@@ -17,12 +15,13 @@
 
 namespace tfo::rotation {
 
-/// A validator's picture of what the farm's servers can take: reads all acknowledgements once and
-/// follows them by a watch. Away from etcd it keeps the last one. What is not genuine is left out;
-/// the leader tells of it. Whoever writes to etcd lowers no sum by spoiling or deleting an
-/// acknowledgement: a node's last genuine one counts until the document says that the node was
-/// forgotten, or the node itself (left/N, sealed no earlier than that) that it leaves. (What was
-/// deleted before this node first read is not known to it.)
+/// A validator's picture of what the farm's servers can take: reads all acknowledgements, every
+/// poll() and 50 ms more for each of them (a minute in a farm of a thousand). Away from etcd it
+/// keeps the last one. What is not genuine is left out; the leader tells of it. Whoever writes to
+/// etcd lowers no sum by spoiling or deleting an acknowledgement: a node's last genuine one counts
+/// until the document says that the node was forgotten, or the node itself (left/N, sealed no
+/// earlier than that) that it leaves. (What was deleted before this node first read is not known to
+/// it.)
 class ReportBoard {
  public:
   /// `changed`: reports() are others.
@@ -32,7 +31,7 @@ class ReportBoard {
 
   /// etcd answers: time to begin, on a validator.
   void take(const Reading& reading);
-  /// etcd was rolled back: a watch may be deaf.
+  /// etcd was rolled back.
   void begin_again();
 
   const FarmReports& reports() const { return reports_; }
@@ -47,7 +46,6 @@ class ReportBoard {
 
   void load();
   void loaded(const etcd::Outcome<etcd::RangeReply>& reply);
-  void noticed(const etcd::WatchNotice& notice);
   void put(const etcd::KeyValue& record);
   void gone(const std::string& node);
   void look_for_farewells();
@@ -59,7 +57,6 @@ class ReportBoard {
   std::function<void()> changed_;
   EventLoop::Source timer_;
   etcd::Call call_;
-  std::unique_ptr<etcd::Watch> watch_;
   bool begun_ = false;
   std::map<std::string, Part> parts_;       ///< by node
   std::map<std::string, AckOrder> orders_;  ///< by node, for good: what is put back is known again
