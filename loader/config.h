@@ -57,7 +57,9 @@ struct PoolConfig {
   std::chrono::seconds deadline{60};         // for the last acknowledgement of a staged key
   bool go_on_at_deadline = false;            // as far as that is safe; else hold
   std::chrono::seconds forget_after{86400};  // a member not seen for so long is one no more
-  std::chrono::seconds fresh_for{82800};     // validators renew so long after the last word of etcd
+  // Validators renew so long after the last word of etcd. At most an hour less than forget_after;
+  // where that is below two hours, at most a lease less.
+  std::chrono::seconds fresh_for{82800};
 
   bool operator==(const PoolConfig&) const = default;
 };

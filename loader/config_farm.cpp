@@ -32,7 +32,8 @@ std::string host_name() {
   return whole.substr(0, whole.find('.'));
 }
 
-/// "etcd.endpoints: words" and "etcd.user and ... words" begin with the field that they are about.
+/// "farm.etcd.endpoints: words" and "farm.etcd.user and ... words" begin with the field that they
+/// are about.
 std::pair<std::string, std::string> field_and_words(const std::string& message) {
   const size_t end = std::min(message.find_first_of(": "), message.size());
   const size_t words = message.find_first_not_of(": ", end);
@@ -119,7 +120,7 @@ void ConfigParser::farm_etcd(const ConfigNode& node, FarmConfig& out) {
   for (const etcd::Config& part : {tls, user}) {
     if (const auto checked = etcd::check(part); !checked) {
       const auto [where, words] = field_and_words(checked.error().message);
-      complaints_.add("farm." + where, words, "");
+      complaints_.add(where, words, "");
     }
   }
 }

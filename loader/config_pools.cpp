@@ -117,13 +117,12 @@ void ConfigParser::pool_membership(ConfigObject& object, PoolConfig& out) {
     out.forget_after = value.value_or(out.forget_after);
     known = value.has_value();
   }
-  const auto usual =
-      out.forget_after <= 2 * kHour ? out.forget_after / 2 : out.forget_after - kHour;
-  out.fresh_for = std::min(usual, out.forget_after - lease);
+  // A validator must have stopped renewing before the farm goes on without it.
+  const bool is_long = out.forget_after >= 2 * kHour;
+  const seconds most = out.forget_after - (is_long ? kHour : lease);
+  out.fresh_for = std::min(is_long ? most : out.forget_after / 2, most);
   if (const auto field = object.optional("fresh_for")) {
-    // A validator must have stopped renewing before the farm goes on without it.
-    const auto value =
-        field->duration(seconds{1}, known ? out.forget_after - lease : 30 * kDay, false);
+    const auto value = field->duration(seconds{1}, known ? most : 30 * kDay, false);
     out.fresh_for = value.value_or(out.fresh_for);
   }
 }

@@ -22,6 +22,7 @@
 #include "loader/pool_set.h"
 #include "loader/result.h"
 #include "loader/rotation/etcd_store.h"
+#include "loader/rotation/fetch_first.h"
 #include "loader/server/before.h"
 #include "loader/watch.h"
 
@@ -85,12 +86,25 @@ class Daemon {
   Result<nlohmann::json> farm_command(const std::string& name, KeyPool& pool,
                                       const nlohmann::json& request);
   Result<nlohmann::json> farm_request(rotation::EtcdStore& store, const nlohmann::json& asked);
+  /// For good: no reload follows, nor does one that waits go on.
   void close_pools();
   void leave_farms(const std::function<void()>& done);
 
   // daemon_reload.cpp
+  /// The configuration that a reload is about, while its new pools ask etcd for their first keys.
+  struct Reload {
+    Config next;
+    std::vector<rotation::Settings> pools;  ///< the new ones of the store "etcd"
+    std::vector<std::unique_ptr<rotation::FirstFetch>> fetches = {};
+    size_t missing = 0;
+    Result<> fetched = {};  ///< the first error
+  };
   void reload();
-  Result<> try_reload();
+  Result<Reload> begin_reload();
+  void fetch_first_keys(Reload& reload);
+  void go_on_with_reload(uint64_t number);
+  void end_reload(const Result<>& done);
+  Result<> try_reload(Config next);
   Result<> switch_dataplane(const Config& next, const PoolSet::Plan& plan);
   Result<> set_vips(Dataplane& dataplane, const Config& config, const PoolSet::Plan* plan);
   void clear_pool_conditions(const PoolSet::Plan& plan);
@@ -139,6 +153,8 @@ class Daemon {
   std::vector<EventLoop::Source> stores_;                  // watch pools_.event_fds()
   std::vector<std::unique_ptr<rotation::Agent>> leaving_;  // of closed pools
   size_t to_leave_ = 0;
+  std::optional<Reload> reload_;
+  uint64_t reloads_ = 0;  ///< another one replaces the one that waits
 };
 
 }  // namespace tfo

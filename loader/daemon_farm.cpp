@@ -23,6 +23,27 @@ constexpr std::chrono::seconds kFarewell{3};
 /// Listeners of one namespace in an acknowledgement; they are read by every balancer.
 constexpr size_t kMaxReported = 64;
 
+/// Over all listeners that may do Fast Open: see FarmReports.
+json sums_of(const ListenerReport& report) {
+  uint64_t count = 0, backlog = 0, unknown = 0, qlen = 0, least = 0, fullest = 0;
+  for (const Listener& one : report.listeners) {
+    if (!one.may_fast_open()) continue;
+    ++count;
+    backlog += one.backlog;
+    if (!one.fast_open) {
+      ++unknown;
+      continue;
+    }
+    const uint64_t limit = one.fast_open->limit;
+    qlen += limit;
+    least = least == 0 ? limit : std::min(least, limit);
+    fullest =
+        std::max(fullest, std::min<uint64_t>(4, uint64_t{4} * one.fast_open->pending / limit));
+  }
+  return {{"listeners", count},      {"qlen", qlen},       {"qlen_least", least},
+          {"qlen_unknown", unknown}, {"backlog", backlog}, {"fullest_quarters", fullest}};
+}
+
 /// What changes with every connection is left out: an acknowledgement is written when it changes.
 json reported(const ListenerReport& report) {
   json listeners = json::array();
@@ -40,11 +61,9 @@ json reported(const ListenerReport& report) {
                          {"backlog", one.backlog},
                          {"fastopen_limit", std::move(limit)}});
   }
-  return {{"netns", report.netns},
-          {"fastopen_bits", report.fastopen_bits},
-          {"somaxconn", report.somaxconn},
-          {"left_out", left_out},
-          {"listeners", std::move(listeners)}};
+  return {{"netns", report.netns},         {"fastopen_bits", report.fastopen_bits},
+          {"somaxconn", report.somaxconn}, {"left_out", left_out},
+          {"sums", sums_of(report)},       {"listeners", std::move(listeners)}};
 }
 
 std::string own_keys(const ListenerReport& report, const KeyRing& ring) {
@@ -105,9 +124,12 @@ Result<Request> request_of(const json& asked) {
   if (request.kind == Request::Kind::kRevoke && request.generation == 0) {
     return fail("say which generation (`tfoctl key show` lists them)");
   }
-  if (request.kind == Request::Kind::kForget && !rotation::check_name(request.node, "node")) {
+  // A key in the place of a name would be told to all of the farm.
+  const bool named = rotation::check_name(request.node, "node") && !looks_like_key(request.node);
+  if (request.kind == Request::Kind::kForget && !named) {
     return fail("say which node (`tfoctl node list` lists them)");
   }
+  if (!named) request.node.clear();
   return request;
 }
 
@@ -184,6 +206,10 @@ Result<json> Daemon::farm_request(rotation::EtcdStore& store, const json& asked)
 }
 
 void Daemon::close_pools() {
+  // A reload that still waits for keys would put pools in force that nobody closes again.
+  ++reloads_;
+  reload_.reset();
+  hangup_ = {};
   stores_.clear();
   for (const std::string& name : pools_.names()) {
     KeyPool* pool = pools_.find(name);

@@ -14,10 +14,20 @@ namespace tfo {
 namespace {
 
 /// How the conditions of a pool begin.
-constexpr std::string_view kOfPools[] = {
-    "key_",          "rotation_held", "clock_", "no_key",           "secret_replaced",
-    "store_",        "straggler",     "fork",   "farm_key_missing", "not_member",
-    "state_unsaved", "ring_stale"};
+constexpr std::string_view kOfPools[] = {"key_",
+                                         "rotation_held",
+                                         "clock_",
+                                         "no_key",
+                                         "secret_replaced",
+                                         "store_",
+                                         "straggler",
+                                         "fork",
+                                         "farm_key_missing",
+                                         "not_member",
+                                         "state_unsaved",
+                                         "ring_stale",
+                                         "revocation_lost",
+                                         "name_taken"};
 
 /// Fields that are fixed while the process lives: the sockets are bound, the lock is taken, and the
 /// rights to do it again are gone.
@@ -47,7 +57,65 @@ void Daemon::reload() {
   sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
              static_cast<unsigned long long>(now.tv_sec) * 1'000'000ULL +
                  static_cast<unsigned long long>(now.tv_nsec) / 1000ULL);
-  const auto done = try_reload();
+  ++reloads_;
+  reload_.reset();
+  auto begun = begin_reload();
+  if (!begun) return end_reload(tl::unexpected(begun.error()));
+  Reload& waits = reload_.emplace(std::move(*begun));
+  if (waits.pools.empty()) return go_on_with_reload(reloads_);
+  fetch_first_keys(waits);
+}
+
+Result<Daemon::Reload> Daemon::begin_reload() {
+  auto next = load_config(config_file_);
+  if (!next) {
+    std::string all;
+    for (const ConfigError& error : next.error()) all += (all.empty() ? "" : "\n") + error.text();
+    return fail(all);
+  }
+  if (auto same = same_frame(config_, *next); !same) return tl::unexpected(same.error());
+  auto files = namespaces_.open(*next);
+  if (!files) return tl::unexpected(files.error());
+  auto pools = pools_.new_farm_pools(*next, *files);
+  return Reload{.next = std::move(*next), .pools = std::move(pools)};
+}
+
+/// One that fails ends the reload: prepare() would ask once more, and hold up the loop meanwhile.
+void Daemon::fetch_first_keys(Reload& reload) {
+  const uint64_t number = reloads_;
+  const auto answered = [this, number] {
+    if (!reload_ || --reload_->missing > 0) return;
+    loop_->post([this, number] { go_on_with_reload(number); });
+  };
+  reload.missing = reload.pools.size() + 1;
+  for (const rotation::Settings& pool : reload.pools) {
+    const auto done = [this, number, pool, answered](const Result<>& got) {
+      if (number != reloads_ || !reload_) return;
+      if (!got && reload_->fetched) {
+        reload_->fetched =
+            fail("pools." + pool.pool + ": " + rotation::no_document(pool, got.error().message));
+      }
+      answered();
+    };
+    auto fetch = rotation::FirstFetch::start(*loop_, pool, clock_, kFirstKeysReload, done);
+    if (fetch) {
+      reload.fetches.push_back(std::move(*fetch));
+    } else {
+      done(tl::unexpected(fetch.error()));
+    }
+  }
+  answered();
+}
+
+void Daemon::go_on_with_reload(uint64_t number) {
+  if (number != reloads_ || !reload_) return;
+  Reload reload = std::move(*reload_);
+  reload_.reset();
+  reload.fetches.clear();
+  end_reload(reload.fetched ? try_reload(std::move(reload.next)) : reload.fetched);
+}
+
+void Daemon::end_reload(const Result<>& done) {
   if (done) {
     log_info("{} is in force", config_file_);
   } else {
@@ -59,26 +127,21 @@ void Daemon::reload() {
   sd_notify(0, "READY=1");
 }
 
-Result<> Daemon::try_reload() {
-  auto next = load_config(config_file_);
-  if (!next) {
-    std::string all;
-    for (const ConfigError& error : next.error()) all += (all.empty() ? "" : "\n") + error.text();
-    return fail(all);
-  }
-  if (auto same = same_frame(config_, *next); !same) return same;
-  auto files = namespaces_.open(*next);
-  if (!files) return tl::unexpected(files.error());
-  if (auto able = check_demote(*next, *files); !able) return able;
-  auto plan = pools_.prepare(*next, *files, kFirstKeysReload);
+/// The namespaces are opened here: the reload may have waited for its keys, and what had a name
+/// before that may be another one by now.
+Result<> Daemon::try_reload(Config next) {
+  auto opened = namespaces_.open(next);
+  if (!opened) return tl::unexpected(opened.error());
+  NamespaceWatch::Files files = std::move(*opened);
+  if (auto able = check_demote(next, files); !able) return able;
+  auto plan = pools_.prepare(next, files, std::chrono::seconds(0));
   if (!plan) return tl::unexpected(plan.error());
-  if (auto switched = switch_dataplane(*next, *plan); !switched) return switched;
-  remember_servers(*next, *files,
-                   [&](const std::string& pool) { return pools_.ring(*plan, pool); });
-  config_ = std::move(*next);
+  if (auto switched = switch_dataplane(next, *plan); !switched) return switched;
+  remember_servers(next, files, [&](const std::string& pool) { return pools_.ring(*plan, pool); });
+  config_ = std::move(next);
   start_log(config_.log_level);
   clear_pool_conditions(*plan);
-  namespaces_.use(config_, std::move(*files));
+  namespaces_.use(config_, std::move(files));
   stores_.clear();  // before their descriptors go
   pools_.commit(std::move(*plan), dataplane_ ? &*dataplane_ : nullptr);
   watch_stores();

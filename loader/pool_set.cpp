@@ -6,6 +6,7 @@
 
 #include "loader/log.h"
 #include "loader/pool_store.h"
+#include "loader/rotation/etcd_store.h"
 
 namespace tfo {
 namespace {
@@ -111,6 +112,15 @@ Result<PoolSet::Plan> PoolSet::prepare(const Config& config, const NamespaceFile
     plan.stores.emplace(name, std::move(*store));
   }
   return plan;
+}
+
+std::vector<rotation::Settings> PoolSet::new_farm_pools(const Config& config,
+                                                        const NamespaceFiles& namespaces) const {
+  std::vector<rotation::Settings> all;
+  for (const auto& [name, spec] : specs_of(config, namespaces)) {
+    if (spec.part && !has_store(name, spec)) all.push_back(farm_settings(spec.config, *spec.part));
+  }
+  return all;
 }
 
 bool PoolSet::has_store(const std::string& name, const Spec& spec) const {
@@ -242,7 +252,11 @@ std::vector<int> PoolSet::event_fds() const {
 std::vector<PoolView> PoolSet::view() const {
   std::vector<PoolView> all;
   for (const auto& [name, entry] : entries_) {
-    if (entry.pool) all.push_back(view_of(*entry.pool));
+    if (!entry.pool) continue;
+    all.push_back(view_of(*entry.pool));
+    rotation::EtcdStore* farm = entry.pool->farm();
+    if (farm == nullptr || !farm->settings().balancer) continue;
+    all.back().farm_reports = to_json(farm->agent().reports(), clock_.now().unix_s);
   }
   return all;
 }

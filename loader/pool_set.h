@@ -56,6 +56,10 @@ class PoolSet {
   Result<Plan> prepare(const Config& config, const NamespaceFiles& namespaces,
                        std::chrono::seconds patience) const;
 
+  /// Pools of the store "etcd" that prepare() would open, as their agents take them.
+  std::vector<rotation::Settings> new_farm_pools(const Config& config,
+                                                 const NamespaceFiles& namespaces) const;
+
   /// The ring that a pool will have after commit(), or null.
   const KeyRing* ring(const Plan& plan, const std::string& pool) const;
   const KeyRing* ring(const std::string& pool) const;

@@ -18,7 +18,8 @@ using rotation::Sealer;
 
 namespace {
 
-constexpr int kTries = 3;  // of a write whose outcome is not known
+constexpr int64_t kClocksDiffer = 86400;  // s, at most
+constexpr int kTries = 3;                 // of a write whose outcome is not known
 
 std::string ring_key(const FarmPlan& plan) {
   return rotation::pool_prefix(plan.farm.name, plan.pool) + rotation::kRing;
@@ -50,8 +51,9 @@ etcd::Txn first_write(const FarmPlan& plan, const std::string& value,
   txn.then.emplace_back(etcd::Put{ring, value, 0});
   if (before && before->hash.empty()) {
     const std::string prefix = rotation::pool_prefix(plan.farm.name, plan.pool);
-    for (const char* records : {rotation::kMemberPrefix, rotation::kAckPrefix,
-                                rotation::kRequestPrefix, rotation::kAnswerPrefix}) {
+    for (const char* records :
+         {rotation::kMemberPrefix, rotation::kAckPrefix, rotation::kLeftPrefix,
+          rotation::kRequestPrefix, rotation::kAnswerPrefix}) {
       txn.then.emplace_back(etcd::Delete{prefix + records, etcd::prefix_end(prefix + records)});
     }
   }
@@ -93,8 +95,11 @@ Result<Document> make_first(const FarmPlan& plan, const FarmKey& key, const std:
   const rotation::Machine machine(plan.policy, plan.farm.node);
   auto document = machine.first(plan.farm.name, plan.pool, std::time(nullptr), key.newest(), keys);
   if (!document || !before) return document;
-  document->counter.incarnation =
-      std::max(document->counter.incarnation, before->counter.incarnation + 1);
+  // What did not open may have been put there by anybody: a counter of its own choosing would lift
+  // the farm's out of all proportion, for good. A farm's own is the time at which it was made.
+  const int64_t now = document->counter.incarnation;
+  const bool believed = !before->hash.empty() || before->counter.incarnation <= now + kClocksDiffer;
+  if (believed) document->counter.incarnation = std::max(now, before->counter.incarnation + 1);
   for (rotation::Event& event : document->events) event.counter = document->counter;
   return document;
 }

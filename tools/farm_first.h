@@ -29,7 +29,8 @@ struct FoundDocument {
 Result<std::optional<FoundDocument>> find_document(FarmEtcd& etcd, const FarmPlan& plan,
                                                    const rotation::FarmKey* key);
 
-/// The first document: of these keys (none: a random one), above `before` if there is one.
+/// The first document: of these keys (none: a random one), above `before` if there is one,
+/// unless that could not be opened and says that it was made more than a day from now.
 Result<rotation::Document> make_first(const FarmPlan& plan, const rotation::FarmKey& key,
                                       const std::vector<Key>& keys,
                                       const std::optional<FoundDocument>& before);

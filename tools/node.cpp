@@ -50,6 +50,22 @@ std::string holds(const FarmMember& member) {
   return member.acked ? "this" : (member.ack == "-" ? "nothing yet" : member.ack);
 }
 
+/// What a validator goes by; other tfods do not know it.
+void print_reports(Context& context, const json& all) {
+  const json sums = all.value("reports", json());
+  if (!sums.is_object() || number_of(sums, "servers") == 0) return;
+  const int64_t listeners = number_of(sums, "listeners");
+  const int64_t unknown = number_of(sums, "qlen_unknown");
+  std::string words =
+      fmt::format("servers report: {} {}, Fast Open queues of {} in all, backlogs of {}", listeners,
+                  listeners == 1 ? "listener" : "listeners", number_of(sums, "qlen_sum"),
+                  number_of(sums, "backlog_sum"));
+  if (unknown != 0) words += fmt::format(", {} whose queue is not known", unknown);
+  if (text_of(sums, "any_no_cookie_bit") == "yes")
+    words += "; one takes data without a cookie (bit 0x200)";
+  context.out << words << '\n';
+}
+
 void print_head(Context& context, const FarmStatus& status, int64_t asked) {
   const json& all = status.document;
   context.out << printable(fmt::format(
@@ -59,6 +75,7 @@ void print_head(Context& context, const FarmStatus& status, int64_t asked) {
                      status.leader.empty() ? "none" : status.leader))
               << '\n';
   if (!status.held.empty()) context.out << printable("held: " + status.held) << '\n';
+  print_reports(context, all);
   if (!is_fresh(status, asked)) {
     context.err << printable(fmt::format("tfoctl: {}; what follows {}",
                                          status.connected ? "the members could not be read again"

@@ -11,8 +11,9 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::array<std::string_view, 5> kDoubts = {"key_store_failed", "clock_unsure",
-                                                     "clock_suspect", "secret_replaced", "no_key"};
+constexpr std::array<std::string_view, 8> kDoubts = {
+    "key_store_failed", "clock_unsure", "clock_suspect", "secret_replaced",
+    "no_key",           "fork",         "not_member",    "revocation_lost"};
 
 }  // namespace
 

@@ -37,14 +37,15 @@ bool loopback(const std::string& endpoint) {
 
 Result<> check_tls(const Config& config) {
   if (config.cert_file.empty() != config.key_file.empty()) {
-    return fail("etcd.cert_file and etcd.key_file belong together: give both or none");
+    return fail("farm.etcd.cert_file and farm.etcd.key_file belong together: give both or none");
   }
   const bool wanted = !config.ca_file.empty() || !config.cert_file.empty();
   for (const std::string& endpoint : config.endpoints) {
     if (wanted && !endpoint.starts_with("https://")) {
-      return fail("etcd.endpoints: " + endpoint +
-                  " does not use TLS although etcd.ca_file or etcd.cert_file is given: write "
-                  "https://");
+      return fail(
+          "farm.etcd.endpoints: " + endpoint +
+          " does not use TLS although farm.etcd.ca_file or farm.etcd.cert_file is given: write "
+          "https://");
     }
   }
   return {};
@@ -52,12 +53,12 @@ Result<> check_tls(const Config& config) {
 
 Result<> check_user(const Config& config) {
   if (config.user.empty() != config.password_file.empty()) {
-    return fail("etcd.user and etcd.password_file belong together: give both or none");
+    return fail("farm.etcd.user and farm.etcd.password_file belong together: give both or none");
   }
   for (const std::string& endpoint : config.endpoints) {
     if (!config.user.empty() && endpoint.starts_with("http://") && !loopback(endpoint)) {
-      return fail("etcd.endpoints: " + endpoint +
-                  " would carry the password of etcd.user in the clear: write https://");
+      return fail("farm.etcd.endpoints: " + endpoint +
+                  " would carry the password of farm.etcd.user in the clear: write https://");
     }
   }
   return {};
@@ -69,18 +70,18 @@ Result<std::string> normalise_endpoint(const std::string& text) {
   // What stands before an @ may be a password: never repeated.
   if (text.find('@') != std::string::npos) {
     return fail(
-        "etcd.endpoints: an endpoint holds a user or password: use etcd.user and "
-        "etcd.password_file");
+        "farm.etcd.endpoints: an endpoint holds a user or password: use farm.etcd.user and "
+        "farm.etcd.password_file");
   }
   const Url url(curl_url(), curl_url_cleanup);
   const bool scheme = text.starts_with("http://") || text.starts_with("https://");
   if (!scheme || curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK ||
       part(url, CURLUPART_HOST).empty()) {
-    return fail("etcd.endpoints: \"" + text + "\" is no address: write https://HOST:2379");
+    return fail("farm.etcd.endpoints: \"" + text + "\" is no address: write https://HOST:2379");
   }
   const std::string path = part(url, CURLUPART_PATH);
   if ((!path.empty() && path != "/") || text.find_first_of("?#") != std::string::npos) {
-    return fail("etcd.endpoints: \"" + text + "\" has a path: write https://HOST:2379");
+    return fail("farm.etcd.endpoints: \"" + text + "\" has a path: write https://HOST:2379");
   }
   const std::string port = part(url, CURLUPART_PORT);
   return part(url, CURLUPART_SCHEME) + "://" + part(url, CURLUPART_HOST) + ":" +
@@ -90,7 +91,7 @@ Result<std::string> normalise_endpoint(const std::string& text) {
 Result<Config> check(Config config) {
   if (config.endpoints.empty()) {
     return fail(
-        "etcd.endpoints is empty: give the client address of each member, for instance "
+        "farm.etcd.endpoints is empty: give the client address of each member, for instance "
         "https://10.0.0.1:2379");
   }
   for (std::string& endpoint : config.endpoints) {
@@ -104,7 +105,7 @@ Result<Config> check(Config config) {
 }
 
 Result<Secret> read_password(const std::string& path) {
-  const std::string what = "etcd.password_file " + path;
+  const std::string what = "farm.etcd.password_file " + path;
   const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return fail_errno(what);
   struct stat info{};
@@ -121,7 +122,8 @@ Result<Secret> read_password(const std::string& path) {
   if (static_cast<size_t>(got) > kPasswordLimit) return fail(what + " is longer than 4 KiB");
   text.resize(static_cast<size_t>(got));
   text.resize(std::min(text.find_first_of("\r\n"), text.size()));
-  if (text.empty()) return fail(what + " is empty: its first line is the password of etcd.user");
+  if (text.empty())
+    return fail(what + " is empty: its first line is the password of farm.etcd.user");
   return secret;
 }
 

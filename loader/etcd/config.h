@@ -54,7 +54,7 @@ struct Config {
 Result<std::string> normalise_endpoint(const std::string& text);
 
 /// Is all there that belongs together, and is the password safe on the way (https, or loopback)?
-/// Endpoints come back normalised. Errors name the field as "etcd.NAME".
+/// Endpoints come back normalised. Errors name the field as "farm.etcd.NAME".
 Result<Config> check(Config config);
 
 /// The first line of the file. Refused: any permission for group or others, not a regular file,

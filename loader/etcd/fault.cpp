@@ -65,16 +65,17 @@ FaultKind kind_of(const GrpcStatus& status) {
 
 /// What to do, for the person who reads it.
 std::string advice(FaultKind kind, const GrpcStatus& status) {
-  if (says(status.message, kBadPasswordText)) return ": check etcd.user and etcd.password_file";
+  if (says(status.message, kBadPasswordText))
+    return ": check farm.etcd.user and farm.etcd.password_file";
   if (says(status.message, kNoUserText)) {
-    return ": authentication is on there: give etcd.user and etcd.password_file";
+    return ": authentication is on there: give farm.etcd.user and farm.etcd.password_file";
   }
   if (says(status.message, kTooManyOpsText)) {
     return ": split the transaction, or raise etcd's --max-txn-ops";
   }
   switch (kind) {
     case FaultKind::kDenied:
-      return ": grant etcd.user a role that reads and writes this prefix";
+      return ": grant farm.etcd.user a role that reads and writes this prefix";
     case FaultKind::kCompacted:
       return ": read the current revision";
     case FaultKind::kFutureRevision:
@@ -92,11 +93,11 @@ std::string connection_advice(int curl_code) {
   switch (curl_code) {
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
-      return ": check etcd.ca_file and the names in etcd's certificate";
+      return ": check farm.etcd.ca_file and the names in etcd's certificate";
     case CURLE_SSL_CERTPROBLEM:
-      return ": check etcd.cert_file and etcd.key_file";
+      return ": check farm.etcd.cert_file and farm.etcd.key_file";
     default:
-      return ": check etcd.endpoints, and that etcd runs there";
+      return ": check farm.etcd.endpoints, and that etcd runs there";
   }
 }
 
@@ -105,8 +106,8 @@ Fault plain_text_fault(const Occasion& occasion, const HttpReply& reply) {
     return occasion.fault(
         FaultKind::kRefused,
         "the client's certificate names a common name (CN), which etcd's gateway refuses while "
-        "authentication is on: make one without CN (subjectAltName only) for etcd.cert_file; "
-        "etcd.user and etcd.password_file say who we are",
+        "authentication is on: make one without CN (subjectAltName only) for farm.etcd.cert_file; "
+        "farm.etcd.user and farm.etcd.password_file say who we are",
         kInvalidArgument);
   }
   const std::string what = "HTTP " + std::to_string(reply.status) + ", and " +
@@ -164,7 +165,7 @@ Fault transfer_fault(const Occasion& occasion, const BrokenTransfer& transfer) {
       transfer.curl_code == CURLE_SEND_ERROR || transfer.curl_code == CURLE_RECV_ERROR;
   if (refused || (closed && occasion.endpoint.starts_with("https:"))) {
     text += refused ? ": " : ": if it stays so, ";
-    text += "check etcd.cert_file and etcd.key_file against etcd's --trusted-ca-file";
+    text += "check farm.etcd.cert_file and farm.etcd.key_file against etcd's --trusted-ca-file";
   }
   // A request that could not be sent whole is no JSON, and etcd does nothing with it.
   const bool cut = transfer.curl_code == CURLE_SEND_ERROR;

@@ -39,8 +39,9 @@ WatchNotice WatchTracker::canceled(const WatchMessage& message) const {
                       reason.find("permission denied") != std::string::npos ||
                       reason.find("auth token") != std::string::npos;
   if (denied) {
-    return notice(Kind::kDenied,
-                  "etcd does not let etcd.user watch this range: grant it a role that reads it");
+    return notice(
+        Kind::kDenied,
+        "etcd does not let farm.etcd.user watch this range: grant it a role that reads it");
   }
   return notice(Kind::kInterrupted, "etcd cancelled the watch: " + reason);
 }

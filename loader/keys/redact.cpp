@@ -15,6 +15,7 @@ constexpr size_t kKeyGroup = 7;  // characters: a key's group of eight, one of t
 constexpr size_t kGap = 2;       // characters between two groups, one of them too many
 constexpr std::string_view kUuid = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 constexpr char kSeparators[] = "- :_./";  // no comma: it stands between fingerprints
+constexpr size_t kNear = 6;  // most characters between a key's halves: `": "`, `', '`, `=`
 
 bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; }
 bool is_hex(char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; }
@@ -67,10 +68,37 @@ Group next_group(std::string_view text, const Group& left) {
   return joined ? right : Group{};
 }
 
+/// A generation's id (id_text()), or a farm's request: shown everywhere, and no secret. A half of a
+/// key that stands alone looks the same, and leaves 64 bits to be guessed: two that stand together
+/// may be a whole key.
+bool is_id(std::string_view text, const Group& group) {
+  return group.size() == kInARow && group.longest == kInARow &&
+         std::none_of(text.begin() + static_cast<std::ptrdiff_t>(group.begin),
+                      text.begin() + static_cast<std::ptrdiff_t>(group.end),
+                      [](unsigned char c) { return std::isupper(c) != 0; });
+}
+
+/// The half of a key that stands by another one, with anything but words between; empty if none
+/// does. Both look like ids.
+Group other_half(std::string_view text, const Group& left) {
+  size_t at = left.end;
+  while (at < text.size() && at - left.end <= kNear && !is_word(text[at])) at++;
+  if (at - left.end > kNear || is_uuid(text, at)) return {};
+  const Group right = group_at(text, at);
+  return is_id(text, right) ? right : Group{};
+}
+
 /// End of the key-like text that begins at `begin`; `begin` if there is none.
 size_t key_end(std::string_view text, size_t begin) {
   if (is_uuid(text, begin)) return begin;
   Group last = group_at(text, begin);
+  if (is_id(text, last) && next_group(text, last).size() == 0) {
+    size_t end = begin;
+    for (Group half = other_half(text, last); half.size() > 0; half = other_half(text, half)) {
+      end = half.end;
+    }
+    return end;
+  }
   bool key = last.longest >= kInARow;
   size_t hex = last.hexlike() ? last.hex : 0;
   for (Group next = next_group(text, last); next.size() > 0; next = next_group(text, last)) {

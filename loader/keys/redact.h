@@ -13,7 +13,8 @@ namespace tfo {
 /// one text; so do groups like a key's that a blank, colon, underscore, dot or slash separates. Too
 /// many are 20 hex digits in such a text, or 16 (half a key) in a row. So are 21 characters of
 /// base64 (RFC 4648) with padding behind them, which is how people make secrets to derive keys
-/// from. Addresses, names, UUIDs and lists of fingerprints stay.
+/// from. Addresses, names, UUIDs and lists of fingerprints stay; so do exactly 16 small hex digits
+/// with nothing joined to them, which is how generations and requests of a farm are named.
 std::string without_keys(std::string_view text);
 
 /// Would without_keys() change it?

@@ -77,6 +77,9 @@ const std::vector<ConditionKind>& condition_kinds() {
       {"backlog_clamped", Severity::kWarning, "A low somaxconn bounds a Fast Open listener"},
       {"server_state_failed", Severity::kWarning,
        "What the servers held before tfod could not be remembered or restored"},
+      {"revocation_lost", Severity::kCritical,
+       "etcd has lost the revocation of a key; it is asked for again"},
+      {"name_taken", Severity::kCritical, "Two running nodes have the same name in the farm"},
   };
   return kinds;
 }

@@ -79,6 +79,7 @@ json pool_json(const PoolView& pool) {
           {"next_rotation", pool.next_rotation ? json(*pool.next_rotation) : json(nullptr)},
           {"missing", pool.missing},
           {"repairs", repairs_json(pool)},
+          {"farm_reports", pool.farm_reports},
           {"ring", keys}};
 }
 

@@ -17,7 +17,8 @@ namespace tfo {
 
 /// {version, instance, pid, uptime_s, http, adopted, interfaces: [{name, ifindex, mode, detail,
 ///  egress}],
-///  pools: [{name, store, state, next_rotation, missing, repairs: {SINK: count}, ring: [...]}],
+///  pools: [{name, store, state, next_rotation, missing, repairs: {SINK: count}, farm_reports (as
+///  to_json(FarmReports), null but on a validator of a pool shared through etcd), ring: [...]}],
 ///  namespaces: [{netns, pool, server_bit, server_bit_repairs, ... as listeners_json()}],
 ///  guard: [guard_vip_json() of loader/guard/report.h], conditions: [{id, subject, since, evidence,
 ///  severity}]}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <utility>
@@ -32,6 +33,7 @@ struct PoolView {
   std::vector<std::string> missing;      // sinks without the present ring
   std::vector<KeyView> keys;
   std::vector<std::pair<std::string, uint64_t>> repairs = {};  // PoolStatus::repairs
+  nlohmann::json farm_reports = nullptr;  // rotation::FarmReports, on a validator of a shared pool
 };
 
 struct InterfaceView {

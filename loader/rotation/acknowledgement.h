@@ -14,7 +14,10 @@
 namespace tfo::rotation {
 
 /// Tells the farm what is in force here. Follows what confirm() says: at once when it is about
-/// another document, at most once a second else, and every 30 s where only listeners differ.
+/// another document, at most once a second else, and every Settings::between_listeners where only
+/// listeners differ. Says the same again, with the clock as it is by then, to a new leader, and
+/// about every five minutes: a leader acts on time only while others can tell it that its clock is
+/// wrong.
 class Acknowledgement {
  public:
   /// `changed`: given() may be another.
@@ -46,6 +49,8 @@ class Acknowledgement {
   };
 
   std::optional<Ack> wanted() const;
+  void look_for_leader(const Reading& reading);
+  void look_for_twin(const std::string& value);
   int64_t due(const Ack& ack) const;
   void write(Ack ack);
   void wrote(const Ack& ack, const std::string& value, const etcd::Outcome<etcd::TxnReply>& reply);
@@ -65,6 +70,13 @@ class Acknowledgement {
   uint64_t written_in_ = 0;  ///< number of the last read begun before it was there
   int64_t written_at_ = 0;   ///< boot_ms()
   int64_t listeners_at_ = 0;
+  int64_t clock_due_ = 0;  ///< boot_ms(): when it is written again for its clock alone
+  /// Reads that found another run's ack in the place of ours, and boot_ms() of the last one.
+  int foreign_ = 0;
+  int64_t foreign_at_ = 0;
+  AckOrder foreigners_;
+  uint64_t sequence_ = 0;  ///< of the last ack that was written, or tried to be
+  int64_t leader_ = 0;     ///< create revision of `leader`, as last read
 };
 
 }  // namespace tfo::rotation

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "loader/etcd/kv.h"
+#include "loader/etcd/lease.h"
+#include "loader/log.h"
 #include "loader/rotation/agent_impl.h"
 #include "loader/rotation/records.h"
 
@@ -57,14 +59,18 @@ AgentImpl::AgentImpl(std::unique_ptr<Site> site, Changed changed)
       rotator_(*site_, follower_, presence_,
                {.resign = [this] { candidate_.resign(); }, .changed = [this] { changed_soon(); }}),
       asker_(*site_, [this] { changed_soon(); }),
+      board_(*site_, [this] { changed_soon(); }),
       roster_(*site_) {}
 
 Result<> AgentImpl::prepare() {
   auto timer = site_->loop.timer([this] { changed_(); });
   if (!timer) return tl::unexpected(timer.error());
   changed_timer_ = std::move(*timer);
+  auto revoke_timer = site_->loop.timer([this] { revoke_again(); });
+  if (!revoke_timer) return tl::unexpected(revoke_timer.error());
+  revoke_timer_ = std::move(*revoke_timer);
   const auto all = {presence_.start(), acknowledgement_.start(), candidate_.start(),
-                    rotator_.start(), asker_.start()};
+                    rotator_.start(),  asker_.start(),           board_.start()};
   for (const auto& one : all) {
     if (!one) return one;
   }
@@ -82,10 +88,27 @@ void AgentImpl::changed_soon() { changed_timer_.start(milliseconds(0)); }
 
 void AgentImpl::read(const Reading& reading) {
   membership_.take(reading);
-  if (reading.in_step) presence_.confirmed();
+  presence_.take(reading);
   acknowledgement_.take(reading);
   candidate_.take(reading);
   rotator_.take(reading);
+  board_.take(reading);
+  // Others may know of it as well: whoever is first asks for all.
+  if (!lost().empty() && !std::exchange(revoking_, true)) {
+    revoke_timer_.start(random_part(site_->poll()));
+  }
+}
+
+/// One at a time: each that is served makes another document, and the next one is asked of that.
+void AgentImpl::revoke_again() {
+  revoking_ = false;
+  if (lost().empty() || asker_.is_pending(Request::Kind::kRevoke)) return;
+  Request request;
+  request.kind = Request::Kind::kRevoke;
+  request.generation = *lost().begin();
+  const auto id = asker_.ask(std::move(request));
+  log_warning("pool {}: etcd has lost the revocation of {}: {}", site_->settings.pool,
+              id_text(*lost().begin()), id ? "asked for again" : id.error().message);
 }
 
 void AgentImpl::document_changed() {
@@ -115,6 +138,7 @@ void AgentImpl::rolled_back() {
   candidate_.step_down();
   presence_.renew();
   acknowledgement_.write_again();
+  board_.begin_again();
 }
 
 int64_t AgentImpl::trusted_until() const {
@@ -142,9 +166,26 @@ void AgentImpl::leave(std::function<void(Result<>)> done) {
   membership_.end();
   acknowledgement_.end();
   candidate_.step_down();
+  if (!membership_.record()) return say_farewell(done, 0);
+  // Who leads sees the farewell at once, and another leader needs it no longer than an absent
+  // member counts. Without a lease it stays, which is better than to stay a member.
+  const int64_t forget_after = site_->settings.policy.forget_after;
+  const std::chrono::seconds lasts(forget_after > 0 ? forget_after : 86'400);
+  leave_call_ = etcd::lease_grant(*site_->client, lasts, 0,
+                                  [this, done = std::move(done)](const auto& lease) {
+                                    say_farewell(done, lease ? lease->id : 0);
+                                  });
+}
+
+void AgentImpl::say_farewell(std::function<void(Result<>)> done, int64_t lease) {
   etcd::Txn txn;
   txn.then = {etcd::Delete{site_->own_key(kMemberPrefix), ""},
               etcd::Delete{site_->own_key(kAckPrefix), ""}};
+  if (const auto& record = membership_.record()) {
+    const auto farewell =
+        site_->seal(site_->own(kLeftPrefix), site_->known().counter, to_json(*record).dump());
+    if (farewell) txn.then.emplace_back(etcd::Put{site_->own_key(kLeftPrefix), *farewell, lease});
+  }
   leave_call_ = etcd::txn(*site_->client, txn,
                           [this, done = std::move(done)](const auto& reply) { left(done, reply); });
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "loader/keys/store.h"
 #include "loader/result.h"
 #include "loader/rotation/document.h"
+#include "loader/rotation/farm_reports.h"
 #include "loader/rotation/machine.h"
 #include "loader/rotation/records.h"
 
@@ -33,6 +35,8 @@ struct Settings {
   std::string farm_key_file;
   std::string state_file;
   std::chrono::seconds lease{15};  ///< TTL of the leases; 3 or more
+  /// Between two acknowledgements that differ in what servers say of their listeners only.
+  std::chrono::milliseconds between_listeners{5000};
   /// Seconds for which validators renew after the last confirmed read of the document.
   int64_t fresh_for = 23 * 3600;
 };
@@ -40,6 +44,7 @@ struct Settings {
 /// What this node has in force.
 struct Applied {
   Counter counter;      ///< of the document that every sink took and was read back
+  std::string hash;     ///< hash_of() that document
   std::string partial;  ///< what lacks, with names; empty: nothing
   bool renews = false;  ///< see Ack::renews
   nlohmann::json listeners;
@@ -68,6 +73,10 @@ class Agent {
   /// The document to be applied: durable on this node. Nothing: none was ever seen.
   virtual const std::optional<Document>& document() const = 0;
 
+  /// Generations that this node knows to be revoked although the document accepts them: it is to be
+  /// applied as guarded() has it.
+  virtual const std::set<uint64_t>& lost() const = 0;
+
   /// Unix seconds up to which validators may renew by it (the fence); in the past: they may not.
   virtual int64_t trusted_until() const = 0;
 
@@ -81,7 +90,8 @@ class Agent {
   virtual bool may_open() const = 0;
 
   /// store_unreachable, store_rolled_back, store_refused (a value that is not genuine), fork,
-  /// farm_key_missing, straggler, rotation_held, not_member, clock_off, state_unsaved.
+  /// farm_key_missing, straggler, rotation_held, not_member, clock_off, state_unsaved,
+  /// revocation_lost, name_taken.
   virtual std::vector<StoreTrouble> troubles() const = 0;
 
   /// Puts a request to the farm; its id. What became of it is in status()["asked"].
@@ -91,6 +101,10 @@ class Agent {
   /// their acknowledgements read anew; status()["roster_at"] (unix ms) tells of when they are.
   virtual nlohmann::json status() const = 0;
   virtual void refresh() = 0;
+
+  /// What the pool's servers can take, for the limits of a validator; kept up to date within
+  /// seconds where `Settings::balancer` is set, else empty.
+  virtual FarmReports reports() const { return {}; }
 
   /// Takes a document from etcd that is lower than ours (local root decides): both are named.
   virtual Result<nlohmann::json> adopt() = 0;

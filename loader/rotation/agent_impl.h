@@ -14,6 +14,7 @@
 #include "loader/rotation/follower.h"
 #include "loader/rotation/membership.h"
 #include "loader/rotation/presence.h"
+#include "loader/rotation/report_board.h"
 #include "loader/rotation/roster.h"
 #include "loader/rotation/rotator.h"
 #include "loader/rotation/site.h"
@@ -28,6 +29,7 @@ class AgentImpl : public Agent {
 
   void start() override;
   const std::optional<Document>& document() const override { return site_->document; }
+  const std::set<uint64_t>& lost() const override { return site_->remembered.lost; }
   int64_t trusted_until() const override;
   void confirm(const Applied& applied) override { acknowledgement_.confirm(applied); }
   bool may_open() const override;
@@ -35,6 +37,7 @@ class AgentImpl : public Agent {
   Result<std::string> ask(Request request) override;
   nlohmann::json status() const override;
   void refresh() override;
+  FarmReports reports() const override { return board_.reports(); }
   Result<nlohmann::json> adopt() override { return follower_.adopt(); }
   void leave(std::function<void(Result<>)> done) override;
 
@@ -47,8 +50,10 @@ class AgentImpl : public Agent {
   void membership_changed();
   void lease_changed();
   void rolled_back();
-  void refreshed(const etcd::Outcome<etcd::TxnReply>& reply);
+  void revoke_again();
+  void refreshed(const etcd::Outcome<etcd::RangeReply>& reply);
   const Roster& roster() const;
+  void say_farewell(std::function<void(Result<>)> done, int64_t lease);
   void left(const std::function<void(Result<>)>& done, const etcd::Outcome<etcd::TxnReply>& reply);
 
   std::unique_ptr<Site> site_;
@@ -60,11 +65,14 @@ class AgentImpl : public Agent {
   Candidate candidate_;
   Rotator rotator_;
   Asker asker_;
+  ReportBoard board_;
   Roster roster_;  ///< as of the last refresh()
   EventLoop::Source changed_timer_;
+  EventLoop::Source revoke_timer_;
   etcd::Call refresh_call_;
   etcd::Call leave_call_;
   bool refreshing_ = false;
+  bool revoking_ = false;  ///< revoke_timer_ runs
   bool started_ = false;
 };
 

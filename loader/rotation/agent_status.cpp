@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <fmt/format.h>
 
-#include "loader/etcd/kv.h"
+#include "loader/etcd/pages.h"
 #include "loader/keys/ring.h"
 #include "loader/rotation/agent_impl.h"
 #include "loader/rotation/decider.h"
@@ -46,13 +46,14 @@ json events_of(const Document& document) {
   return all;
 }
 
-json member_of(const FarmView& view, const Roster& roster, const Member& member, bool acked) {
+json member_of(const FarmView& view, const Roster& roster, const Member& member, bool acked,
+               int64_t now) {
   const auto ack = view.acks.find(member.node);
   const bool has = ack != view.acks.end();
   const bool live = view.live.contains(member.node);
-  const auto seen = view.last_seen.find(member.node);
+  const auto silent = view.silent_for.find(member.node);
   int64_t last_seen = live ? roster.at() / 1000 : 0;
-  if (!live && seen != view.last_seen.end()) last_seen = seen->second;
+  if (!live && silent != view.silent_for.end()) last_seen = now - silent->second;
   return {{"node", member.node},
           {"balancer", member.balancer},
           {"server", member.server},
@@ -105,12 +106,14 @@ json AgentImpl::status() const {
                  {"members", json::array()},
                  {"roster_at", roster().at()},
                  {"events", json::array()},
+                 {"reports", nullptr},
                  {"asked", asker_.status()},
                  {"farm_key",
                   {{"newest", key.newest()},
                    {"sealed_under", claimed_line(site_->remembered.sealed)},
                    {"min", site_->remembered.min_key},
                    {"lines", key.numbers()}}}};
+  if (settings.balancer) status["reports"] = to_json(reports(), site_->clock.now().unix_s);
   if (!site_->document) return status;
   add_document(status, site_->known(), settings);
   const FarmView view = roster().view();
@@ -118,7 +121,8 @@ json AgentImpl::status() const {
     const auto ack = view.acks.find(node);
     const bool acked =
         ack != view.acks.end() && promises(ack->second, site_->known().counter, site_->hash);
-    status["members"].push_back(member_of(view, roster(), member, acked));
+    status["members"].push_back(
+        member_of(view, roster(), member, acked, site_->clock.now().unix_s));
     if (!acked) status["waits_for"].push_back(node);
   }
   return status;
@@ -126,26 +130,18 @@ json AgentImpl::status() const {
 
 void AgentImpl::refresh() {
   if (refreshing_ || rotator_.roster() != nullptr) return;
-  etcd::Txn txn;
-  for (const char* prefix : {kLivePrefix, kMemberPrefix, kAckPrefix}) {
-    etcd::Range range;
-    range.key = site_->key(prefix);
-    range.range_end = etcd::prefix_end(range.key);
-    txn.then.emplace_back(std::move(range));
-  }
+  etcd::Range all;
+  all.key = site_->key("");
+  all.range_end = etcd::prefix_end(all.key);
   refreshing_ = true;
-  refresh_call_ = etcd::txn(*site_->client, txn, [this](const auto& reply) { refreshed(reply); });
+  refresh_call_ = etcd::range_by_pages(*site_->client, std::move(all),
+                                       [this](const auto& reply) { refreshed(reply); });
 }
 
-void AgentImpl::refreshed(const etcd::Outcome<etcd::TxnReply>& reply) {
+void AgentImpl::refreshed(const etcd::Outcome<etcd::RangeReply>& reply) {
   refreshing_ = false;
-  if (!reply) return;
-  std::vector<etcd::KeyValue> records;
-  for (const auto& part : reply->replies) {
-    const auto* range = std::get_if<etcd::RangeReply>(&part);
-    if (range != nullptr) records.insert(records.end(), range->kvs.begin(), range->kvs.end());
-  }
-  roster_.load(records);
+  if (!reply) return site_->tell(reply.error());
+  roster_.load(reply->kvs);
   changed_soon();
 }
 

@@ -79,6 +79,11 @@ std::vector<Asker::Asked*> Asker::pending() {
   return all;
 }
 
+bool Asker::is_pending(Request::Kind kind) {
+  return std::ranges::any_of(pending(),
+                             [&](const Asked* asked) { return asked->request.kind == kind; });
+}
+
 void Asker::put(Asked& asked) {
   if (putting_) return;
   putting_ = true;

@@ -23,6 +23,7 @@ class Asker {
 
   /// Its id.
   Result<std::string> ask(Request request);
+  bool is_pending(Request::Kind kind);
   /// Looks for what is pending.
   void look();
   nlohmann::json status() const;

@@ -20,7 +20,8 @@ Decider::Decider(const Author& author, const FarmView& view, int64_t now)
       view_(view),
       doc_(view.document),
       clock_(now),
-      now_(std::max(now, view.document.issued_at)),
+      timely_(view.complete && clock_known()),
+      now_(timely_ ? std::max(now, doc_.issued_at) : doc_.issued_at),
       missing_(decision_.waits_for) {
   const std::string hash = hash_of(doc_);
   for (const auto& [node, member] : view_.members) {
@@ -35,9 +36,9 @@ Decision Decider::decide() {
   decision_.resign = clock_trouble();
   if (!decision_.resign.empty()) return std::move(decision_);
   serve_requests();
-  if (!decision_.next) forget_lost();
+  if (!decision_.next && timely_) forget_lost();
   if (!decision_.next) step();
-  if (!decision_.next) upkeep();
+  if (!decision_.next && timely_) upkeep();
   if (!decision_.next) say_held();
   set_wake();
   return std::move(decision_);
@@ -62,6 +63,24 @@ std::string Decider::clock_trouble() const {
       author_.node, std::abs(median));
 }
 
+/// The median of ours and of most of the others is somebody else's if they agree against us. Who
+/// has never acknowledged anything has no clock that could be known; where there are others and
+/// none of them can speak, somebody must keep ours right.
+bool Decider::clock_known() const {
+  bool alone = true;
+  size_t others = 0;
+  size_t known = 0;
+  for (const auto& [node, member] : view_.members) {
+    if (node == author_.node) continue;
+    alone = false;
+    if (!view_.live.contains(node) || !view_.acks.contains(node)) continue;
+    ++others;
+    known += view_.clock_offsets.contains(node) ? 1 : 0;
+  }
+  if (others == 0) return alone || view_.synchronised;
+  return 2 * known > others;
+}
+
 void Decider::write(Draft draft, const std::string& what) {
   std::map<std::string, Member> present = view_.members;
   for (const std::string& node : decision_.forget) present.erase(node);
@@ -71,9 +90,9 @@ void Decider::write(Draft draft, const std::string& what) {
 void Decider::forget_lost() {
   if (author_.policy.forget_after <= 0) return;
   for (const auto& [node, member] : view_.members) {
-    const auto seen = view_.last_seen.find(node);
-    if (node != author_.node && !view_.live.contains(node) && seen != view_.last_seen.end() &&
-        seen->second + author_.policy.forget_after <= clock_) {
+    const auto silent = view_.silent_for.find(node);
+    if (node != author_.node && !view_.live.contains(node) && silent != view_.silent_for.end() &&
+        silent->second >= author_.policy.forget_after) {
       decision_.forget.push_back(node);
       if (decision_.forget.size() == kMostForgotten) break;
     }
@@ -87,10 +106,13 @@ void Decider::forget_lost() {
 }
 
 bool Decider::due() const {
-  return author_.policy.interval > 0 && doc_.rotated_at + author_.policy.interval <= now_;
+  return timely_ && author_.policy.interval > 0 &&
+         doc_.rotated_at + author_.policy.interval <= now_;
 }
 
-bool Decider::past_deadline() const { return doc_.state_since + author_.policy.deadline <= now_; }
+bool Decider::past_deadline() const {
+  return timely_ && doc_.state_since + author_.policy.deadline <= now_;
+}
 
 std::string Decider::why_hold() const {
   if (!author_.policy.go_on_at_deadline) return "the policy is to hold";
@@ -125,7 +147,7 @@ void Decider::step() {
     next.begin();
     return write(std::move(next), "rotation due");
   }
-  if (view_.members.empty()) return;
+  if (view_.members.empty() || !view_.complete) return;
   if (!missing_.empty()) {
     if (doc_.state != State::kStaged || !past_deadline() || !why_hold().empty()) return;
     next.enter(State::kMinting);
@@ -182,6 +204,8 @@ void Decider::wake_at(int64_t time) {
 void Decider::set_wake() {
   const Policy& policy = author_.policy;
   const Document& doc = decision_.next ? *decision_.next : doc_;
+  // Nothing tells when the clock gets synchronised.
+  if (!timely_ && !view_.synchronised) wake_at(clock_ + kMaxClockOffset);
   if (doc.state == State::kSteady && policy.interval > 0) {
     wake_at(doc.rotated_at + policy.interval);
   }
@@ -192,9 +216,9 @@ void Decider::set_wake() {
     if (doc.in_slots(generation.id) && generation.not_after != 0)
       wake_at(generation.not_after - span / 2);
   }
-  for (const auto& [node, seen] : view_.last_seen) {
+  for (const auto& [node, silent] : view_.silent_for) {
     const bool lost = view_.members.contains(node) && !view_.live.contains(node);
-    if (lost && node != author_.node) wake_at(seen + policy.forget_after);
+    if (lost && node != author_.node) wake_at(clock_ + policy.forget_after - silent);
   }
 }
 

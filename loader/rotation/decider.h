@@ -24,8 +24,10 @@ struct Author {
 /// A document in the making: the one that was read, changed, to be finished once.
 class Draft {
  public:
-  Draft(const Author& author, const Document& from, int64_t now)
-      : author_(author), from_(from), doc_(from), now_(now) {}
+  /// `timely`: `now` is the time. Else it is only not earlier than what `from` has, and nothing
+  /// comes to its end or is given longer by it.
+  Draft(const Author& author, const Document& from, int64_t now, bool timely)
+      : author_(author), from_(from), doc_(from), now_(now), timely_(timely) {}
 
   Document& doc() { return doc_; }
 
@@ -53,6 +55,7 @@ class Draft {
   const Document& from_;
   Document doc_;
   int64_t now_;
+  bool timely_;
 };
 
 /// One decision: see Machine::decide().
@@ -71,6 +74,8 @@ class Decider {
   using Outcome = Result<std::optional<Answer>>;
 
   std::string clock_trouble() const;
+  /// May it act on the time? Others can contradict ours, or there are none.
+  bool clock_known() const;
   void serve_requests();
   Outcome answer(const Request& request);
   Result<> check_counter(const Request& request) const;
@@ -94,14 +99,15 @@ class Decider {
   void set_wake();
   void wake_at(int64_t time);
 
-  Draft draft() const { return {author_, doc_, now_}; }
+  Draft draft() const { return {author_, doc_, now_, timely_}; }
   void write(Draft draft, const std::string& what);
 
   const Author& author_;
   const FarmView& view_;
   const Document& doc_;
-  int64_t clock_;  ///< ours, which last_seen was taken by
-  int64_t now_;    ///< never before what the document was issued at
+  int64_t clock_;  ///< ours, as it is
+  bool timely_;    ///< the view is complete, and clock_known()
+  int64_t now_;    ///< what the document was issued at, or, if timely_, the time if that is later
   Decision decision_;
   std::vector<std::string>& missing_;
 };

@@ -161,9 +161,9 @@ Decider::Outcome Decider::forget(const Request& request) {
       return fail(request.node +
                   " is alive: stop its tfod, or give --off-wire if it sees no packets any more");
     }
-    const auto seen = view_.last_seen.find(request.node);
-    const int64_t from = seen == view_.last_seen.end() ? clock_ : seen->second;
-    const int64_t left = from + author_.policy.forget_after - clock_;
+    const auto silent = view_.silent_for.find(request.node);
+    const int64_t left =
+        author_.policy.forget_after - (silent == view_.silent_for.end() ? 0 : silent->second);
     if (member->second.balancer && left > 0) {
       return fail(
           fmt::format("{} is a balancer and may renew by its last document for a while: it is "
@@ -184,6 +184,8 @@ Decider::Outcome Decider::rekey(const Request& request) const {
                     "later one",
                     doc_.min_key, request.key));
   }
+  // Of members whose record is not back yet nobody knows what they can open.
+  if (!view_.complete) return std::optional<Answer>();
   std::vector<std::string> without;
   for (const auto& [node, member] : view_.members) {
     const auto ack = view_.acks.find(node);

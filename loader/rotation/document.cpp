@@ -119,6 +119,16 @@ uint64_t random_id() {
   return id;
 }
 
+void NameList::insert(const std::string& name) {
+  if (contains(name)) return;
+  names_.push_back(name);
+  if (names_.size() > kMost) names_.erase(names_.begin());
+}
+
+bool NameList::contains(const std::string& name) const {
+  return std::find(names_.begin(), names_.end(), name) != names_.end();
+}
+
 const FarmGeneration* Document::find(uint64_t id) const {
   const auto found = std::find_if(generations.begin(), generations.end(),
                                   [&](const FarmGeneration& g) { return g.id == id; });

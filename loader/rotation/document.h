@@ -4,8 +4,8 @@
 #include <compare>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -75,6 +75,38 @@ struct Event {
   bool operator==(const Event&) const = default;
 };
 
+/// Names in the order in which they were put in, each once. Of more than kMost the oldest go.
+class NameList {
+ public:
+  static constexpr size_t kMost = 256;
+  using value_type = std::string;
+  using const_iterator = std::vector<std::string>::const_iterator;
+  using iterator = const_iterator;
+
+  NameList() = default;
+  NameList(std::initializer_list<std::string> names) { insert(names.begin(), names.end()); }
+
+  void insert(const std::string& name);
+  template <class Iterator>
+  void insert(Iterator begin, Iterator end) {
+    for (; begin != end; ++begin) insert(*begin);
+  }
+  template <class Condition>
+  void erase_if(const Condition& condition) {
+    std::erase_if(names_, condition);
+  }
+  bool contains(const std::string& name) const;
+  bool empty() const { return names_.empty(); }
+  size_t size() const { return names_.size(); }
+  const_iterator begin() const { return names_.begin(); }
+  const_iterator end() const { return names_.end(); }
+
+  bool operator==(const NameList&) const = default;
+
+ private:
+  std::vector<std::string> names_;
+};
+
 /// All that a farm agrees on about one pool. Its order of generations is the document's, not that
 /// of ids or times: after an abort out of minting the newer key is the older place's.
 struct Document {
@@ -90,7 +122,9 @@ struct Document {
   uint64_t next = 0;                        ///< n; 0 in steady
   bool aborting = false;                    ///< prepare and unminting: on the way back to steady
   uint64_t doomed = 0;  ///< to be revoked when this rotation has taken its place; 0: none
-  std::set<std::string> forgotten;  ///< former members that were not asked
+  /// Former members that were not asked, oldest first. One that is no more among them finds by its
+  /// record, which is gone, that it was forgotten.
+  NameList forgotten;
   uint32_t min_key = 0;       ///< number of the lowest line of the farm key file that may seal
   int64_t issued_at = 0;      ///< unix seconds, by its writer's clock; never lower than before
   int64_t state_since = 0;    ///< unix seconds: when this state was entered
@@ -121,6 +155,9 @@ Result<Document> decode_document(std::string_view text);
 /// 16 hex digits that name a document's content (BLAKE2b of encode()); tells nothing of the keys to
 /// whoever lacks them.
 std::string hash_of(const Document& document);
+
+/// Ids of what the servers hold, the one that they mint with first; 0: nothing in the second slot.
+std::vector<uint64_t> slots_of(const Document& document);
 
 /// The ring of this document for validators and servers, places, phase and renewal as in the table
 /// above. A generation that is not in the slots and past its not_after at `now` is left out;

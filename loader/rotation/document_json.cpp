@@ -84,7 +84,7 @@ void decode_lists(Reader& reader, Document& document) {
   for (const WipedJson& json : reader.array("forgotten")) {
     auto node = Reader::text_of(json);
     if (!node) return reader.wrong("forgotten", "is not a list of names");
-    document.forgotten.insert(std::move(*node));
+    document.forgotten.insert(*node);
   }
 }
 

@@ -66,7 +66,7 @@ bool Draft::look_after() {
 void Draft::retire() {
   auto& all = doc_.generations;
   std::erase_if(all, [&](const FarmGeneration& g) {
-    return !doc_.in_slots(g.id) && g.not_after != 0 && g.not_after <= now_;
+    return timely_ && !doc_.in_slots(g.id) && g.not_after != 0 && g.not_after <= now_;
   });
   if (doc_.state == State::kSteady) {
     const auto retired = [&](const FarmGeneration& g) {
@@ -86,8 +86,8 @@ Document Draft::finish(const std::string& what, const std::map<std::string, Memb
   doc_.issued_at = now_;
   doc_.writer = author_.node;
   if (entered) doc_.state_since = now_;
-  std::erase_if(doc_.forgotten, [&](const std::string& node) { return present.contains(node); });
-  look_after();
+  doc_.forgotten.erase_if([&](const std::string& node) { return present.contains(node); });
+  if (timely_) look_after();
   retire();
   if (!what.empty()) {
     if (doc_.events.size() >= Document::kMaxEvents) doc_.events.erase(doc_.events.begin());

@@ -12,6 +12,7 @@
 #include "loader/keys/derived_change.h"
 #include "loader/log.h"
 #include "loader/rotation/document.h"
+#include "loader/rotation/fetch_first.h"
 
 namespace tfo::rotation {
 namespace {
@@ -26,8 +27,9 @@ constexpr milliseconds kSay{5000};
 
 /// What an agent may be troubled by, besides what it says: cleared where it says nothing.
 constexpr const char* kTroubles[] = {
-    "store_unreachable", "store_rolled_back", "store_refused", "fork",      "farm_key_missing",
-    "straggler",         "rotation_held",     "not_member",    "clock_off", "state_unsaved"};
+    "store_unreachable", "store_rolled_back", "store_refused",   "fork",
+    "farm_key_missing",  "straggler",         "rotation_held",   "not_member",
+    "clock_off",         "state_unsaved",     "revocation_lost", "name_taken"};
 
 /// These signals are blocked until the event loop takes them, which it does only after the start.
 bool told_to_end() {
@@ -88,17 +90,10 @@ Result<> EtcdStore::open(const Moment& now, const std::vector<Key>&) {
     if (auto got = wait_for_first(); !got) return got;
     if (auto made = make_agent(); !made) return made;
   }
-  if (!agent_->document()) return fail(no_document("it was read and could not be kept"));
+  if (!agent_->document()) return fail(no_document(settings_, "it was read and could not be kept"));
   trusted_before_ = trust_.load(now);
   if (auto looked = look(now); !looked) return tl::unexpected(std::move(looked.error()));
   return {};
-}
-
-std::string EtcdStore::no_document(const std::string& why) const {
-  return fmt::format(
-      "no keys yet: {} does not hold any, and etcd at {} gave none: {}; let etcd be reachable (see "
-      "farm.etcd.endpoints), or make the farm with `tfoctl farm init` if there is none",
-      settings_.state_file, fmt::join(settings_.etcd.endpoints, ", "), why);
 }
 
 Result<> EtcdStore::wait_for_first() const {
@@ -108,7 +103,8 @@ Result<> EtcdStore::wait_for_first() const {
     const auto got = source_.fetch(std::clamp(left, kPause, kAttempt));
     if (got) return {};
     const auto still = left_until(patience_until_);
-    if (still.count() == 0 || told_to_end()) return fail(no_document(got.error().message));
+    if (still.count() == 0 || told_to_end())
+      return fail(no_document(settings_, got.error().message));
     if (!said || Steady::now() - *said >= kSay) {
       said = Steady::now();
       log_warning("pool {}: no keys yet, waiting {} s more for etcd: {}", settings_.pool,
@@ -138,7 +134,8 @@ Result<bool> EtcdStore::look(const Moment& now) {
   if (!document) return false;
   at_ = std::max(now.unix_s, document->issued_at);
   const bool fresh = ring_.revision == 0 || document->counter != counter_;
-  KeyRing ring = ring_of(*document, ring_.revision + 1, at_, trusted_until(now, fresh));
+  KeyRing ring = ring_of(guarded(*document, agent_->lost()), ring_.revision + 1, at_,
+                         trusted_until(now, fresh));
   if (!settings_.balancer) {
     ring.renewal = {};
     ring.fresh_until = 0;
@@ -147,6 +144,7 @@ Result<bool> EtcdStore::look(const Moment& now) {
     return tl::unexpected(std::move(sound.error()).in("document " + document->counter.text()));
   }
   counter_ = document->counter;
+  hash_ = hash_of(*document);
   if (ring_.revision != 0 && same_ring(ring, ring_)) return false;
   ring_ = std::move(ring);
   return true;
@@ -166,8 +164,14 @@ Result<bool> EtcdStore::step(const Moment& now, const Confirmation& confirmed) {
 
 void EtcdStore::confirm(const Confirmation& confirmed) {
   if (confirmed.revision != ring_.revision) return;
+  std::string besides = report_.partial;
+  const auto& document = agent_->document();
+  if (besides.empty() && document && touches_slots(*document, agent_->lost())) {
+    besides = "a generation in the slots was revoked, which etcd has lost";
+  }
   Applied applied{.counter = counter_,
-                  .partial = partial_text(confirmed, report_.partial),
+                  .hash = hash_,
+                  .partial = partial_text(confirmed, besides),
                   .renews = settings_.balancer && report_.renews && until_ > at_,
                   .listeners = report_.listeners};
   if (said_ == applied) return;

@@ -85,7 +85,6 @@ class EtcdStore : public KeyStore {
  private:
   Result<> make_agent();
   Result<> wait_for_first() const;
-  std::string no_document(const std::string& why) const;
   Result<bool> look(const Moment& now);
   std::string stale() const;
   void confirm(const Confirmation& confirmed);
@@ -101,6 +100,7 @@ class EtcdStore : public KeyStore {
   bool started_ = false;
   KeyRing ring_;
   Counter counter_;    ///< of the document that ring_ is made of
+  std::string hash_;   ///< hash_of() it: after a fork was adopted the counter is the same
   int64_t until_ = 0;  ///< trusted_until() as it was handed out
   int64_t at_ = 0;     ///< unix seconds of the last look
   NodeReport report_;

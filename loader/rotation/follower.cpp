@@ -32,7 +32,7 @@ std::optional<etcd::KeyValue> found(const etcd::TxnReply& reply, size_t index) {
 /// So many tell well enough where a farm stands.
 constexpr int64_t kMostAcks = 256;
 
-enum Place : size_t { kRingAt, kMemberAt, kAckAt, kLeaderAt, kAllAcksAt };
+enum Place : size_t { kRingAt, kMemberAt, kAckAt, kLeaderAt, kLiveAt, kAllAcksAt };
 
 }  // namespace
 
@@ -65,7 +65,8 @@ void Follower::read_now() {
   floor_ = revision_;
   etcd::Txn txn;
   txn.then = {one(site_.key(kRing)), one(site_.own_key(kMemberPrefix)),
-              one(site_.own_key(kAckPrefix)), one(site_.key(kLeader))};
+              one(site_.own_key(kAckPrefix)), one(site_.key(kLeader)),
+              one(site_.own_key(kLivePrefix))};
   if (!site_.document) {
     etcd::Range acks = one(site_.key(kAckPrefix));
     acks.range_end = etcd::prefix_end(acks.key);
@@ -106,7 +107,7 @@ void Follower::took(const etcd::TxnReply& reply) {
   }
   if (!watch_) watch_from(reply.header.revision + 1);
   hooks_.reading({number_, reply.header.revision, in_step(), found(reply, kMemberAt),
-                  found(reply, kAckAt), found(reply, kLeaderAt)});
+                  found(reply, kAckAt), found(reply, kLeaderAt), found(reply, kLiveAt)});
   hooks_.changed();
 }
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "loader/rotation/decider.h"
@@ -26,13 +27,46 @@ Verdict judge(const std::optional<Document>& mine, const std::optional<Document>
   return *read == *mine ? Verdict::kSame : Verdict::kFork;
 }
 
-std::vector<uint64_t> lost_revocations(const Document& mine, const Document& read) {
-  std::vector<uint64_t> lost;
-  for (const FarmGeneration& generation : mine.generations) {
-    const FarmGeneration* theirs = read.find(generation.id);
-    if (generation.revoked && theirs != nullptr && !theirs->revoked) lost.push_back(generation.id);
+std::set<uint64_t> lost_revocations(const std::set<uint64_t>& lost,
+                                    const std::optional<Document>& mine, const Document& read) {
+  std::set<uint64_t> all = lost;
+  if (mine) {
+    for (const FarmGeneration& generation : mine->generations) {
+      if (generation.revoked) all.insert(generation.id);
+    }
   }
-  return lost;
+  std::erase_if(all, [&](uint64_t id) {
+    const FarmGeneration* theirs = read.find(id);
+    return theirs == nullptr || theirs->revoked;
+  });
+  return all;
+}
+
+bool touches_slots(const Document& document, const std::set<uint64_t>& lost) {
+  return lost.contains(document.next) ||
+         std::ranges::any_of(slots_of(document), [&](uint64_t id) { return lost.contains(id); });
+}
+
+Document guarded(const Document& document, const std::set<uint64_t>& lost) {
+  Document safe = document;
+  for (const uint64_t id : lost) {
+    if (FarmGeneration* generation = safe.find(id)) generation->revoked = true;
+  }
+  if (lost.contains(safe.other)) safe.other = 0;
+  if (!lost.contains(safe.current) && !lost.contains(safe.next)) return safe;
+  std::vector<uint64_t> left = slots_of(document);
+  const uint64_t minting = left.front();
+  std::erase_if(left, [&](uint64_t id) { return id == 0 || lost.contains(id); });
+  if (left.empty()) {
+    left = {minting};
+    safe.find(minting)->revoked = false;
+  }
+  safe.state = State::kSteady;
+  safe.aborting = false;
+  safe.next = safe.doomed = 0;
+  safe.current = left.front();
+  safe.other = left.size() > 1 ? left.at(1) : 0;
+  return safe;
 }
 
 Machine::Machine(Policy policy, std::string node, KeyMaker make_key, IdMaker make_id)

@@ -31,15 +31,23 @@ struct FarmView {
   std::map<std::string, Member> members;  ///< by node
   std::map<std::string, Ack> acks;        ///< by node
   std::set<std::string> live;             ///< nodes that hold a lease
-  /// Unix seconds at which a member without a lease was last known to hold one (at the earliest
-  /// when this leader began to look).
-  std::map<std::string, int64_t> last_seen;
-  /// Clock of the acks that arrived lately less our own, in seconds, by node.
+  /// Seconds for which a member has been without a lease, by a clock that nobody can set, and at
+  /// most since this leader began to look.
+  std::map<std::string, int64_t> silent_for;
+  /// Clock of the acks that arrived lately less our own, in seconds, by node. Until most of the
+  /// others who are there and have ever acknowledged anything are among them, a leader whose clock
+  /// is wrong cannot know it, and does nothing because of the time.
   std::map<std::string, int64_t> clock_offsets;
+  /// Does somebody keep our own clock right (Moment::synchronised)? Counts where none of the other
+  /// members can contradict it.
+  bool synchronised = true;
   std::vector<Request> requests;
   /// False for 2 lease TTLs after it became leader: nothing new is minted, what is under way and
   /// needs no new key goes on.
   bool may_mint = true;
+  /// False for a poll after it became leader: a node whose record was deleted from etcd has not put
+  /// it back yet, and no acknowledgements are taken for all of them.
+  bool complete = true;
 };
 
 /// So many members are forgotten by one document, at most: their records are deleted in the
@@ -88,9 +96,10 @@ class Machine {
   Result<Document> first(const std::string& farm, const std::string& pool, int64_t now,
                          uint32_t farm_key, const std::vector<Key>& keys) const;
 
-  /// `now`: unix seconds; taken for no earlier than the document's issued_at. One step: to be
-  /// called again when the document, an acknowledgement, a member, a lease or a request is another,
-  /// and at wake_at.
+  /// `now`: unix seconds; taken for no earlier than the document's issued_at, and for just that
+  /// while nobody can tell whether it is right: no wrong clock gets into a document. One step: to
+  /// be called again when the document, an acknowledgement, a member, a lease or a request is
+  /// another, and at wake_at.
   Decision decide(const FarmView& view, int64_t now) const;
 
  private:
@@ -112,9 +121,19 @@ enum class Verdict {
 };
 Verdict judge(const std::optional<Document>& mine, const std::optional<Document>& read);
 
-/// Generations that `mine` has revoked and `read` accepts. Only a restored etcd brings this about,
-/// when its counter has gone past that of a revocation that a node saw before. Whoever follows
-/// `read` must ask for their revocation again, and not accept them meanwhile.
-std::vector<uint64_t> lost_revocations(const Document& mine, const Document& read);
+/// Generations that a node saw revoked and that `read`, which it now takes, accepts: of those that
+/// it knew of already (`lost`) and of its own document (`mine`). Only a restored etcd brings this
+/// about, when its counter has gone past that of a revocation. Until the document revokes them
+/// again the node asks for that, and goes by guarded().
+std::set<uint64_t> lost_revocations(const std::set<uint64_t>& lost,
+                                    const std::optional<Document>& mine, const Document& read);
+
+/// The document as a node may apply it that knows `lost` to be revoked: they are, and what else is
+/// in the slots takes their place, as a revocation would have it. One thing only cannot be so:
+/// where nothing else is in the slots, the key that servers mint with stays what it is.
+Document guarded(const Document& document, const std::set<uint64_t>& lost);
+
+/// Does that change what servers hold, will hold, or what validators renew to?
+bool touches_slots(const Document& document, const std::set<uint64_t>& lost);
 
 }  // namespace tfo::rotation

@@ -11,11 +11,15 @@ void Membership::take(const Reading& reading) {
   if (ended_ || !site_.document || !reading.in_step) return;
   const std::string& node = site_.settings.node;
   if (!reading.member || !is_ours(*reading.member)) {
-    if (!reading.member && site_.remembered.joined) {
-      site_.troubles.raise(kNotMember, "the farm has forgotten " + node +
-                                           ": there is no member record of it; joining again");
+    // That the record is gone or spoilt says nothing: whoever writes to etcd can do that, and the
+    // leader counts on us all the same. Only the document, of the same revision, says who was
+    // forgotten.
+    const bool forgotten = site_.known().forgotten.contains(node);
+    if (forgotten && site_.remembered.joined) {
+      site_.troubles.raise(
+          kNotMember, "the farm has forgotten " + node + ": the document says so; joining again");
     }
-    set_joined(false);
+    if (forgotten) set_joined(false);
     return join(reading.member);
   }
   if (reading.number <= written_) return;
@@ -33,13 +37,17 @@ void Membership::check_forgotten() {
   follower_.read_now();
 }
 
-bool Membership::is_ours(const etcd::KeyValue& record) const {
+bool Membership::is_ours(const etcd::KeyValue& record) {
   const auto opened = site_.open(site_.own(kMemberPrefix), record.value);
   if (!opened) return false;
   const auto member =
       member_from(nlohmann::json::parse(opened->text.begin(), opened->text.end(), nullptr, false));
-  return member && member->node == site_.settings.node &&
-         member->balancer == site_.settings.balancer && member->server == site_.settings.server;
+  if (!member || member->node != site_.settings.node ||
+      member->balancer != site_.settings.balancer || member->server != site_.settings.server) {
+    return false;
+  }
+  record_ = *member;
+  return true;
 }
 
 void Membership::join(const std::optional<etcd::KeyValue>& record) {
@@ -49,13 +57,14 @@ void Membership::join(const std::optional<etcd::KeyValue>& record) {
   member.balancer = site_.settings.balancer;
   member.server = site_.settings.server;
   member.joined_at = site_.now();
+  member.membership = random_id();
   const auto sealed =
       site_.seal(site_.own(kMemberPrefix), site_.known().counter, to_json(member).dump());
   if (!sealed) return;
   const std::string key = site_.own_key(kMemberPrefix);
   etcd::Txn txn;
   txn.when = {record ? etcd::value_is(key, record->value) : etcd::absent(key)};
-  txn.then = {etcd::Put{key, *sealed, 0}};
+  txn.then = {etcd::Put{key, *sealed, 0}, etcd::Delete{site_.own_key(kLeftPrefix), ""}};
   busy_ = true;
   call_ = etcd::txn(*site_.client, txn, [this](const auto& reply) {
     busy_ = false;

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "loader/rotation/follower.h"
+#include "loader/rotation/records.h"
 #include "loader/rotation/site.h"
 
 namespace tfo::rotation {
@@ -23,9 +25,11 @@ class Membership {
   bool joined() const { return joined_; }
   /// Not again.
   void end() { ended_ = true; }
+  /// Our record as it was last read or written.
+  const std::optional<Member>& record() const { return record_; }
 
  private:
-  bool is_ours(const etcd::KeyValue& record) const;
+  bool is_ours(const etcd::KeyValue& record);
   void join(const std::optional<etcd::KeyValue>& record);
   void set_joined(bool joined);
 
@@ -36,6 +40,7 @@ class Membership {
   bool busy_ = false;
   bool joined_ = false;
   bool ended_ = false;
+  std::optional<Member> record_;
   uint64_t written_ = 0;  ///< number of the last read that was begun before the record was there
 };
 

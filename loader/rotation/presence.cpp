@@ -32,8 +32,11 @@ Result<> Presence::start() {
   return {};
 }
 
-void Presence::confirmed() {
-  if (!announced_ && !busy_) beat();
+void Presence::take(const Reading& reading) {
+  const bool there = reading.live && reading.live->lease == lease_;
+  // Deleted by somebody while the lease lives, which would go on unnoticed.
+  if (announced_ && !busy_ && !there && reading.number > announced_in_) return announce();
+  if (reading.in_step && !announced_ && !busy_) beat();
 }
 
 void Presence::beat() {
@@ -65,8 +68,9 @@ void Presence::announce() {
                     [this](const auto& reply) {
                       busy_ = false;
                       if (reply) {
-                        announced_ = true;
-                        return changed_();
+                        announced_in_ = follower_.begun();
+                        if (!std::exchange(announced_, true)) changed_();
+                        return;
                       }
                       if (reply.error().kind == etcd::FaultKind::kNotFound) lost();
                     });

@@ -19,8 +19,8 @@ class Presence {
       : site_(site), follower_(follower), changed_(std::move(changed)) {}
   Result<> start();
 
-  /// The document was confirmed.
-  void confirmed();
+  /// The document was confirmed, or not. Is live/N still there, on our lease?
+  void take(const Reading& reading);
   /// Another lease: what the old one stands for may be a backup's.
   void renew();
   /// Ends it; the keys that are attached go with it.
@@ -45,7 +45,8 @@ class Presence {
   etcd::Call revoke_call_;
   int64_t lease_ = 0;
   bool granted_ = false;
-  bool announced_ = false;  ///< live/N is there
+  bool announced_ = false;     ///< live/N is there
+  uint64_t announced_in_ = 0;  ///< number of the last read begun before it was there
   bool busy_ = false;
 };
 

@@ -67,7 +67,8 @@ json to_json(const Member& member) {
   return {{"node", member.node},
           {"balancer", member.balancer},
           {"server", member.server},
-          {"joined_at", member.joined_at}};
+          {"joined_at", member.joined_at},
+          {"membership", id_text(member.membership)}};
 }
 
 json to_json(const Ack& ack) {
@@ -75,6 +76,7 @@ json to_json(const Ack& ack) {
           {"hash", ack.hash},         {"partial", etcd::printable(ack.partial, kMaxText)},
           {"balancer", ack.balancer}, {"server", ack.server},
           {"renews", ack.renews},     {"boot_id", ack.boot_id},
+          {"instance", ack.instance}, {"sequence", ack.sequence},
           {"clock", ack.clock},       {"since", ack.since},
           {"opens", ack.opens},       {"listeners", ack.listeners}};
 }
@@ -101,6 +103,9 @@ Result<Member> member_from(const json& object) {
   member.balancer = reader.boolean("balancer");
   member.server = reader.boolean("server");
   member.joined_at = reader.number<int64_t>("joined_at");
+  if (object.is_object() && object.contains("membership")) {
+    member.membership = reader.id("membership", true);
+  }
   if (auto read = reader.done(); !read) return tl::unexpected(std::move(read.error()));
   return member;
 }
@@ -116,6 +121,10 @@ Result<Ack> ack_from(const json& object) {
   ack.server = reader.boolean("server");
   ack.renews = reader.boolean("renews");
   ack.boot_id = reader.text("boot_id");
+  if (object.is_object() && object.contains("instance")) ack.instance = reader.text("instance");
+  if (object.is_object() && object.contains("sequence")) {
+    ack.sequence = reader.number<uint64_t>("sequence");
+  }
   ack.clock = reader.number<int64_t>("clock");
   ack.since = reader.number<int64_t>("since");
   for (const json& number : reader.array("opens")) {
@@ -126,6 +135,16 @@ Result<Ack> ack_from(const json& object) {
   ack.listeners = read_listeners(reader);
   if (auto read = reader.done(); !read) return tl::unexpected(std::move(read.error()));
   return ack;
+}
+
+AckOrder::Age AckOrder::look(const Ack& ack) {
+  if (ack.sequence == 0) return Age::kNew;
+  uint64_t& newest = newest_[ack.instance];
+  if (ack.sequence == newest && ack.instance == last_) return Age::kSame;
+  if (ack.sequence <= newest) return Age::kOld;
+  newest = ack.sequence;
+  last_ = ack.instance;
+  return Age::kNew;
 }
 
 Result<Request> request_from(const json& object) {

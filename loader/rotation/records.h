@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -19,6 +20,9 @@ inline constexpr const char* kLeader = "leader";         ///< lease; value: the 
 inline constexpr const char* kMemberPrefix = "member/";  ///< + node; no lease
 inline constexpr const char* kLivePrefix = "live/";      ///< + node; lease
 inline constexpr const char* kAckPrefix = "ack/";        ///< + node; no lease
+/// + node: its last member record, written when that is deleted in good order; its lease lasts for
+/// about forget_after.
+inline constexpr const char* kLeftPrefix = "left/";
 inline constexpr const char* kRequestPrefix = "request/";
 
 /// 1 to 63 of letters, digits, '.', '_' and '-': farms, pools and nodes are parts of etcd's keys.
@@ -30,6 +34,8 @@ struct Member {
   bool balancer = false;
   bool server = false;
   int64_t joined_at = 0;  ///< unix seconds
+  /// Random, of this membership: joined_at can come twice. 0: it does not say.
+  uint64_t membership = 0;
 
   bool operator==(const Member&) const = default;
 };
@@ -45,13 +51,38 @@ struct Ack {
   bool server = false;
   bool renews = false;  ///< a balancer: renewal is in force for every VIP of the pool
   std::string boot_id;
+  std::string instance;  ///< random, of this run of tfod: two of one name are told apart
+  /// Of this instance's acks, from 1, higher with each that it writes: an earlier one that somebody
+  /// puts back over a later one shows. 0: it does not say.
+  uint64_t sequence = 0;
   int64_t clock = 0;            ///< unix seconds, this node's
   int64_t since = 0;            ///< unix seconds: when this document was in force there
   std::vector<uint32_t> opens;  ///< numbers of the farm key's lines that it has
-  /// What its listeners can take, an array for balancers' limits; null where it is no server.
+  /// What its listeners can take, for balancers' limits (FarmReports): an array of {netns,
+  /// fastopen_bits, somaxconn, left_out, sums: {listeners, qlen, qlen_least, qlen_unknown, backlog,
+  /// fullest_quarters}, listeners: [{address, port, backlog, fastopen_limit}]}, one for each
+  /// network namespace; the sums are over all listeners that may do Fast Open, the list over some.
+  /// Null where it is no server.
   nlohmann::json listeners;
 
   bool operator==(const Ack&) const = default;
+};
+
+/// Which acks of one node were seen: whoever writes to etcd can put an earlier one back, which is
+/// genuine. An instance that another one has followed may still be there (two of one name).
+class AckOrder {
+ public:
+  enum class Age {
+    kNew,   ///< also if it does not say
+    kSame,  ///< the newest of its instance, and none of another was seen since
+    kOld    ///< somebody has put it back
+  };
+  /// Remembers it.
+  Age look(const Ack& ack);
+
+ private:
+  std::map<std::string, uint64_t> newest_;  ///< by instance
+  std::string last_;                        ///< instance
 };
 
 /// What an operator asks of the farm. It names the counter it was made for: later it is refused, so

@@ -36,6 +36,20 @@ tfo_place place_of(const Document& document, const FarmGeneration& generation) {
 
 }  // namespace
 
+std::vector<uint64_t> slots_of(const Document& document) {
+  switch (document.state) {
+    case State::kSteady:
+    case State::kPrepare:
+      return {document.current, document.other};
+    case State::kStaged:
+    case State::kUnminting:
+      return {document.current, document.next};
+    case State::kMinting:
+      break;
+  }
+  return {document.next, document.current};
+}
+
 KeyRing ring_of(const Document& document, uint64_t revision, int64_t now, int64_t renew_until) {
   KeyRing ring;
   ring.revision = revision;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/rotation/roster.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -9,7 +12,8 @@
 namespace tfo::rotation {
 namespace {
 
-constexpr int64_t kOffsetLasts = 600'000;  // ms
+constexpr int64_t kClockLasts = 600'000;  // ms
+constexpr size_t kMostAnswered = 1024;
 
 /// What is behind a prefix, or nothing.
 std::optional<std::string> behind(const std::string& name, std::string_view prefix) {
@@ -32,28 +36,77 @@ nlohmann::json parse(const Opened& opened) {
 
 void Roster::clear() {
   load({});
-  offsets_.clear();
-  last_seen_.clear();
+  vanished_.clear();
+  answered_.clear();
+  clocks_.clear();
+  orders_.clear();
+  silent_since_.clear();
   at_ = 0;
 }
 
 void Roster::load(const std::vector<etcd::KeyValue>& records) {
   members_.clear();
+  left_.clear();
+  vanished_.clear();
   acks_.clear();
   requests_.clear();
   refused_.clear();
+  forged_.clear();
   live_.clear();
   const std::string prefix = site_.key("");
   for (const auto& record : records) {
     if (record.key.starts_with(prefix)) put(record.key.substr(prefix.size()), record.value, false);
   }
-  std::erase_if(last_seen_, [this](const auto& one) {
+  std::erase_if(silent_since_, [this](const auto& one) {
     return live_.contains(one.first) || !members_.contains(one.first);
   });
   for (const auto& [node, member] : members_) {
-    if (!live_.contains(node)) last_seen_.try_emplace(node, site_.now());
+    if (!live_.contains(node)) silent_since_.try_emplace(node, boot_ms());
   }
   at_ = site_.clock.now().unix_s * 1000 + site_.clock.now().unix_ns / 1'000'000;
+}
+
+void Roster::load_again(const std::vector<etcd::KeyValue>& records) {
+  std::map<std::string, Member> before = vanished_;
+  before.insert(members_.begin(), members_.end());
+  // load() begins anew for whom it finds no record of: whoever ends watches could put off for ever
+  // that they are forgotten.
+  const std::map<std::string, int64_t> silent = silent_since_;
+  load(records);
+  for (const auto& [node, ack] : acks_) {
+    Member acked;
+    acked.node = node;
+    acked.balancer = ack.balancer;
+    acked.server = ack.server;
+    before.try_emplace(node, acked);
+  }
+  for (const auto& [node, member] : before) {
+    vanish(member);
+    const auto since = silent.find(node);
+    if (since != silent.end() && vanished_.contains(node) && !live_.contains(node)) {
+      silent_since_[node] = since->second;
+    }
+  }
+}
+
+bool Roster::has_left(const Member& member) const {
+  const auto left = left_.find(member.node);
+  return left != left_.end() && left->second.membership == member.membership &&
+         left->second.joined_at == member.joined_at;
+}
+
+void Roster::vanish(const Member& member) {
+  if (members_.contains(member.node) || has_left(member)) return;
+  vanished_[member.node] = member;
+  if (!live_.contains(member.node)) silent_since_.try_emplace(member.node, boot_ms());
+}
+
+void Roster::forget(const std::vector<std::string>& nodes) {
+  for (const std::string& node : nodes) {
+    members_.erase(node);
+    vanished_.erase(node);
+    acks_.erase(node);
+  }
 }
 
 void Roster::apply(const etcd::WatchEvent& event) {
@@ -70,10 +123,12 @@ void Roster::apply(const etcd::WatchEvent& event) {
 
 void Roster::put(const std::string& name, const std::string& value, bool fresh) {
   refused_.erase(name);
+  forged_.erase(name);
   if (!is_ours(name)) return refuse(name, "a key in etcd has a name that no node gives");
   if (const auto node = behind(name, kMemberPrefix)) return put_member(*node, name, value);
   if (const auto node = behind(name, kAckPrefix)) return put_ack(*node, name, value, fresh);
   if (const auto node = behind(name, kLivePrefix)) return set_live(*node, true);
+  if (const auto node = behind(name, kLeftPrefix)) return put_left(*node, name, value);
   if (const auto id = behind(name, kRequestPrefix)) return put_request(*id, name, value);
 }
 
@@ -86,13 +141,25 @@ void Roster::put_member(const std::string& node, const std::string& name,
   unknown.node = node;
   unknown.balancer = unknown.server = true;
   members_[node] = unknown;
-  if (!live_.contains(node)) last_seen_.try_emplace(node, site_.now());
+  vanished_.erase(node);
+  if (!live_.contains(node)) silent_since_.try_emplace(node, boot_ms());
   const auto opened = site_.open_any(name, value);
   if (!opened) return refuse(name, opened.error().message);
   const auto member = member_from(parse(*opened));
   if (!member) return refuse(name, member.error().message);
   if (member->node != node) return refuse(name, name + ": it is another node's");
   members_[node] = *member;
+}
+
+void Roster::put_left(const std::string& node, const std::string& name, const std::string& value) {
+  left_.erase(node);
+  const auto opened = site_.open_any(name, value);
+  if (!opened) return refuse(name, opened.error().message);
+  const auto member = member_from(parse(*opened));
+  if (!member || member->node != node) return refuse(name, name + ": it is no farewell of " + node);
+  left_[node] = *member;
+  const auto gone = vanished_.find(node);
+  if (gone != vanished_.end() && has_left(gone->second)) vanished_.erase(gone);
 }
 
 void Roster::put_ack(const std::string& node, const std::string& name, const std::string& value,
@@ -105,8 +172,13 @@ void Roster::put_ack(const std::string& node, const std::string& name, const std
   if (ack->node != node || ack->counter != opened->counter) {
     return refuse(name, name + ": what is sealed in it is not what it says it is");
   }
+  // What came after it may have taken it back; the node writes its own again at its next read.
+  const AckOrder::Age age = orders_[node].look(*ack);
+  if (age == AckOrder::Age::kOld) {
+    return refuse(name, name + ": it is an earlier one that somebody has put back");
+  }
   acks_[node] = *ack;
-  if (fresh) offsets_[node] = {ack->clock - site_.clock.now().unix_s, boot_ms()};
+  if (fresh && age == AckOrder::Age::kNew) clocks_[node] = {ack->clock, boot_ms()};
 }
 
 /// After a change of lines nodes write theirs anew; until then it counts for nothing, and is no
@@ -118,53 +190,93 @@ void Roster::refuse_unless_old(const std::string& name, const std::string& value
 
 void Roster::put_request(const std::string& id, const std::string& name, const std::string& value) {
   requests_.erase(id);
+  const auto forged = [&](const Error& error) {
+    if (site_.lacks_line_of(value)) return refuse(name, error.message);
+    forged_[name] = value;
+    refuse_unless_old(name, value, error);
+  };
   const auto opened = site_.open(name, value);
-  if (!opened) return refuse_unless_old(name, value, opened.error());
+  if (!opened) return forged(opened.error());
   auto request = request_from(parse(*opened));
   if (!request) return refuse(name, request.error().message);
-  if (request->id != id) return refuse(name, name + ": it is another request's");
+  if (request->id != id) return forged(Error{name + ": it is another request's"});
   requests_[id] = std::move(*request);
+}
+
+void Roster::forget_request(const std::string& id) {
+  if (requests_.erase(id) == 0 || std::ranges::count(answered_, id) > 0) return;
+  answered_.push_back(id);
+  if (answered_.size() > kMostAnswered) answered_.pop_front();
+}
+
+std::vector<std::string> Roster::replayed() const {
+  std::vector<std::string> again;
+  for (const auto& [id, request] : requests_) {
+    if (std::ranges::count(answered_, id) > 0) again.push_back(id);
+  }
+  return again;
 }
 
 void Roster::set_live(const std::string& node, bool live) {
   if (live) {
     live_.insert(node);
-    last_seen_.erase(node);
+    silent_since_.erase(node);
   } else {
     live_.erase(node);
-    last_seen_[node] = site_.now();
+    silent_since_[node] = boot_ms();
   }
 }
 
 void Roster::remove(const std::string& name) {
   refused_.erase(name);
+  forged_.erase(name);
   if (const auto node = behind(name, kMemberPrefix)) {
-    members_.erase(*node);
-    last_seen_.erase(*node);
-    offsets_.erase(*node);
+    const auto known = members_.find(*node);
+    if (known == members_.end()) return;
+    const Member member = known->second;
+    members_.erase(known);
+    if (has_left(member)) {
+      silent_since_.erase(*node);
+      clocks_.erase(*node);
+    }
+    vanish(member);
   } else if (const auto acked = behind(name, kAckPrefix)) {
     acks_.erase(*acked);
   } else if (const auto lived = behind(name, kLivePrefix)) {
     set_live(*lived, false);
+  } else if (const auto left = behind(name, kLeftPrefix)) {
+    left_.erase(*left);
   } else if (const auto id = behind(name, kRequestPrefix)) {
-    requests_.erase(*id);
+    forget_request(*id);
   }
 }
 
 FarmView Roster::view() const {
   FarmView view;
   view.members = members_;
+  for (const auto& [node, member] : vanished_) {
+    if (!site_.known().forgotten.contains(node)) view.members.emplace(node, member);
+  }
   view.acks = acks_;
   view.live = live_;
-  view.last_seen = last_seen_;
+  view.synchronised = site_.clock.now().synchronised;
   const int64_t now = boot_ms();
-  for (const auto& [node, offset] : offsets_) {
-    if (now - offset.at < kOffsetLasts) view.clock_offsets[node] = offset.seconds;
+  for (const auto& [node, since] : silent_since_) view.silent_for[node] = (now - since) / 1000;
+  const int64_t ours = site_.clock.now().unix_s;
+  for (const auto& [node, heard] : clocks_) {
+    const int64_t age = now - heard.at;
+    if (age < kClockLasts) view.clock_offsets[node] = heard.unix_s + age / 1000 - ours;
   }
-  for (const auto& [id, request] : requests_) view.requests.push_back(request);
+  for (const auto& [id, request] : requests_) {
+    if (std::ranges::count(answered_, id) == 0) view.requests.push_back(request);
+  }
   return view;
 }
 
-std::string Roster::refused() const { return refused_.empty() ? "" : refused_.begin()->second; }
+std::string Roster::refused() const {
+  if (refused_.empty()) return "";
+  const std::string& first = refused_.begin()->second;
+  return refused_.size() == 1 ? first : fmt::format("{} (and {} more)", first, refused_.size() - 1);
+}
 
 }  // namespace tfo::rotation

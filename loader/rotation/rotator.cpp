@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "loader/etcd/pages.h"
 #include "loader/log.h"
 #include "loader/rotation/answer.h"
 #include "loader/rotation/records.h"
@@ -21,6 +22,7 @@ namespace {
 constexpr size_t kMostOperations = 128;
 static_assert(1 + 2 * (kMostForgotten + 1) + 2 <= kMostOperations);
 constexpr milliseconds kRetry{500};
+constexpr milliseconds kMostRetry{16'000};
 constexpr milliseconds kBetween{20};
 constexpr milliseconds kMostSleep{3'600'000};
 
@@ -56,15 +58,17 @@ void Rotator::lead(int64_t create_revision) {
   since_ = boot_ms();
   busy_ = false;
   unknown_in_ = 0;
+  next_load_ = kRetry;
   roster_.clear();
   load();
 }
 
 void Rotator::stop() {
   create_revision_ = 0;
-  loaded_ = false;
+  loaded_ = removing_ = false;
   watch_.reset();
   call_.reset();
+  remove_call_.reset();
   timer_.stop();
   load_timer_.stop();
   decision_ = {};
@@ -78,18 +82,27 @@ void Rotator::load() {
   all.key = site_.key("");
   all.range_end = etcd::prefix_end(all.key);
   busy_ = true;
-  call_ = etcd::range(*site_.client, all, [this](const auto& reply) { loaded(reply); });
+  call_ = etcd::range_by_pages(*site_.client, all, [this](const auto& reply) { loaded(reply); });
+}
+
+void Rotator::load_later() {
+  load_timer_.start(next_load_);
+  next_load_ = std::min(2 * next_load_, kMostRetry);
 }
 
 void Rotator::loaded(const etcd::Outcome<etcd::RangeReply>& reply) {
   busy_ = false;
-  if (!reply) return load_timer_.start(kRetry);
-  roster_.load(reply->kvs);
+  if (!reply) {
+    site_.tell(reply.error());
+    return load_later();
+  }
+  roster_.load_again(reply->kvs);
   auto watch = etcd::Watch::open(
       *site_.client, {site_.key(""), etcd::prefix_end(site_.key("")), reply->header.revision + 1},
       [this](const etcd::WatchNotice& notice) { noticed(notice); });
-  if (!watch) return load_timer_.start(kRetry);
+  if (!watch) return load_later();
   watch_ = std::move(*watch);
+  next_load_ = kRetry;
   loaded_ = true;
   consider_soon();
 }
@@ -121,10 +134,25 @@ void Rotator::take(const Reading& reading) {
   consider_soon();
 }
 
+/// One by one; each that is gone is an event, and the next look. So store_refused does not stay for
+/// ever.
+void Rotator::remove_forged() {
+  const auto& forged = roster_.forged();
+  if (forged.empty() || removing_) return;
+  const std::string key = site_.key(forged.begin()->first);
+  etcd::Txn txn;
+  txn.when = {still_leader(), etcd::value_is(key, forged.begin()->second)};
+  txn.then = {etcd::Delete{key, ""}};
+  removing_ = true;
+  remove_call_ = etcd::txn(*site_.client, txn, [this](const auto&) { removing_ = false; });
+}
+
 FarmView Rotator::view() const {
   FarmView view = roster_.view();
   view.document = site_.known();
-  view.may_mint = boot_ms() - since_ >= 2 * site_.ttl().count();
+  const int64_t leads_for = boot_ms() - since_;
+  view.may_mint = leads_for >= 2 * site_.ttl().count();
+  view.complete = leads_for >= site_.confirm_window().count();
   return view;
 }
 
@@ -134,6 +162,10 @@ void Rotator::consider() {
   considered_at_ = boot_ms();
   const FarmView view = this->view();
   decision_ = machine_.decide(view, site_.now());
+  for (const std::string& id : roster_.replayed()) {
+    decision_.refused[id] = "it was answered or removed before: ask again";
+  }
+  remove_forged();
   tell();
   if (!decision_.resign.empty()) {
     site_.troubles.raise(kClockOff, decision_.resign);
@@ -142,19 +174,23 @@ void Rotator::consider() {
   }
   site_.troubles.clear(kClockOff);
   if (decision_.next || !decision_.refused.empty()) return write();
-  sleep_until(decision_.wake_at, view.may_mint);
+  sleep_until(decision_.wake_at, view);
 }
 
-void Rotator::sleep_until(std::optional<int64_t> wake_at, bool could_mint) {
+void Rotator::sleep_until(std::optional<int64_t> wake_at, const FarmView& seen) {
   milliseconds delay = kMostSleep;
   if (wake_at) {
     const int64_t left = std::clamp<int64_t>(*wake_at - site_.now(), 0, 3600);
     const int64_t begun = site_.clock.now().unix_ns / 1'000'000;
     delay = std::max(milliseconds(100), milliseconds(left * 1000 - begun + 1));
   }
-  const int64_t until_mint = since_ + 2 * site_.ttl().count() - boot_ms();
   // By what was decided, not by what is the time now: it may have come since.
-  if (!could_mint) delay = std::min(delay, milliseconds(std::max<int64_t>(1, until_mint)));
+  const auto at_most_to = [&](milliseconds span) {
+    const int64_t left = since_ + span.count() - boot_ms();
+    delay = std::min(delay, milliseconds(std::max<int64_t>(1, left)));
+  };
+  if (!seen.complete) at_most_to(site_.confirm_window());
+  if (!seen.may_mint) at_most_to(2 * site_.ttl());
   timer_.start(delay);
 }
 
@@ -251,6 +287,7 @@ void Rotator::wrote(const std::optional<std::string>& value,
   if (reply && reply->succeeded) {
     // Before the watch tells of it: the next look would refuse what was just served.
     for (const std::string& id : decision_.served) roster_.forget_request(id);
+    roster_.forget(decision_.forget);
     if (value) follower_.take(value, reply->header.revision);
     return consider_soon();
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -43,13 +44,16 @@ class Rotator {
 
  private:
   void load();
+  /// After a reading that failed: each time twice as late.
+  void load_later();
   void loaded(const etcd::Outcome<etcd::RangeReply>& reply);
   void noticed(const etcd::WatchNotice& notice);
   void consider();
+  void remove_forged();
   FarmView view() const;
   void tell();
-  /// `could_mint`: what the decision went by.
-  void sleep_until(std::optional<int64_t> wake_at, bool could_mint);
+  /// `seen`: what the decision went by.
+  void sleep_until(std::optional<int64_t> wake_at, const FarmView& seen);
   etcd::Compare still_leader() const;
   void add_forgotten(etcd::Txn& txn) const;
   void add_answers(etcd::Txn& txn);
@@ -66,13 +70,16 @@ class Rotator {
   EventLoop::Source timer_;
   EventLoop::Source load_timer_;
   etcd::Call call_;
+  etcd::Call remove_call_;
   std::unique_ptr<etcd::Watch> watch_;
   int64_t create_revision_ = 0;
   int64_t since_ = 0;          ///< boot_ms()
   int64_t considered_at_ = 0;  ///< boot_ms()
   int64_t not_before_ = 0;     ///< boot_ms(): after a write that was not done
+  std::chrono::milliseconds next_load_{0};
   bool loaded_ = false;
   bool busy_ = false;
+  bool removing_ = false;
   /// After a write of unknown outcome: number of the last read begun before; nothing is decided
   /// until a later one is there.
   uint64_t unknown_in_ = 0;

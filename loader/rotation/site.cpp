@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "loader/log.h"
+#include "loader/rotation/machine.h"
 #include "loader/rotation/records.h"
 
 namespace tfo::rotation {
@@ -45,6 +46,7 @@ Site::Site(EventLoop& on, Settings with, const Clock& by, std::function<void()> 
     : loop(on),
       settings(std::move(with)),
       clock(by),
+      instance(id_text(random_id())),
       troubles(std::move(changed)),
       sealer_(settings.farm, settings.pool),
       state_file_(settings.state_file) {}
@@ -100,6 +102,7 @@ Result<> Site::open_remembered() {
   if (!known) return advise(known.error());
   hash = hash_of(*known);
   document = std::move(*known);
+  tell_lost();
   return {};
 }
 
@@ -155,15 +158,43 @@ bool Site::reload_farm_key() {
   return true;
 }
 
+void Site::tell(const etcd::Fault& fault) {
+  const bool away = fault.kind == etcd::FaultKind::kUnreachable ||
+                    fault.kind == etcd::FaultKind::kNoAnswer ||
+                    fault.kind == etcd::FaultKind::kUnavailable;
+  const char* id = away ? kStoreUnreachable : kStoreRefused;
+  if (!troubles.raised(id)) log_warning("pool {}: {}", settings.pool, fault.message);
+  troubles.raise(id, fault.message);
+  if (!away) troubles.settle(id);
+}
+
 Result<> Site::keep(const Document& next, const std::string& sealed) {
   Remembered known = remembered;
   known.sealed = sealed;
   known.min_key = std::max(known.min_key, next.min_key);
   known.newest = std::max(known.newest, next.issued_at);
+  known.lost = lost_revocations(remembered.lost, document, next);
   if (auto saved = save(known); !saved) return saved;
   document = next;
   hash = hash_of(next);
+  tell_lost();
   return {};
+}
+
+void Site::tell_lost() {
+  if (remembered.lost.empty()) return troubles.clear(kRevocationLost);
+  std::string ids;
+  for (const uint64_t id : remembered.lost) ids += (ids.empty() ? "" : " and ") + id_text(id);
+  std::string evidence = fmt::format(
+      "document {} does not know that {} was revoked, as this node does: etcd was restored from a "
+      "backup; it is asked for again, and not accepted here meanwhile",
+      known().counter.text(), ids);
+  const Document safe = guarded(known(), remembered.lost);
+  if (remembered.lost.contains(safe.current)) {
+    evidence += fmt::format("; but for {}, which servers hold until then: they have no other key",
+                            id_text(safe.current));
+  }
+  troubles.raise(kRevocationLost, evidence);
 }
 
 void Site::keep_joined(bool joined) {

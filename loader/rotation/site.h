@@ -31,6 +31,7 @@ class Site {
   EventLoop& loop;
   const Settings settings;
   const Clock& clock;
+  const std::string instance;  ///< Ack::instance
   Troubles troubles;
   std::unique_ptr<etcd::Client> client;
   Remembered remembered;             ///< as it is in the state file
@@ -66,6 +67,9 @@ class Site {
   /// Reads the farm key file again if it was changed. True: there are other lines now.
   bool reload_farm_key();
 
+  /// etcd did not do what was asked: store_unreachable, or store_refused, told for a while.
+  void tell(const etcd::Fault& fault);
+
   /// Makes the document durable, and then ours. An error raises state_unsaved.
   Result<> keep(const Document& next, const std::string& sealed);
   /// Whether the member record was written.
@@ -76,6 +80,7 @@ class Site {
   Result<> load();
   Result<> open_remembered();
   Result<> save(const Remembered& next);
+  void tell_lost();
 
   Document nothing_;
   FarmKey farm_key_;

@@ -32,6 +32,14 @@ Result<Remembered> decode(std::string_view text) {
   remembered.min_key = reader.number<uint32_t>("min_key");
   remembered.newest = reader.number<int64_t>("newest");
   remembered.joined = reader.boolean("joined");
+  // Absent in the files of earlier releases.
+  if (json->contains("lost")) {
+    for (const nlohmann::json& one : reader.array("lost")) {
+      const auto id = id_from(ObjectReader<nlohmann::json>::text_view(one));
+      if (!id) reader.wrong("lost", "is not a list of ids of 16 hex digits");
+      remembered.lost.insert(id.value_or(0));
+    }
+  }
   if (auto read = reader.finish(); !read) return tl::unexpected(std::move(read.error()));
   return remembered;
 }
@@ -49,9 +57,12 @@ Result<std::optional<Remembered>> StateFile::load() const {
 }
 
 Result<> StateFile::save(const Remembered& remembered) const {
+  nlohmann::json lost = nlohmann::json::array();
+  for (const uint64_t id : remembered.lost) lost.push_back(id_text(id));
   const nlohmann::json json = {{"format", kFormat},           {"version", kVersion},
                                {"sealed", remembered.sealed}, {"min_key", remembered.min_key},
-                               {"newest", remembered.newest}, {"joined", remembered.joined}};
+                               {"newest", remembered.newest}, {"joined", remembered.joined},
+                               {"lost", std::move(lost)}};
   return write_private_file(path_, json.dump() + "\n");
 }
 

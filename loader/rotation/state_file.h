@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "loader/result.h"
@@ -16,6 +17,9 @@ struct Remembered {
   uint32_t min_key = 0;  ///< lines of the farm key below are not taken any more
   int64_t newest = 0;    ///< highest issued_at seen, unix seconds: time is never earlier
   bool joined = false;   ///< its member record was written, and not withdrawn since
+  /// Generations that were seen revoked and that the document does not revoke (any more); see
+  /// lost_revocations().
+  std::set<uint64_t> lost = {};
 
   bool operator==(const Remembered&) const = default;
 };

@@ -6,9 +6,9 @@
 namespace tfo::rotation {
 namespace {
 
-constexpr const char* kAll[] = {kStoreUnreachable, kStoreRolledBack, kStoreRefused, kFork,
-                                kFarmKeyMissing,   kStraggler,       kRotationHeld, kNotMember,
-                                kClockOff,         kStateUnsaved};
+constexpr const char* kAll[] = {kStoreUnreachable, kStoreRolledBack, kStoreRefused,   kFork,
+                                kFarmKeyMissing,   kStraggler,       kRotationHeld,   kNotMember,
+                                kClockOff,         kStateUnsaved,    kRevocationLost, kNameTaken};
 
 }  // namespace
 
@@ -34,7 +34,10 @@ void Troubles::settle(const char* id) {
   if (found != entries_.end() && found->second.until == 0) found->second.until = boot_ms() + kTold;
 }
 
-bool Troubles::raised(const char* id) const { return entries_.contains(id); }
+bool Troubles::raised(const char* id) const {
+  const auto found = entries_.find(id);
+  return found != entries_.end() && (found->second.until == 0 || found->second.until > boot_ms());
+}
 
 std::vector<StoreTrouble> Troubles::list() const {
   std::vector<StoreTrouble> all;

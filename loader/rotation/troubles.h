@@ -21,6 +21,8 @@ inline constexpr const char* kRotationHeld = "rotation_held";
 inline constexpr const char* kNotMember = "not_member";
 inline constexpr const char* kClockOff = "clock_off";
 inline constexpr const char* kStateUnsaved = "state_unsaved";
+inline constexpr const char* kRevocationLost = "revocation_lost";
+inline constexpr const char* kNameTaken = "name_taken";
 
 /// What an agent found wrong and goes on with.
 class Troubles {

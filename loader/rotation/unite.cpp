@@ -6,21 +6,6 @@
 namespace tfo::rotation {
 namespace {
 
-/// What the servers hold, the key that they mint with first.
-std::vector<uint64_t> slots_of(const Document& document) {
-  switch (document.state) {
-    case State::kSteady:
-    case State::kPrepare:
-      return {document.current, document.other};
-    case State::kStaged:
-    case State::kUnminting:
-      return {document.current, document.next};
-    case State::kMinting:
-      break;
-  }
-  return {document.next, document.current};
-}
-
 FarmGeneration* with_key(Document& document, const Key& key) {
   const auto found = std::find_if(document.generations.begin(), document.generations.end(),
                                   [&](const FarmGeneration& g) { return g.key == key; });

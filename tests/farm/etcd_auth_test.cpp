@@ -62,7 +62,7 @@ TEST_F(EtcdAuth, UserReadsAndWritesWhatTheRoleReaches) {
   ASSERT_FALSE(denied);
   EXPECT_EQ(denied.error().kind, FaultKind::kDenied);
   EXPECT_FALSE(etcd::outcome_unknown(denied.error()));
-  EXPECT_THAT(denied.error().message, HasSubstr("grant etcd.user a role"));
+  EXPECT_THAT(denied.error().message, HasSubstr("grant farm.etcd.user a role"));
 }
 
 TEST_F(EtcdAuth, WrongPasswordAndNoUser) {
@@ -72,11 +72,12 @@ TEST_F(EtcdAuth, WrongPasswordAndNoUser) {
   auto refused = wrong.put("/tfo/a", "1");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, FaultKind::kAuthentication);
-  EXPECT_THAT(refused.error().message, HasSubstr("check etcd.user and etcd.password_file"));
+  EXPECT_THAT(refused.error().message,
+              HasSubstr("check farm.etcd.user and farm.etcd.password_file"));
   EXPECT_THAT(refused.error().message, Not(HasSubstr("hunter2")));
   EtcdWatchLog log(wrong, {"/tfo/a", "", 1});
   ASSERT_TRUE(log.wait(Kind::kInterrupted)) << log.text();
-  EXPECT_THAT(log.last(Kind::kInterrupted)->text, HasSubstr("check etcd.user"));
+  EXPECT_THAT(log.last(Kind::kInterrupted)->text, HasSubstr("check farm.etcd.user"));
   // Right once the file is.
   password_file("tfod-password");
   ASSERT_ANSWER(wrong.put("/tfo/a", "1"));
@@ -86,7 +87,7 @@ TEST_F(EtcdAuth, WrongPasswordAndNoUser) {
   auto unnamed = nobody.put("/tfo/a", "1");
   ASSERT_FALSE(unnamed);
   EXPECT_EQ(unnamed.error().kind, FaultKind::kAuthentication);
-  EXPECT_THAT(unnamed.error().message, HasSubstr("give etcd.user"));
+  EXPECT_THAT(unnamed.error().message, HasSubstr("give farm.etcd.user"));
 }
 
 TEST_F(EtcdAuth, WatchOfWhatTheRoleDoesNotReach) {
@@ -173,7 +174,7 @@ TEST_F(EtcdAuth, CertificatesThatDoNotFit) {
   EtcdSession without(config);
   auto refused = without.put("/tfo/a", "1");
   ASSERT_FALSE(refused);
-  EXPECT_THAT(refused.error().message, HasSubstr("check etcd.cert_file"));
+  EXPECT_THAT(refused.error().message, HasSubstr("check farm.etcd.cert_file"));
 
   config = cluster_.config();
   config.ca_file = cluster_.path("client.crt");
@@ -181,7 +182,7 @@ TEST_F(EtcdAuth, CertificatesThatDoNotFit) {
   auto unknown = stranger.put("/tfo/a", "1");
   ASSERT_FALSE(unknown);
   EXPECT_EQ(unknown.error().kind, FaultKind::kUnreachable);
-  EXPECT_THAT(unknown.error().message, HasSubstr("check etcd.ca_file"));
+  EXPECT_THAT(unknown.error().message, HasSubstr("check farm.etcd.ca_file"));
 }
 
 TEST(EtcdAuthOff, UserThatEtcdDoesNotAskFor) {

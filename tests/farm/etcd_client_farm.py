@@ -4,6 +4,7 @@ with cookies: the balancer renews, each server's tfod keeps its kernel's keys.""
 import contextlib
 import functools
 import json
+import signal
 
 import client_farm
 from client_farm import POOL, ClientFarm, Node, client_site, output
@@ -24,15 +25,22 @@ class EtcdNode(Node):
     def rotate(self):
         self.ask(command="key-rotate", pool=POOL)
 
+    def log_text(self):
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def evidence(self, condition):
+        """Of a condition that is raised here; empty: it is not."""
+        return next((one["evidence"] for one in self.ctl("status")["conditions"] if one["id"] == condition), "")
+
 
 class EtcdClientFarm(ClientFarm):
     """Farm, etcd, daemons and a dialer; use etcd_client_farm()."""
 
-    def __init__(self, site, etcd, vip):
+    def __init__(self, site, etcd, vip, pool):
         super().__init__(site)
         self.etcd = etcd
         # Without a limit, a rotation goes on only when everybody has acknowledged.
-        self.add_nodes(EtcdNode, {"store": "etcd", "interval": "0", "accept_generations": 4}, vip, self.belongs)
+        self.add_nodes(EtcdNode, {"store": "etcd", "interval": "0", "accept_generations": 4} | pool, vip, self.belongs)
 
     def belongs(self, node):
         return {"farm": {"name": self.name, "node": node, "key_file": str(self.directory / "farm.key"),
@@ -45,6 +53,18 @@ class EtcdClientFarm(ClientFarm):
         self.exec("lb", str(self.binaries / "tfoctl"), "farm", "init", "--config", str(self.balancer.config), POOL)
         for node in self.nodes():
             node.start()
+        self.wait_settled(self.balancer)
+
+    def change_pool(self, fields):
+        """Everybody takes other fields of the pool, by a reload."""
+        for node in self.nodes():
+            config = json.loads(node.config.read_text(encoding="utf-8"))
+            config["pools"][POOL] |= fields
+            node.configure(config)
+            before = node.log_text().count(" is in force")
+            node.process.send_signal(signal.SIGHUP)
+            wait_for(f"{node.node} to reload", lambda one=node, count=before: one.log_text().count(" is in force") > count,
+                     node.complain)
         self.wait_settled(self.balancer)
 
     def restart_balancer(self, vip):
@@ -85,12 +105,12 @@ class EtcdClientFarm(ClientFarm):
 
 
 @contextlib.contextmanager
-def etcd_client_farm(binaries, vip, servers=3):
-    """`vip`: fields of the balancer's VIPs, such as {"mode": "enforce", "renew": True}."""
+def etcd_client_farm(binaries, vip, servers=3, pool=None):
+    """`vip`: fields of the balancer's VIPs, such as {"mode": "enforce", "renew": True}. `pool`: more fields of it."""
     with client_site(binaries, servers) as site:
         net = site.info["nodes"]["net"]
         with etcd_members(net["netns"], net["address4"]) as etcd:
-            farm = EtcdClientFarm(site, etcd, vip)
+            farm = EtcdClientFarm(site, etcd, vip, pool or {})
             try:
                 farm.route()
                 farm.start()

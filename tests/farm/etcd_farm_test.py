@@ -3,183 +3,13 @@
 """etcd_farm_test.py BINARIES: a farm of real processes, three members of etcd, two tfod that each keep a
 server's kernel keys and one that validates. Keys change in the order in which nobody is refused, through
 kill -9 of a tfod and while etcd is away."""
-import contextlib
-import ctypes
-import functools
 import json
-import os
-import pathlib
-import signal
-import subprocess
 import sys
-import tempfile
 import time
 
-import client_farm
-import etcd_members
 from client_farm import Failed
-
-SKIPPED = 77
-DEADLINE = 40
-POOL = "web"
-SERVERS = ("s1", "s2")
-SERVER_BIT = 0x2
-CLONE_NEWNET = 0x40000000
-
-wait_for = functools.partial(client_farm.wait_for, patience=DEADLINE)
-
-
-def run(*command):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode != 0:
-        raise Failed(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}")
-    return done.stdout
-
-
-def check(truth, what):
-    if not truth:
-        raise Failed(what)
-
-
-class Server:
-    """A network namespace whose kernel keys a tfod keeps."""
-
-    def __init__(self, name, stack):
-        self.netns = f"tfo-ef-{os.getpid()}-{name}"
-        run("ip", "netns", "add", self.netns)
-        stack.callback(run, "ip", "netns", "del", self.netns)
-        # What a booted host may have: Fast Open on, with a random key.
-        self.write("tcp_fastopen", "3")
-
-    def inside(self, *command):
-        return run("ip", "netns", "exec", self.netns, *command)
-
-    def write(self, name, value):
-        self.inside("sysctl", "-qw", f"net.ipv4.{name}={value}")
-
-    def read(self, name):
-        return self.inside("sysctl", "-n", f"net.ipv4.{name}").strip()
-
-    def keys(self):
-        return self.read("tcp_fastopen_key")
-
-    def offers(self):
-        return bool(int(self.read("tcp_fastopen")) & SERVER_BIT)
-
-
-class Node:
-    """One tfod with its configuration and log."""
-
-    def __init__(self, farm, name, config, endpoints):
-        self.name, self.binaries = name, farm.binaries
-        self.directory = farm.directory / name
-        self.directory.mkdir()
-        self.log = self.directory / "tfod.log"
-        self.socket = self.directory / "tfod.sock"
-        self.config = self.directory / "tfod.json"
-        config |= {
-            "http": None, "socket": str(self.socket), "state_directory": str(self.directory),
-            "farm": {"name": "edge", "node": name, "key_file": str(farm.directory / "farm.key"), "lease": "3s",
-                     "etcd": {"endpoints": endpoints}},
-            "pools": {POOL: {"store": "etcd", "interval": "0", "deadline": "10s"}}}
-        self.config.write_text(json.dumps(config), encoding="utf-8")
-        self.process = None
-
-    def start(self):
-        self.spawn()
-        wait_for(f"tfod of {self.name} to be ready", lambda: self.says(" ready\n"), self.story)
-
-    def spawn(self):
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([str(self.binaries / "tfod"), "--config", str(self.config)],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-
-    def says(self, text):
-        if self.process.poll() is not None and text not in self.story():
-            raise Failed(f"tfod of {self.name} ended: {self.story()}")
-        return text in self.story()
-
-    def story(self):
-        return self.log.read_text(encoding="utf-8", errors="replace")
-
-    def ask(self, **request):
-        return client_farm.ask(self.socket, **request)
-
-    def farm(self):
-        return self.ask(command="farm-status", pool=POOL)
-
-    def pool(self):
-        return self.ask(command="status")["pools"][0]
-
-    def conditions(self):
-        return {condition["id"] for condition in self.ask(command="status")["conditions"]}
-
-    def kill(self, number=signal.SIGKILL):
-        self.process.send_signal(number)
-        self.process.wait(DEADLINE)
-
-    def close(self):
-        if self.process is not None and self.process.poll() is None:
-            self.kill()
-
-
-def current_of(status):
-    return next(one["id"] for one in status["generations"] if one["slot"] == "current")
-
-
-class Rotation:
-    """One that was asked for: the farm's word that it was served may come before the document itself."""
-
-    def __init__(self, request, before):
-        self.request, self.before = request, before
-
-    def done(self, status):
-        served = any(one["id"] == self.request and one["state"] == "served" for one in status["asked"])
-        return served and current_of(status) != self.before
-
-
-class Farm:
-    """All of it."""
-
-    def __init__(self, binaries, directory, etcd, stack):
-        self.binaries, self.directory, self.etcd = pathlib.Path(binaries).resolve(), directory, etcd
-        run("ip", "link", "add", "t0", "type", "veth", "peer", "name", "t1")
-        run("ip", "link", "set", "t0", "up")
-        run("ip", "link", "set", "t1", "up")
-        (directory / "bpf").mkdir()
-        run("mount", "-t", "bpf", "bpf", str(directory / "bpf"))
-        stack.callback(run, "umount", str(directory / "bpf"))
-        self.servers = {name: Server(name, stack) for name in SERVERS}
-        self.nodes = {name: Node(self, name, self.server_role(name), etcd.endpoints()) for name in SERVERS}
-        self.nodes["lb"] = Node(self, "lb", {
-            "bpffs": str(directory / "bpf"), "interfaces": [{"name": "t0"}],
-            "vips": [{"name": "web", "addresses": ["192.0.2.1"], "pool": POOL, "mode": "enforce", "renew": True}]},
-            etcd.endpoints())
-        for node in self.nodes.values():
-            stack.callback(node.close)
-
-    def server_role(self, name):
-        return {"server": {"namespaces": [{"pool": POOL, "netns": self.servers[name].netns}]}}
-
-    def init(self):
-        return run(str(self.binaries / "tfoctl"), "farm", "init", "--config", str(self.nodes["s1"].config), POOL)
-
-    def keys(self):
-        return {name: server.keys() for name, server in self.servers.items()}
-
-    def story(self):
-        return "\n".join(f"--- {name}:\n{node.story()}" for name, node in self.nodes.items() if node.process)
-
-    def settled(self, asked=None):
-        """Has everybody acknowledged a steady document, after the rotation `asked` if there was one?"""
-        status = self.nodes["lb"].farm()
-        members = status["members"]
-        return (status["state"] == "steady" and len(members) == len(self.nodes) and
-                all(member["acked"] for member in members) and (asked is None or asked.done(status)))
-
-    def rotate(self):
-        before = current_of(self.nodes["lb"].farm())
-        return Rotation(self.nodes["lb"].ask(command="key-rotate", pool=POOL)["request"], before)
+from etcd_kernel_farm import DEADLINE, POOL, PREFIX, RING, SERVER_BIT, Node, check, current_of, run_tests, wait_for
+from pinned_ring import PinnedRing, RingWatch, held
 
 
 def watch_rotation(farm):
@@ -222,6 +52,9 @@ def test_first_start(farm):
     for part in ("http://127.9.9.9:1", "tfoctl farm init", f"{node.directory}/{POOL}.rotation"):
         check(part in node.story(), f"no word of {part} in: {node.story()}")
     check(farm.servers["s1"].offers(), "a start that failed changed a server")
+    farm.servers["s1"].listen(80, qlen=128, backlog=200)
+    farm.servers["s2"].listen(80, qlen=64, backlog=100)
+    farm.servers["s2"].listen(81, qlen=32, backlog=50)
     for one in farm.nodes.values():
         one.start()
     wait_for("all to acknowledge", farm.settled, farm.story)
@@ -246,6 +79,122 @@ def roles(node):
 
 def renews(farm):
     return all(member["renews"] for member in farm.nodes["s1"].farm()["members"] if member["balancer"])
+
+
+def reports(farm):
+    """What the validator knows of the servers' listeners, but for its age."""
+    known = dict(farm.nodes["lb"].pool()["farm_reports"])
+    age = known.pop("oldest_age_s")
+    check(age is not None and 0 <= age < 300, f"reports are {age} s old")
+    return known
+
+
+def test_reports(farm):
+    """What the servers' listeners can take, and a change of it, is known where packets are judged."""
+    expected = {"servers": 2, "balancers": 1, "listeners": 3, "qlen_sum": 224, "qlen_least": 32, "qlen_unknown": 0,
+                "backlog_sum": 350, "fullest_quarters": 0, "any_no_cookie_bit": False}
+    wait_for("the servers' reports", lambda: reports(farm) == expected, lambda: str(reports(farm)))
+    check(farm.nodes["s1"].pool()["farm_reports"] is None, "a server collects reports that nobody needs")
+    said = farm.nodes["lb"].ctl("node", "list")
+    check("servers report: 3 listeners, Fast Open queues of 224 in all, backlogs of 350\n" in said, said)
+    farm.servers["s2"].write("tcp_fastopen", str(0x200 | SERVER_BIT | 1))
+    farm.servers["s1"].listen(82, qlen=16, backlog=30)
+    expected |= {"listeners": 4, "qlen_sum": 240, "qlen_least": 16, "backlog_sum": 380, "any_no_cookie_bit": True}
+    wait_for("a change", lambda: reports(farm) == expected, lambda: str(reports(farm)))
+    check(json.loads(farm.nodes["lb"].ctl("-j", "node", "list"))["reports"]["qlen_sum"] == 240, "node list has other sums")
+    farm.servers["s2"].write("tcp_fastopen", str(SERVER_BIT | 1))
+
+
+def test_renewal_over_a_restart(farm):
+    """A validator that is killed and comes back with a document other than the one in its data plane renews all
+    the while: packets never meet a ring without renewal."""
+    for _ in range(2):  # so that there is a key which servers do not hold
+        farm.rotated()
+    lb = farm.nodes["lb"]
+    state = lb.directory / f"{POOL}.rotation"
+    older = state.read_bytes()
+    late = next(name for name in farm.servers if name != lb.farm()["leader"])
+    farm.nodes[late].freeze()
+    asked = farm.rotate()
+    wait_for("prepare", lambda: lb.farm()["waits_for"] == [late], farm.story)
+    farm.etcd.freeze()
+    lb.kill()
+    state.write_bytes(older)
+    pinned = PinnedRing(farm.directory / "bpf")
+    with RingWatch(pinned) as watch:
+        lb.start()
+    pinned.close()
+    check(len({str(held(ring)) for ring in watch.seen}) > 1, "the data plane was not given other keys")
+    check(all(ring.renew for ring in watch.seen), f"not renewed for a while: {[ring.renew for ring in watch.seen]}")
+    farm.etcd.thaw()
+    farm.nodes[late].thaw()
+    wait_for("the rotation to end", lambda: farm.settled() and current_of(lb.farm()) != asked.before, farm.story)
+
+
+def test_farm_key_that_leaked(farm):
+    """`farm rekey --revoke-all`: other keys everywhere, the old ones refused, nothing under the old line."""
+    lb, s1 = farm.nodes["lb"], farm.nodes["s1"]
+    yesterday, old = farm.etcd.get(RING), {text for keys in farm.keys().values() for text in keys.split(",")}
+    before = held(farm.ring())
+    said = s1.ctl("farm", "new-line", "--config", str(s1.config))
+    check("appended line 2" in said, said)
+    answers = []
+
+    def rekeyed():
+        answers.append(lb.ctl("farm", "rekey", POOL, "--revoke-all", "--wait", code=None))
+        return json.loads(farm.etcd.get(RING))["key"] == 2
+    # Refused as long as some node has not read the file again.
+    wait_for("a rekey", rekeyed, lambda: "\n".join(answers))
+    check("complete in" in answers[-1], answers[-1])
+    wait_for("all to acknowledge it", farm.settled, farm.story)
+    events = [event["what"] for event in lb.farm()["events"]]
+    check(any("line 2" in what and "every generation before revoked" in what for what in events), str(events))
+    check("every generation before revoked" in s1.ctl("key", "history"), "history does not tell")
+    now = set(farm.keys().values())
+    check(len(now) == 1 and not any(text in now.copy().pop() for text in old), "a server holds an old key, or another one")
+    ring = held(farm.ring())
+    check([place for _, place in ring][:1] == ["current"] and {place for _, place in ring[1:]} == {"revoked"},
+          f"places: {[place for _, place in ring]}")
+    check({key for key, _ in before} <= {key for key, place in ring if place == "revoked"}, "an old key is not revoked")
+    check(all(server.offers() for server in farm.servers.values()), "a server does not offer Fast Open")
+    # The old line goes: nobody misses it, and what lies sealed under it is nothing any more.
+    key_file = farm.directory / "farm.key"
+    key_file.write_text("".join(line for line in key_file.read_text(encoding="ascii").splitlines(True)
+                                if line.startswith("2 ")), encoding="ascii")
+    wait_for("every record to be sealed under line 2", lambda: all(
+        json.loads(value)["key"] == 2 for name, value in farm.etcd.all(PREFIX).items()
+        if name.startswith(("ring", "ack/", "member/"))), farm.story)
+    for node in farm.nodes.values():
+        node.kill()
+        node.start()
+        wait_for("nobody on the old line", lambda one=node: one.farm()["farm_key"] == {
+            "newest": 2, "sealed_under": 2, "min": 2, "lines": [2]}, lambda one=node: str(one.farm()["farm_key"]))
+    genuine = farm.etcd.get(RING)
+    farm.etcd.put(RING, yesterday)
+    wait_for("the old line's document to be replaced", lambda: farm.etcd.get(RING) == genuine, farm.story)
+    wait_for("all to be in step", farm.settled, farm.story)
+    check(held(farm.ring()) == ring and set(farm.keys().values()) == now, "the old line's document changed keys")
+
+
+def test_farm_made_anew(farm):
+    """`farm init --force-new` while everybody runs: all follow, and nobody keeps anything of before."""
+    lb = farm.nodes["lb"]
+    old, before, counter = set(farm.keys().values()).pop(), held(farm.ring()), lb.farm()["counter"]
+    said = farm.init(code=1)
+    check("etcd has document" in said and "--force-new" in said, said)
+    check(lb.farm()["counter"] == counter, "a refused init changed the farm")
+    said = farm.init("--force-new")
+    check("wrote document" in said, said)
+    wait_for("all to follow", lambda: lb.farm()["counter"] not in (counter, "") and farm.settled(), farm.story)
+    check(lb.farm()["counter"] in said, f"{lb.farm()['counter']}: {said}")
+    now = set(farm.keys().values())
+    check(len(now) == 1 and now.isdisjoint({old}) and not set(now.copy().pop().split(",")) & set(old.split(",")),
+          "a server keeps an old key")
+    ring = held(farm.ring())
+    check(not {key for key, _ in ring} & {key for key, _ in before}, "an old key is accepted")
+    check(all(server.offers() for server in farm.servers.values()), "a server does not offer Fast Open")
+    watch_rotation(farm)
+    check("rotation by command" in lb.ctl("key", "history"), lb.ctl("key", "history"))
 
 
 def test_rotation(farm):
@@ -319,28 +268,7 @@ def test_leaving(farm):
     wait_for("a rotation without it", lambda: asked.done(lb.farm()) and lb.farm()["state"] == "steady", farm.story)
 
 
-def main():
-    if os.geteuid() != 0:
-        print("skipped: needs root")
-        return SKIPPED
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNET) != 0:
-        raise OSError(ctypes.get_errno(), "unshare")
-    run("ip", "link", "set", "lo", "up")
-    with contextlib.ExitStack() as stack:
-        directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tfo-ef-")))
-        etcd = stack.enter_context(etcd_members.etcd_members())
-        farm = Farm(sys.argv[1], directory, etcd, stack)
-        try:
-            for test in (test_first_start, test_rotation, test_killed, test_etcd_away, test_refusals, test_leaving):
-                begun = time.monotonic()
-                test(farm)
-                print(f"ok: {test.__name__} ({time.monotonic() - begun:.1f} s)", flush=True)
-        except Exception:
-            print(farm.story(), file=sys.stderr)
-            raise
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tests(sys.argv[1], (
+        test_first_start, test_reports, test_rotation, test_renewal_over_a_restart, test_killed, test_etcd_away,
+        test_refusals, test_farm_key_that_leaked, test_farm_made_anew, test_leaving)))

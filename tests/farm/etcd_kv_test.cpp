@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Keys, transactions and leases of a real etcd of three members, and writes whose outcome is lost.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "loader/etcd/kv.h"
 #include "loader/etcd/lease.h"
+#include "loader/etcd/pages.h"
 #include "tests/support/etcd_cluster.h"
 #include "tests/support/etcd_session.h"
 
@@ -275,6 +279,37 @@ TEST_F(EtcdKv, RestoredFromABackup) {
   ASSERT_TRUE(deaf.wait(etcd::WatchNotice::Kind::kProgress)) << deaf.text();
   EXPECT_TRUE(deaf.last(etcd::WatchNotice::Kind::kProgress)->behind);
   EXPECT_TRUE(deaf.values().empty());
+}
+
+TEST_F(EtcdKv, ReadsByPagesWhatIsTooLongForOneReply) {
+  EtcdSession session(cluster_.config());
+  const size_t small = static_cast<size_t>(etcd::kPage) + 20;
+  for (size_t i = 0; i < small; i++) {
+    ASSERT_ANSWER(session.put(fmt::format("/tfo/few/{:03}", i), "x"));
+  }
+  const auto read = [&session](const std::string& prefix) {
+    etcd::Range all;
+    all.key = prefix;
+    all.range_end = etcd::prefix_end(prefix);
+    return session.await<etcd::RangeReply>([&](auto callback) {
+      return etcd::range_by_pages(session.client(), all, std::move(callback));
+    });
+  };
+  const auto few = read("/tfo/few/");
+  ASSERT_ANSWER(few);
+  ASSERT_EQ(few->kvs.size(), small);
+  EXPECT_EQ(few->kvs.back().key, fmt::format("/tfo/few/{:03}", small - 1));
+
+  const std::string junk(1U << 20U, 'j');
+  constexpr size_t kLarge = 20;
+  for (size_t i = 0; i < kLarge; i++) {
+    ASSERT_ANSWER(session.put(fmt::format("/tfo/junk/{:02}", i), junk));
+  }
+  const auto large = read("/tfo/junk/");
+  ASSERT_ANSWER(large);
+  EXPECT_EQ(large->kvs.size(), kLarge);
+  EXPECT_EQ(read("/tfo/")->kvs.size(), small + kLarge);
+  EXPECT_TRUE(read("/tfo/none/")->kvs.empty());
 }
 
 }  // namespace

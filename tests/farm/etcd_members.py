@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A real etcd of three members, on the loopback of this network namespace or on an address of
 another one, its data in memory where that is to be had. For the farm tests of the etcd store."""
+import base64
 import contextlib
 import json
 import os
@@ -47,6 +48,50 @@ class Members:
         """What a member answers; empty if it does not."""
         return subprocess.run([*self.enter, "curl", "-s", "-m", "5", "--noproxy", "*", *options, self.url(member) + path],
                               stdout=subprocess.PIPE, text=True, check=False).stdout
+
+    def call(self, path, **fields):
+        """One request to the gateway of some member, as its operator; keys and values are bytes."""
+        body = json.dumps({name: base64.b64encode(value).decode() if isinstance(value, bytes) else value
+                           for name, value in fields.items()})
+        for member, process in enumerate(self.processes):
+            if process.poll() is None:
+                reply = json.loads(self.fetch(member, "/v3/kv/" + path, "-d", body) or "{}")
+                if "header" in reply:
+                    return reply
+        raise TimeoutError(f"no member of etcd answers {path}")
+
+    def get(self, key):
+        """The value of a key; None: there is none."""
+        kvs = self.call("range", key=key.encode()).get("kvs", [])
+        return base64.b64decode(kvs[0].get("value", "")) if kvs else None
+
+    def all(self, prefix):
+        """Names behind a prefix, with their values."""
+        start = prefix.encode()
+        kvs = self.call("range", key=start, range_end=start[:-1] + bytes([start[-1] + 1])).get("kvs", [])
+        return {base64.b64decode(kv["key"]).decode(errors="replace")[len(prefix):]: base64.b64decode(kv.get("value", ""))
+                for kv in kvs}
+
+    def history(self, prefix):
+        """(name behind the prefix, value) of everything that was ever written there: etcd keeps it."""
+        start = prefix.encode()
+        create = {"key": base64.b64encode(start).decode(), "start_revision": "1",
+                  "range_end": base64.b64encode(start[:-1] + bytes([start[-1] + 1])).decode()}
+        stream = subprocess.run(
+            [*self.enter, "curl", "-sN", "-m", "1", "--noproxy", "*", "-d", json.dumps({"create_request": create}),
+             self.url(self.running()) + "/v3/watch"], stdout=subprocess.PIPE, text=True, check=False).stdout
+        return [(base64.b64decode(event["kv"]["key"]).decode()[len(prefix):], base64.b64decode(event["kv"]["value"]))
+                for line in stream.splitlines() for event in json.loads(line)["result"].get("events", [])
+                if "type" not in event and "value" in event["kv"]]
+
+    def running(self):
+        return next(member for member, process in enumerate(self.processes) if process.poll() is None)
+
+    def put(self, key, value):
+        self.call("put", key=key.encode(), value=value)
+
+    def delete(self, key):
+        self.call("deleterange", key=key.encode())
 
     def healthy(self):
         return all("true" in self.fetch(member, "/health") for member in range(MEMBERS))

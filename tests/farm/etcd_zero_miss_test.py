@@ -12,8 +12,8 @@ a state with "~" in the table was not held: the kill came when it was first seen
 
   etcd_zero_miss_test.py BIN [--rotations N]      BIN: the directory of tfod and tfoctl
 
-TFO_TEST_FULL=1: 20 rotations and every node killed in every state, held and not; otherwise 3, and one
-of them in a held state.
+TFO_TEST_FULL=1: 20 rotations and every node killed in every state, held and not; otherwise 3, some of
+them in a held state and the balancer's tfod in each state that is not.
 """
 import argparse
 import collections
@@ -296,6 +296,8 @@ def plan(rotations, full):
         kills = [(manner + state, killed) for state in STATES for manner in ("", PASSING) for killed in EVERY]
     else:
         kills = [(state, killed) for state in STATES for killed in SHORT[state]]
+        # Its data plane is then behind the document that it comes back with.
+        kills += [(PASSING + state, "lb") for state in STATES]
     return [(None, None)] * rotations + kills
 
 

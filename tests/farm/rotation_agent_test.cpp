@@ -22,6 +22,7 @@ class RotationAgent : public testing::Test {
   void SetUp() override {
     ASSERT_TRUE(cluster_.wait_healthy()) << cluster_.logs();
     farm_.policy.deadline = 1;
+    farm_.lease = std::chrono::seconds(1);  // a leader mints after two of them
   }
   void start(const std::vector<std::string>& names) {
     ASSERT_EQ(farm_.init(), "");
@@ -138,6 +139,50 @@ TEST_F(RotationAgent, AbortAndRevoke) {
   ASSERT_TRUE(farm_.until([&] { return revoked("s1") && revoked("s2"); })) << farm_.text();
   ASSERT_TRUE(farm_.settled()) << farm_.text();
   EXPECT_NE(node("s1").document().current, before.current);
+}
+
+TEST_F(RotationAgent, ValidatorsKnowWhatServersReport) {
+  start({"b1", "s1", "s2"});
+  const auto says = [&](const char* name, uint64_t qlen, uint32_t bits) {
+    RotationNode& node = this->node(name);
+    node.listeners = {{{"netns", "self"},
+                       {"fastopen_bits", bits},
+                       {"sums",
+                        {{"listeners", 2},
+                         {"qlen", qlen},
+                         {"qlen_least", qlen / 4},
+                         {"qlen_unknown", 0},
+                         {"backlog", 100},
+                         {"fullest_quarters", 1}}}}};
+    node.apply();
+  };
+  const auto known = [&] { return node("b1").agent->reports(); };
+  says("s1", 400, 3);
+  says("s2", 40, 3);
+  ASSERT_TRUE(farm_.until([&] { return known().qlen_sum == 440; })) << farm_.text();
+  EXPECT_EQ(known().servers, 2U);
+  EXPECT_EQ(known().balancers, 1U);
+  EXPECT_EQ(known().listeners, 4U);
+  EXPECT_EQ(known().qlen_least, 10U);
+  EXPECT_EQ(known().backlog_sum, 200U);
+  EXPECT_EQ(known().fullest_quarters, 1U);
+  EXPECT_FALSE(known().any_no_cookie_bit);
+  EXPECT_GT(known().oldest_at, 0);
+  // What cannot be read lowers nothing; who leaves does.
+  ASSERT_TRUE(farm_.write("ack/s1", "garbage"));
+  says("s2", 80, 3 | rotation::kNoCookieBit);
+  ASSERT_TRUE(farm_.until([&] { return known().qlen_sum == 480; })) << farm_.text();
+  EXPECT_TRUE(known().any_no_cookie_bit);
+  EXPECT_EQ(node("s1").agent->reports(), rotation::FarmReports());
+  // Nor does what somebody deletes.
+  farm_.kill("s1");
+  ASSERT_TRUE(farm_.session().txn({{}, {etcd::Delete{farm_.key("ack/s1"), ""}}, {}}));
+  says("s2", 70, 3);
+  ASSERT_TRUE(farm_.until([&] { return known().qlen_sum == 470; })) << farm_.text();
+  std::optional<Result<>> left;
+  node("s2").agent->leave([&](Result<> done) { left = std::move(done); });
+  EXPECT_TRUE(farm_.until([&] { return known().servers == 1 && known().qlen_sum == 400; }));
+  EXPECT_EQ(node("b1").agent->status()["reports"]["qlen_sum"], 400);
 }
 
 TEST_F(RotationAgent, LostLeaseIsTakenAnew) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <set>
 
 #include "tests/support/rotation_farm.h"
@@ -18,6 +19,9 @@ using rotation::State;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
+
+/// A leader mints after two of them, a node that boots without etcd opens after four.
+constexpr std::chrono::seconds kShort{1};
 
 class RotationFaults : public testing::Test {
  protected:
@@ -83,6 +87,7 @@ TEST_F(RotationFaults, WriteOfUnknownOutcomeMintsOnce) {
 }
 
 TEST_F(RotationFaults, QuorumLostAndBack) {
+  farm_.lease = kShort;
   start({"s1", "s2"});
   const auto counter = node("s1").document().counter;
   const int64_t trusted = node("s1").agent->trusted_until();
@@ -111,6 +116,7 @@ TEST_F(RotationFaults, QuorumLostAndBack) {
 }
 
 TEST_F(RotationFaults, TwoThatBelieveThatTheyLead) {
+  farm_.lease = kShort;
   start({"s1", "s2", "s3"}, true);
   RotationNode* old = farm_.leader();
   ASSERT_NE(old, nullptr) << farm_.text();
@@ -140,6 +146,7 @@ TEST_F(RotationFaults, TwoThatBelieveThatTheyLead) {
 }
 
 TEST_F(RotationFaults, PartitionedNodeIsForgottenAndComesBack) {
+  farm_.lease = kShort;
   start({"s1", "s2"});
   // Reaches one member of etcd only.
   ASSERT_NE(farm_.add("s3", {.only_member = 2}), nullptr) << farm_.error();
@@ -174,6 +181,7 @@ TEST_F(RotationFaults, PartitionedNodeIsForgottenAndComesBack) {
 }
 
 TEST_F(RotationFaults, LeaderWithAWrongClockResigns) {
+  farm_.lease = kShort;
   start({"s1", "s2", "s3"});
   RotationNode* leader = farm_.leader();
   leader->clock->shift = -3600;
@@ -189,7 +197,105 @@ TEST_F(RotationFaults, LeaderWithAWrongClockResigns) {
   })) << farm_.text();
 }
 
+TEST_F(RotationFaults, ClockThatIsAheadIsContradictedBeforeItIsActedOn) {
+  farm_.policy.interval = 600;
+  farm_.policy.not_after = 1800;
+  start({"s1", "s2", "s3"});
+  const auto before = node("s1").document();
+  RotationNode* leader = farm_.leader();
+  ASSERT_NE(leader, nullptr) << farm_.text();
+  // A new leader is told the clocks of the others again, without any other reason to write.
+  leader->clock->shift = 100'000;
+  ASSERT_TRUE(farm_.restart(*leader)) << farm_.error();
+  const auto resigned = [&] {
+    const RotationNode* now = farm_.leader(0);
+    return leader->told.contains("clock_off") || (now != nullptr && now != leader);
+  };
+  EXPECT_TRUE(farm_.until(resigned, 20)) << farm_.text();
+  EXPECT_TRUE(farm_.settled(State::kSteady, 20)) << farm_.text();
+  EXPECT_EQ(node("s1").document().counter, before.counter) << farm_.text();
+}
+
+TEST_F(RotationFaults, RevocationThatEtcdLostIsAskedForAgain) {
+  start({"s1", "s2"});
+  ASSERT_EQ(farm_.rotate(node("s1")), "");
+  const auto known = node("s1").document();
+  ASSERT_TRUE(cluster_.save(0, "before"));
+  Request revoke;
+  revoke.kind = Request::Kind::kRevoke;
+  revoke.generation = known.other;
+  ASSERT_TRUE(node("s1").agent->ask(revoke));
+  const auto revoked = [&](const char* name) {
+    const auto* found = node(name).document().find(known.other);
+    return found != nullptr && found->revoked;
+  };
+  ASSERT_TRUE(farm_.until([&] { return revoked("s1") && revoked("s2"); })) << farm_.text();
+  // Both are away, and the farm goes on from the backup with others, past the revocation.
+  farm_.kill("s1");
+  farm_.kill("s2");
+  ASSERT_TRUE(cluster_.restore("before"));
+  const auto counter = [&] {
+    auto document = farm_.document();
+    return document ? document->counter.sequence : 0;
+  };
+  ASSERT_NE(counter(), 0U);
+  rotation::Document restored = *farm_.document();
+  restored.counter.sequence += 10;
+  ASSERT_TRUE(
+      farm_.write("ring", farm_.seal("ring", restored.counter, rotation::encode(restored))));
+  RotationNode* back = farm_.add("s1");
+  ASSERT_NE(back, nullptr) << farm_.error();
+  ASSERT_TRUE(farm_.until([&] { return !back->agent->lost().empty(); })) << farm_.text();
+  EXPECT_THAT(back->trouble("revocation_lost"), HasSubstr(id_text(known.other)));
+  const auto again = [&] { return revoked("s1") && back->agent->lost().empty(); };
+  ASSERT_TRUE(farm_.until(again, 30)) << farm_.text();
+  EXPECT_EQ(back->trouble("revocation_lost"), "");
+}
+
+TEST_F(RotationFaults, TwoNodesOfOneName) {
+  start({"s1", "s2"});
+  EXPECT_EQ(node("s2").trouble("name_taken"), "");
+  rotation::Settings twin = farm_.settings("s2", {});
+  twin.state_file = farm_.directory / "twin" / "web.rotation";
+  RotationNode* other = farm_.add_with("twin", twin);
+  ASSERT_NE(other, nullptr) << farm_.error();
+  const auto told = [&] {
+    return !node("s2").trouble("name_taken").empty() && !other->trouble("name_taken").empty();
+  };
+  EXPECT_TRUE(farm_.until(told, 25)) << farm_.text();
+  farm_.kill("twin");
+  EXPECT_TRUE(farm_.until([&] { return node("s2").trouble("name_taken").empty(); }, 25));
+}
+
+TEST_F(RotationFaults, DeletedRecordsHoldNobodyOutAndComeBack) {
+  start({"s1", "s2"});
+  RotationNode* leader = farm_.leader();
+  ASSERT_NE(leader, nullptr) << farm_.text();
+  RotationNode& other = node(leader->name == "s1" ? "s2" : "s1");
+  const auto gone = [&](const std::string& name) {
+    return farm_.session()
+        .post("/v3/kv/deleterange", {{"key", etcd::to_base64(farm_.key(name))}})
+        .has_value();
+  };
+  ASSERT_TRUE(gone("live/" + other.name));
+  EXPECT_TRUE(farm_.until([&] { return !farm_.raw("live/" + other.name).empty(); }));
+  other.applies = false;
+  ASSERT_TRUE(leader->agent->ask(Request{}));
+  ASSERT_TRUE(farm_.until([&] { return other.document().state == State::kPrepare; }));
+  const std::string name = other.name;
+  farm_.kill(name);
+  ASSERT_TRUE(gone("member/" + name));
+  ASSERT_TRUE(gone("ack/" + name));
+  // Nobody has said that it is no member any more: the rotation waits for it.
+  ASSERT_TRUE(farm_.until([&] { return !leader->trouble("straggler").empty(); }, 20));
+  EXPECT_THAT(leader->trouble("straggler"), HasSubstr(name));
+  EXPECT_EQ(leader->document().state, State::kPrepare);
+  ASSERT_NE(farm_.add(name), nullptr) << farm_.error();
+  EXPECT_TRUE(farm_.settled(State::kSteady, 20)) << farm_.text();
+}
+
 TEST_F(RotationFaults, EtcdRestoredFromYesterdaysBackup) {
+  farm_.lease = kShort;
   start({"s1", "s2"});
   ASSERT_TRUE(cluster_.save(0, "yesterday"));
   ASSERT_EQ(farm_.rotate(node("s1")), "");

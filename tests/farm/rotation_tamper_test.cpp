@@ -18,6 +18,7 @@ class RotationTamper : public testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(cluster_.wait_healthy()) << cluster_.logs();
+    farm_.lease = std::chrono::seconds(1);  // a leader mints after two of them
     ASSERT_EQ(farm_.init(), "");
     for (const char* name : {"s1", "s2"}) ASSERT_NE(farm_.add(name), nullptr) << farm_.error();
     ASSERT_TRUE(farm_.settled()) << farm_.text();
@@ -143,6 +144,23 @@ TEST_F(RotationTamper, FarmMadeAnewIsFollowedAndALowerOneOnlyByHand) {
   EXPECT_EQ((*adopted)["given_up"]["counter"], anew->counter.text());
   ASSERT_TRUE(farm_.until([&] { return farm_.document() == old; })) << farm_.text();
   EXPECT_TRUE(node("s1").document() == old);
+}
+
+TEST_F(RotationTamper, JunkDoesNotKeepANewLeaderFromItsWork) {
+  ASSERT_NE(farm_.add("s3"), nullptr) << farm_.error();
+  ASSERT_TRUE(farm_.settled()) << farm_.text();
+  // More than one reply of etcd's may hold.
+  const std::string junk(1U << 20U, 'j');
+  for (int i = 0; i < 20; i++) ASSERT_TRUE(farm_.write("junk/" + std::to_string(i), junk));
+  const RotationNode* leader = farm_.leader();
+  ASSERT_NE(leader, nullptr) << farm_.text();
+  const std::string gone = leader->name;
+  std::optional<Result<>> left;
+  farm_.leader()->agent->leave([&](Result<> done) { left = std::move(done); });
+  ASSERT_TRUE(farm_.until([&] { return left.has_value(); }));
+  ASSERT_TRUE(*left) << left->error().message;
+  farm_.kill(gone);
+  EXPECT_EQ(farm_.rotate(node(gone == "s1" ? "s2" : "s1")), "");
 }
 
 }  // namespace

@@ -87,7 +87,7 @@ class Site:
             "socket": str(self.run_directory / "tfod.sock"),
             "state_directory": str(self.state),
             "bpffs": "/sys/fs/bpf",
-        }
+        } | scenario.more(self)
         self.write()
 
     def write(self, text=None):

@@ -24,6 +24,24 @@ class Scenario:
         """The pool's configuration; makes the files that it names."""
         raise NotImplementedError
 
+    def more(self, site):
+        """Further sections of the configuration."""
+        return {}
+
+    def begin(self, site):
+        """What comes before the first start."""
+
+    def places(self):
+        """Where else than at the site secrets could lie: (name, bytes)."""
+        return ()
+
+    def plants_that_are_not_found(self):
+        """Sentences about what the search does not find in these places."""
+        return []
+
+    def close(self):
+        """The end."""
+
     def change_keys(self, site):
         """Rotations, imports and whatever else a running tfod does with this store's keys."""
         raise NotImplementedError

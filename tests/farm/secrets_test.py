@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """No key comes out but by `tfoctl key export`: not in logs at the highest level, metrics, error
-texts, command lines, environments, files that others can read, or core dumps, in whatever form. The
-same search finds each of these when a key is planted there.
+texts, command lines, environments, files that others can read, core dumps, or what etcd has on its disks,
+in whatever form. The same search finds each of these when a key is planted there.
 
   secrets_test.py BIN [SCENARIO...]     BIN: the directory of tfod and tfoctl
 """
@@ -20,6 +20,7 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import secret_planting  # noqa: E402
 import secret_search  # noqa: E402
+from secrets_etcd import Shared  # noqa: E402
 from secrets_stores import SCENARIOS, ImportedFile, slips  # noqa: E402
 from secrets_site import (WITHOUT_PTRACE, Failed, ProcessWatch, Site, core_limits, http_answer, readable_without_ptrace,  # noqa: E402
                           unlimited_cores, wait_for)
@@ -201,6 +202,7 @@ def run_scenario(binaries, directory, scenario):
     wrong = []
     try:
         with ProcessWatch() as watch:
+            scenario.begin(site)
             site.start()
             scenario.note(site)
             scenario.change_keys(site)
@@ -220,7 +222,7 @@ def run_scenario(binaries, directory, scenario):
             site.start()
             scenario.note(site)
             site.stop()
-        places = list(site.places())
+        places = [*site.places(), *scenario.places()]
         wrong += leaks("in use", secret_search.search(secret_search.needles(sorted(scenario.in_use)),
                                                       places + sorted(watch.seen)))
         wrong += leaks("typed", secret_search.search(secret_search.needles([typed, *scenario.typed]), places))
@@ -230,8 +232,10 @@ def run_scenario(binaries, directory, scenario):
         amount = sum(len(data) for _, data in places) + sum(len(data) for _, data in watch.seen)
         print(f"  {len(scenario.in_use)} secrets, {len(places)} places, {len(watch.seen)} pieces of "
               f"/proc, {amount} bytes searched")
+        wrong += scenario.plants_that_are_not_found()
     finally:
         site.close()
+        scenario.close()
     return wrong
 
 
@@ -275,7 +279,7 @@ def network():
 def test(binaries, names):
     wrong = []
     with network():
-        for kind in SCENARIOS:
+        for kind in (*SCENARIOS, Shared):
             if names and kind.__name__ not in names:
                 continue
             print(f"{kind.name}:", flush=True)

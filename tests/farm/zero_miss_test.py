@@ -122,11 +122,11 @@ def show(title, kernel, validator, results, edges):
     print("  servers:", ", ".join(f"{name} {number}" for name, number in kernel.items() if number), flush=True)
 
 
-def scenario(binaries, title, vip, edges, answers):
+def scenario(binaries, title, vip, edges, answers, stories):
     try:
         with clocked_farm(binaries, TIMING, vip) as farm:
-            counts = run(farm, edges)
-        answers[title] = counts
+            answers[title] = run(farm, edges)
+            stories[title] = farm.balancer.complain()
     except Exception as error:  # pylint: disable=broad-except  (told by the thread that waits)
         answers[title] = error
 
@@ -158,8 +158,8 @@ def main():
     if os.geteuid() != 0:
         print("needs root: it makes network namespaces", file=sys.stderr)
         return 77
-    answers = {}
-    runs = [threading.Thread(target=scenario, args=(arguments.binaries, title, vip, arguments.edges, answers))
+    answers, stories = {}, {}
+    runs = [threading.Thread(target=scenario, args=(arguments.binaries, title, vip, arguments.edges, answers, stories))
             for title, vip in (("renew on", {"mode": "enforce", "renew": True}),
                                ("renew off", {"mode": "enforce", "renew": False}))]
     for thread in runs:
@@ -169,6 +169,8 @@ def main():
     wrong = judge_all(answers)
     for fault in wrong:
         print(f"FAILED {fault}")
+    if wrong:
+        print(stories.get("renew on", ""))
     return 1 if wrong else 0
 
 

@@ -47,9 +47,10 @@ void RotationNode::apply() {
   if (!applies) return;
   rotation::Applied applied;
   applied.counter = known->counter;
+  applied.hash = rotation::hash_of(*known);
   applied.partial = partial;
   applied.renews = settings.balancer;
-  if (settings.server) applied.listeners = nlohmann::json::array();
+  if (settings.server) applied.listeners = listeners;
   agent->confirm(applied);
 }
 
@@ -154,6 +155,7 @@ rotation::Settings RotationFarm::settings(const std::string& name, Roles roles) 
   settings.farm_key_file = directory / "farm.key";
   settings.state_file = directory / name / "web.rotation";
   settings.lease = lease;
+  settings.between_listeners = std::chrono::milliseconds(300);
   return settings;
 }
 
@@ -168,6 +170,15 @@ RotationNode* RotationFarm::add(const std::string& name, Roles roles) {
   }
   if (!make(*node)) return nullptr;
   return (nodes_[name] = std::move(node)).get();
+}
+
+RotationNode* RotationFarm::add_with(const std::string& called, rotation::Settings settings) {
+  auto node = std::make_unique<RotationNode>();
+  node->name = called;
+  node->clock = std::make_unique<ShiftedClock>();
+  node->settings = std::move(settings);
+  if (!make(*node)) return nullptr;
+  return (nodes_[called] = std::move(node)).get();
 }
 
 bool RotationFarm::restart(RotationNode& node) {

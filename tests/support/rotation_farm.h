@@ -40,9 +40,10 @@ struct RotationNode {
   std::unique_ptr<ShiftedClock> clock;
   std::unique_ptr<EventLoop> own_loop;  ///< null: the farm's
   std::unique_ptr<rotation::Agent> agent;
-  bool frozen = false;                  ///< its loop does not run (with a loop of its own only)
-  bool applies = true;                  ///< its sinks take what comes
-  std::string partial;                  ///< what they lack
+  bool frozen = false;  ///< its loop does not run (with a loop of its own only)
+  bool applies = true;  ///< its sinks take what comes
+  std::string partial;  ///< what they lack
+  nlohmann::json listeners = nlohmann::json::array();  ///< what a server says of them
   std::vector<rotation::State> states;  ///< in the order in which they were handed out
   std::vector<rotation::Counter> counters;
   std::set<std::string> told;  ///< troubles that were raised at some time
@@ -75,6 +76,8 @@ class RotationFarm {
   /// Adds a node, and starts it. Null: it could not be made (see error()).
   RotationNode* add(const std::string& name, Roles roles);
   RotationNode* add(const std::string& name) { return add(name, Roles{}); }
+  /// `called`: here; its own name is in the settings.
+  RotationNode* add_with(const std::string& called, rotation::Settings settings);
   /// A new process with the state of the old one.
   bool restart(RotationNode& node);
   /// It is gone without a word.

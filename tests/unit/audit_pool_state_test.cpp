@@ -32,5 +32,15 @@ TEST(AuditPoolState, OnlyDoubtsAboutThePoolsKeysAndWithWhatWasSeen) {
   EXPECT_EQ(doubts_of("mail", raised), json::array());
 }
 
+TEST(AuditPoolState, FarmThatDisagreesIsADoubt) {
+  const auto raised = [](const char* id) {
+    return Condition{.id = id, .subject = "web", .evidence = "x"};
+  };
+  const json doubts = doubts_of("web", {raised("fork"), raised("not_member"), raised("straggler")});
+  ASSERT_EQ(doubts.size(), 2U);
+  EXPECT_EQ(doubts[0]["id"], "fork");
+  EXPECT_EQ(doubts[1]["id"], "not_member");
+}
+
 }  // namespace
 }  // namespace tfo::audit

@@ -119,8 +119,8 @@ const Bad kBad[] = {
       R"(farm.lease: is the string "1s"; give a duration with its unit (s, m, h, d), from "3s" to "1h")",
       R"(farm.etcd.endpoints[0]: "10.0.0.1:2379" is no address: write https://HOST:2379)",
       R"(farm.etcd.endpoints[1]: is 7; give a string, such as "https://10.0.0.1:2379")",
-      "farm.etcd.endpoints[2]: an endpoint holds a user or password: use etcd.user and "
-      "etcd.password_file",
+      "farm.etcd.endpoints[2]: an endpoint holds a user or password: use farm.etcd.user and "
+      "farm.etcd.password_file",
       R"(farm.etcd.ca_file: "ca" is no such path; give an absolute path of at most 4000 characters)",
       R"(farm.etcd.certfile: is no known field; did you mean "cert_file"?)"}},
     {"no_endpoint",
@@ -129,12 +129,14 @@ const Bad kBad[] = {
     {"what_belongs_together",
      R"("farm": {"name": "f", "node": "n",
                  "etcd": {"endpoints": ["https://10.0.0.1"], "cert_file": "/c", "user": "u"}})",
-     {"farm.etcd.cert_file: etcd.cert_file and etcd.key_file belong together: give both or none",
-      "farm.etcd.user: etcd.user and etcd.password_file belong together: give both or none"}},
+     {"farm.etcd.cert_file: farm.etcd.cert_file and farm.etcd.key_file belong together: give both "
+      "or none",
+      "farm.etcd.user: farm.etcd.user and farm.etcd.password_file belong together: give both or "
+      "none"}},
     {"password_in_the_clear",
      R"("farm": {"name": "f", "node": "n",
                  "etcd": {"endpoints": ["http://10.0.0.1"], "user": "u", "password_file": "/p"}})",
-     {"farm.etcd.endpoints: http://10.0.0.1:2379 would carry the password of etcd.user in the "
+     {"farm.etcd.endpoints: http://10.0.0.1:2379 would carry the password of farm.etcd.user in the "
       "clear: write https://"}},
     {"fields_of_others",
      std::string(kFarm) +
@@ -150,12 +152,14 @@ const Bad kBad[] = {
      std::string(kFarm) +
          R"(, "pools": {"p": {"store": "etcd", "deadline": "0", "at_deadline": "swap",
                               "forget_after": "10s", "fresh_for": "60d"},
-                        "q": {"store": "etcd", "forget_after": "1m", "fresh_for": "50s"}})",
+                        "q": {"store": "etcd", "forget_after": "1m", "fresh_for": "50s"},
+                        "r": {"store": "etcd", "forget_after": "2h", "fresh_for": "90m"}})",
      {R"(pools.p.deadline: is the string "0"; give a duration with its unit (s, m, h, d), from "1s" to "24h")",
       R"(pools.p.at_deadline: is the string "swap"; give "hold" or "go_on")",
       R"(pools.p.forget_after: is the string "10s"; give a duration with its unit (s, m, h, d), from "45s" to "30d")",
       R"(pools.p.fresh_for: is the string "60d"; give a duration with its unit (s, m, h, d), from "1s" to "30d")",
-      R"(pools.q.fresh_for: is the string "50s"; give a duration with its unit (s, m, h, d), from "1s" to "45s")"}},
+      R"(pools.q.fresh_for: is the string "50s"; give a duration with its unit (s, m, h, d), from "1s" to "45s")",
+      R"(pools.r.fresh_for: is the string "90m"; give a duration with its unit (s, m, h, d), from "1s" to "1h")"}},
     {"state_file_twice",
      std::string(kFarm) + R"(, "pools": {"a": {"file": "/st/p.rotation"}, "p": {"store": "etcd"}})",
      {"pools.p: state file /st/p.rotation is already used by pools.a.file; every one may be used "

@@ -114,7 +114,7 @@ TEST(EtcdConfig, Endpoints) {
   }
   const auto secret = etcd::normalise_endpoint("https://root:hunter2@h");
   ASSERT_FALSE(secret);
-  EXPECT_THAT(secret.error().message, HasSubstr("use etcd.user"));
+  EXPECT_THAT(secret.error().message, HasSubstr("use farm.etcd.user"));
   EXPECT_THAT(secret.error().message, Not(HasSubstr("hunter2")));
 }
 
@@ -127,9 +127,10 @@ TEST(EtcdConfig, WhatBelongsTogether) {
     return checked ? "" : checked.error().message;
   };
   EXPECT_EQ(wrong([](auto&) {}), "");
-  EXPECT_THAT(wrong([](auto& c) { c.endpoints.clear(); }), HasSubstr("etcd.endpoints is empty"));
-  EXPECT_THAT(wrong([](auto& c) { c.cert_file = "x"; }), HasSubstr("etcd.key_file"));
-  EXPECT_THAT(wrong([](auto& c) { c.user = "x"; }), HasSubstr("etcd.password_file"));
+  EXPECT_THAT(wrong([](auto& c) { c.endpoints.clear(); }),
+              HasSubstr("farm.etcd.endpoints is empty"));
+  EXPECT_THAT(wrong([](auto& c) { c.cert_file = "x"; }), HasSubstr("farm.etcd.key_file"));
+  EXPECT_THAT(wrong([](auto& c) { c.user = "x"; }), HasSubstr("farm.etcd.password_file"));
   EXPECT_THAT(wrong([](auto& c) {
                 c.ca_file = "x";
                 c.endpoints[1] = "http://b";

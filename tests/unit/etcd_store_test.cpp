@@ -291,5 +291,41 @@ TEST_F(EtcdStoreTest, NamesTheNextRotation) {
   EXPECT_EQ(pool->status().next_rotation, std::nullopt) << "one is under way";
 }
 
+TEST_F(EtcdStoreTest, WhatEtcdHasForgottenToBeRevokedStaysSo) {
+  auto pool = start_pool();
+  pool->tick();
+  ASSERT_EQ(pool->ring().current()->id, 2U);
+  script_.confirmed.clear();
+  script_.lost = {2};
+  follow(*pool, after(first_, State::kSteady));  // 2 is the other one now
+  EXPECT_EQ(pool->ring().find(2)->place, TFO_PLACE_REVOKED);
+  EXPECT_EQ(pool->ring().previous(), nullptr);
+  ASSERT_FALSE(script_.confirmed.empty());
+  EXPECT_THAT(script_.confirmed.back().partial, HasSubstr("revoked"));
+  // The farm has revoked it again.
+  script_.lost.clear();
+  Document again = *script_.document;
+  ++again.counter.sequence;
+  again.find(2)->revoked = true;
+  again.other = 0;
+  follow(*pool, again);
+  EXPECT_EQ(script_.confirmed.back().counter, again.counter);
+  EXPECT_EQ(script_.confirmed.back().partial, "");
+}
+
+TEST_F(EtcdStoreTest, AnAdoptedForkOfTheSameCounterIsConfirmed) {
+  auto pool = start_pool();
+  pool->tick();
+  ASSERT_FALSE(script_.confirmed.empty());
+  const std::string before = script_.confirmed.back().hash;
+  EXPECT_EQ(before, hash_of(first_));
+  Document other = first_;
+  other.writer = "somebody else";
+  follow(*pool, other);
+  EXPECT_EQ(script_.confirmed.back().counter, first_.counter);
+  EXPECT_EQ(script_.confirmed.back().hash, hash_of(other));
+  EXPECT_NE(script_.confirmed.back().hash, before);
+}
+
 }  // namespace
 }  // namespace tfo::rotation

@@ -27,6 +27,7 @@ inline constexpr int64_t kNow = 1'790'000'000;
 /// What the agents of a test share, as etcd and the state file would.
 struct Script {
   std::optional<Document> document;
+  std::set<uint64_t> lost;
   int64_t trusted_until = kNow + 16'000;
   bool may_open = true;
   std::vector<StoreTrouble> troubles;
@@ -42,6 +43,7 @@ class ScriptedAgent : public Agent {
   explicit ScriptedAgent(Script& script) : script_(script) {}
   void start() override { ++script_.started; }
   const std::optional<Document>& document() const override { return script_.document; }
+  const std::set<uint64_t>& lost() const override { return script_.lost; }
   int64_t trusted_until() const override { return script_.trusted_until; }
   void confirm(const Applied& applied) override { script_.confirmed.push_back(applied); }
   bool may_open() const override { return script_.may_open; }

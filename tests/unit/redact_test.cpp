@@ -18,7 +18,9 @@ std::string upper(std::string text) {
 TEST(Redact, TakesOutEveryFormOfAKey) {
   for (const std::string& key :
        {std::string(kText), upper(kText), std::string("00112233445566778899aabbccddeeff"),
-        std::string("0x00112233445566778899AABBCCDDEEFF"), std::string("7766554433221100"),
+        std::string("0x00112233445566778899AABBCCDDEEFF"), std::string("aa7766554433221100"),
+        std::string("77665544AABBCCDD"), std::string("0011223344556677-8899aabbccddeeff"),
+        std::string("0011223344556677 8899aabbccddeeff"),
         std::string("00112233 44556677 8899aabb ccddeeff"),
         std::string("00112233:44556677:8899aabb:ccddeeff"),
         std::string("00112233_44556677_8899aabb_ccddeeff"), std::string("key") + kText}) {
@@ -44,6 +46,20 @@ TEST(Redact, TakesOutAKeyWithASlip) {
   }
 }
 
+TEST(Redact, TakesOutHalvesOfAKeyThatStandTogether) {
+  const std::string half = "0011223344556677", other = "8899aabbccddeeff";
+  for (const std::string between : {",", ", ", "=", "\"", "\",\"", "\", \"", "\": \"", "', '", ";",
+                                    "|", ")(", "\n", "\t", "  ", " = ", "+"}) {
+    EXPECT_EQ(without_keys(half + between + other).find(other), std::string::npos) << between;
+    EXPECT_TRUE(looks_like_key(half + between + other)) << between;
+    EXPECT_EQ(without_keys("[\"" + half + between + other + "\"]").find(half), std::string::npos);
+  }
+  EXPECT_EQ(without_keys(half + "," + other + "," + half + " is it"), "<key> is it");
+  for (const std::string between : {" and ", " (fingerprint 1a2b3c4d), ", " revoked, "}) {
+    EXPECT_EQ(without_keys(half + between + other), half + between + other);
+  }
+}
+
 TEST(Redact, TakesOutPaddedBase64) {
   for (const std::string text :
        {"ABEiM0RVZneImaq7zN3u/w==", "ABEiM0RVZneImaq7zN3u_w==", "BEiM0RVZneImaq7zN3u/w==",
@@ -65,6 +81,8 @@ TEST(Redact, LeavesWhatIsNoKey) {
                            "holds 1a2b3c4d,5e6f7a8b instead of 1a2b3c4d,no",
                            "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff is no unicast address",
                            "192.0.2.10",
+                           "revoked 1122334455667788, current is 99aabbccddeeff00",
+                           "there is no generation 0123456789abcdef",
                            "netns tfo-f419430-1a2b3c4d-s1: gone",
                            "02:00:00:aa:bb:cc",
                            "2026-11-21T11:19:21Z",

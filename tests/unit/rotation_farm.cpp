@@ -114,21 +114,25 @@ void Farm::revoke(uint64_t id) {
 }
 
 void Farm::follow(Node& node, const Doc& doc) {
-  if (node.persisted) {
-    for (const uint64_t id : lost_revocations(node.persisted->document, doc->document)) {
-      node.lost.insert(id);
-    }
-  }
+  std::optional<Document> mine;
+  if (node.persisted) mine = node.persisted->document;
+  node.lost = lost_revocations(node.lost, mine, doc->document);
   node.persisted = doc;
+}
+
+/// What the node puts in force: see Site and EtcdStore.
+Doc Farm::in_force(const Node& node) const {
+  if (node.lost.empty()) return node.persisted;
+  std::string key = node.persisted->hash;
+  for (const uint64_t id : node.lost) key += fmt::format(" {}", id);
+  Doc& known = (*guarded_)[key];
+  if (!known) known = hold(guarded(node.persisted->document, node.lost));
+  return known;
 }
 
 /// A node that was away may know of a revocation that a restored etcd does not. It asks for it
 /// until that is so again.
 void Farm::revoke_again(Node& node) {
-  std::erase_if(node.lost, [&](uint64_t id) {
-    const FarmGeneration* generation = ring_->document.find(id);
-    return generation == nullptr || generation->revoked;
-  });
   for (const uint64_t id : node.lost) {
     const bool asked = std::any_of(requests_.begin(), requests_.end(),
                                    [&](const Request& r) { return r.generation == id; });
@@ -166,7 +170,8 @@ void Farm::read(Node& node) {
 bool Farm::has_acked_current(const Node& node) const {
   const auto ack = acks_.find(node.name);
   return ack != acks_.end() && ack->second.counter == node.persisted->document.counter &&
-         ack->second.hash == node.persisted->hash;
+         ack->second.hash == node.persisted->hash &&
+         ack->second.partial.empty() == !touches_slots(node.persisted->document, node.lost);
 }
 
 void Farm::ack(Node& node) {
@@ -177,13 +182,14 @@ void Farm::ack(Node& node) {
   made.balancer = made.renews = node.balancer;
   made.server = !node.balancer;
   made.opens = {1};
+  if (touches_slots(node.persisted->document, node.lost)) made.partial = "a revocation was lost";
   acks_[node.name] = made;
   node.open = true;
 }
 
 void Farm::step(Node& node) {
   read(node);
-  node.applied = node.persisted;
+  node.applied = in_force(node);
   if (node.persisted->hash == ring_->hash) ack(node);
 }
 
@@ -197,7 +203,8 @@ void Farm::lead_read(size_t index) {
   view.may_mint = true;
   for (const Node& node : nodes_) {
     if (reachable(node)) view.live.insert(node.name);
-    view.last_seen[node.name] = reachable(node) ? now_ : node.seen;
+    view.silent_for[node.name] = reachable(node) ? 0 : now_ - node.seen;
+    view.clock_offsets[node.name] = 0;
     // A new leader waits until everybody who is there can have put a higher document back.
     if (restored_ && reachable(node) && !node.checked) view.may_mint = false;
   }
@@ -211,7 +218,8 @@ std::string Farm::key_of_view(const FarmView& view, size_t leader, const Doc& re
   for (const auto& [node, member] : view.members) {
     const auto ack = view.acks.find(node);
     text += fmt::format("{} {} {} {}|", node, ack == view.acks.end() ? "" : ack->second.hash,
-                        view.live.contains(node), view.last_seen.at(node));
+                        view.live.contains(node), view.silent_for.at(node));
+    if (ack != view.acks.end()) text += ack->second.partial;
   }
   for (const Request& request : view.requests) {
     text += fmt::format("{} {} {} {}|", request.id, to_string(request.kind), request.generation,
@@ -286,7 +294,7 @@ void Farm::apply(const Action& action) {
       read(node);
       break;
     case Kind::kApply:
-      node.applied = node.persisted;
+      node.applied = in_force(node);
       break;
     case Kind::kAck:
       ack(node);
@@ -362,7 +370,8 @@ std::string Farm::key() const {
                         node.applied ? node.applied->hash : "", node.open, node.forgotten, node.cut,
                         node.dead, node.checked, members_.contains(node.name), node.confirmed);
     const auto ack = acks_.find(node.name);
-    if (ack != acks_.end()) text += ack->second.hash;
+    if (ack != acks_.end()) text += ack->second.hash + ack->second.partial;
+    for (const uint64_t id : node.lost) text += fmt::format(" {}", id);
   }
   for (const Request& request : requests_) {
     text += fmt::format("|{} {}", to_string(request.kind), request.generation);

@@ -117,6 +117,7 @@ class Farm {
   void add_node_steps(std::vector<Action>& all, size_t index) const;
   bool has_acked_current(const Node& node) const;
   void read(Node& node);
+  Doc in_force(const Node& node) const;
   void revoke_again(Node& node);
   void follow(Node& node, const Doc& doc);
   void ack(Node& node);
@@ -140,6 +141,7 @@ class Farm {
   void check_slots();
   void check_cookies(const Node& balancer);
   bool refusals_are_meant() const;
+  void check_lost(const Node& node);
   void violated(const std::string& what);
 
   Limits left_;
@@ -163,6 +165,8 @@ class Farm {
   /// Shared by copies: deciding again what was decided before takes most of the time.
   std::shared_ptr<std::map<std::string, std::shared_ptr<const Decided>>> decisions_ =
       std::make_shared<std::map<std::string, std::shared_ptr<const Decided>>>();
+  std::shared_ptr<std::map<std::string, Doc>> guarded_ =
+      std::make_shared<std::map<std::string, Doc>>();
   std::string violation_;
 };
 

@@ -19,14 +19,14 @@ void Farm::add_node_steps(std::vector<Action>& all, size_t index) const {
     return;
   }
   if (!left_.fine) {
-    if (node.persisted != ring_ || node.applied != ring_ || !has_acked_current(node)) {
+    if (node.persisted != ring_ || node.applied != in_force(node) || !has_acked_current(node)) {
       all.push_back({Kind::kStep, index});
     }
     return;
   }
   all.push_back({Kind::kRead, index});
-  if (node.applied != node.persisted) all.push_back({Kind::kApply, index});
-  const bool ready = node.persisted && node.applied == node.persisted;
+  const bool ready = node.persisted && node.applied == in_force(node);
+  if (!ready) all.push_back({Kind::kApply, index});
   if (ready && members_.contains(node.name) && (!has_acked_current(node) || !node.open)) {
     all.push_back({Kind::kAck, index});
   }

@@ -16,12 +16,25 @@ bool has(const std::vector<uint64_t>& ids, uint64_t id) {
 
 bool Farm::refusals_are_meant() const {
   return std::any_of(nodes_.begin(), nodes_.end(), [&](const Node& node) {
-    return counts(node) && node.applied->document.counter < last_revoke_;
+    return counts(node) && (node.applied->document.counter < last_revoke_ || !node.lost.empty());
   });
+}
+
+/// What a node knows to be revoked it does not accept, but for the last key of its servers.
+void Farm::check_lost(const Node& node) {
+  if (!node.applied || node.applied != in_force(node)) return;
+  for (const uint64_t id : node.lost) {
+    const Generation* known = node.applied->ring.find(id);
+    const bool last = node.applied->slots.size() == 1 && node.applied->slots.front() == id;
+    if (known != nullptr && known->place != TFO_PLACE_REVOKED && !last) {
+      violated(fmt::format("{} accepts {}, which it knows to be revoked", node.name, id));
+    }
+  }
 }
 
 void Farm::check() {
   if (!violation_.empty()) return;
+  for (const Node& node : nodes_) check_lost(node);
   for (const Node& node : nodes_) {
     if (counts(node) && !node.balancer) {
       minted_.insert(node.applied->slots.front());
@@ -86,7 +99,8 @@ void Farm::check_cookies(const Node& balancer) {
 bool Farm::at_rest() const {
   return ring_->document.state == State::kSteady && requests_.empty() &&
          std::all_of(nodes_.begin(), nodes_.end(), [&](const Node& node) {
-           return node.applied == ring_ && node.open && has_acked_current(node);
+           return node.applied == ring_ && node.lost.empty() && node.open &&
+                  has_acked_current(node);
          });
 }
 

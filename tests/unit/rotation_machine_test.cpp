@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -158,8 +159,11 @@ TEST_F(RotationMachine, ForgetsByItselfWhoWasAwayForLong) {
   view_.acks.erase("s2");
   view_.live.erase("s2");
   EXPECT_THAT(decide().forget, IsEmpty());
-  view_.last_seen["s2"] = kNow - 4999;
+  view_.silent_for["s2"] = 4999;
   EXPECT_EQ(decide().wake_at, kNow + 1);
+  // Not by the wall clock, which somebody may set.
+  EXPECT_THAT(decide(100'000).forget, IsEmpty());
+  view_.silent_for["s2"] = 5000;
   const Decision decision = decide(1);
   EXPECT_THAT(decision.forget, ElementsAre("s2"));
   EXPECT_THAT(decision.next->forgotten, ElementsAre("s2"));
@@ -232,14 +236,163 @@ TEST(RotationJudge, TheHigherCounterWinsWhereverItLies) {
   EXPECT_EQ(judge(mine, read), Verdict::kFollow);
 }
 
-TEST(RotationJudge, LostRevocationsAreNamed) {
+TEST(RotationJudge, LostRevocationsAreKeptUntilTheDocumentHasThem) {
   Document mine = document();
   mine.find(1)->revoked = mine.find(2)->revoked = true;
   Document read = document();
   read.find(2)->revoked = true;
-  EXPECT_THAT(lost_revocations(mine, read), ElementsAre(1));
+  const std::set<uint64_t> lost = lost_revocations({}, mine, read);
+  EXPECT_THAT(lost, ElementsAre(1));
+  // The next document knows nothing of it either, and is the node's own by then.
+  EXPECT_THAT(lost_revocations(lost, document(), document()), ElementsAre(1));
+  EXPECT_THAT(lost_revocations(lost, std::nullopt, document()), ElementsAre(1));
+  EXPECT_THAT(lost_revocations(lost, document(), mine), IsEmpty());
   read.generations.erase(read.generations.begin());
-  EXPECT_THAT(lost_revocations(mine, read), IsEmpty());
+  EXPECT_THAT(lost_revocations(lost, mine, read), IsEmpty());
+}
+
+TEST(RotationGuarded, WhatIsKnownToBeRevokedIsNotAccepted) {
+  struct Row {
+    State state;
+    uint64_t lost;
+    uint64_t current;
+    uint64_t backup;
+  };
+  const std::vector<Row> rows = {
+      {State::kSteady, 1, 4, 3},  {State::kSteady, 3, 4, 0},    {State::kSteady, 4, 3, 0},
+      {State::kPrepare, 5, 4, 3}, {State::kPrepare, 4, 3, 0},   {State::kStaged, 3, 4, 5},
+      {State::kStaged, 4, 5, 0},  {State::kStaged, 5, 4, 0},    {State::kMinting, 4, 5, 0},
+      {State::kMinting, 5, 4, 0}, {State::kUnminting, 4, 5, 0},
+  };
+  for (const Row& row : rows) {
+    const Document from = document(row.state);
+    const Document safe = guarded(from, {row.lost});
+    const std::string name = fmt::format("{} {}", to_string(row.state), row.lost);
+    EXPECT_TRUE(safe.check()) << name;
+    const KeyRing ring = ring_of(safe, 1, kNow, 0);
+    ASSERT_TRUE(ring.check()) << name << ring.check().error().message;
+    EXPECT_EQ(ring.find(row.lost)->place, TFO_PLACE_REVOKED) << name;
+    EXPECT_EQ(ring.current()->id, row.current) << name;
+    EXPECT_EQ(ring.backup() == nullptr ? 0 : ring.backup()->id, row.backup) << name;
+    EXPECT_EQ(touches_slots(from, {row.lost}), row.lost != 1 && name != "staged 3") << name;
+  }
+  // Nothing else is there to mint with.
+  const Document last = guarded(document(), {3, 4});
+  EXPECT_EQ(last.current, 4U);
+  EXPECT_EQ(last.other, 0U);
+  EXPECT_FALSE(last.find(4)->revoked);
+  EXPECT_TRUE(last.find(3)->revoked);
+  EXPECT_TRUE(last.check());
+  EXPECT_EQ(guarded(document(), {}), document());
+}
+
+TEST_F(RotationMachine, DoesNothingByTheTimeBeforeOthersCanContradictItsClock) {
+  view_.clock_offsets.clear();
+  const int64_t due = 1000;
+  EXPECT_FALSE(decide(due).next) << "a rotation is due";
+  EXPECT_FALSE(decide(1990).next) << "the keys' lives are to be extended";
+  view_.live.erase("s2");
+  view_.silent_for["s2"] = 5000;
+  EXPECT_THAT(decide().forget, IsEmpty());
+  view_.live.insert("s2");
+  // Half of the others is not most of them.
+  view_.clock_offsets["s2"] = 0;
+  EXPECT_FALSE(decide(due).next);
+  view_.clock_offsets["lb1"] = 0;
+  EXPECT_TRUE(decide(due).next);
+  // Who is not there, or has never acknowledged anything, is not waited for.
+  view_.clock_offsets.clear();
+  view_.live.erase("s2");
+  view_.acks.erase("lb1");
+  EXPECT_TRUE(decide(due).next);
+}
+
+TEST_F(RotationMachine, GoesOnWithoutTheTimeWhereEverybodyHasAcknowledged) {
+  view_.clock_offsets.clear();
+  place(State::kStaged);
+  all_ack();
+  EXPECT_EQ(next().state, State::kMinting);
+  view_.acks.erase("s2");
+  EXPECT_FALSE(decide(500).next) << "the deadline is a matter of time";
+  EXPECT_EQ(decide(500).held, "");
+}
+
+TEST_F(RotationMachine, NoClockThatNobodyVouchesForGetsIntoADocument) {
+  view_.clock_offsets.clear();
+  const int64_t far = 100'000'000;
+  const Document& now = view_.document;
+  const auto is_untouched = [&](const Document& made) {
+    EXPECT_EQ(made.issued_at, now.issued_at);
+    EXPECT_EQ(made.state_since, now.issued_at);
+    for (const FarmGeneration& one : made.generations) {
+      const FarmGeneration* before = now.find(one.id);
+      EXPECT_EQ(one.not_after, before != nullptr ? before->not_after : now.issued_at + 3000);
+    }
+  };
+  ask(Request::Kind::kRotate);
+  const Document asked = next(far);
+  is_untouched(asked);
+  EXPECT_EQ(asked.state, State::kPrepare);
+  EXPECT_EQ(asked.generations.size(), 5U) << "none has expired by a wrong clock";
+  place(State::kStaged);
+  all_ack();
+  view_.requests.clear();
+  const Document stepped = next(far);
+  is_untouched(stepped);
+  EXPECT_EQ(stepped.state, State::kMinting);
+  view_.clock_offsets = {{"s2", 0}, {"lb1", 0}};
+  EXPECT_EQ(next(5).issued_at, kNow + 5);
+}
+
+TEST_F(RotationMachine, WithoutTheOthersOnlyASynchronisedClockCounts) {
+  view_.live = {"s1"};
+  view_.clock_offsets.clear();
+  view_.synchronised = false;
+  EXPECT_FALSE(decide(1000).next);
+  EXPECT_EQ(decide(1000).wake_at, kNow + 1060) << "nothing tells of it";
+  view_.synchronised = true;
+  EXPECT_TRUE(decide(1000).next);
+  view_.complete = false;
+  EXPECT_FALSE(decide(1000).next) << "who the others are is not known yet";
+  // A farm of one.
+  view_.complete = true;
+  view_.synchronised = false;
+  view_.members = {{"s1", view_.members.at("s1")}};
+  EXPECT_TRUE(decide(1000).next);
+}
+
+TEST_F(RotationMachine, ResignsWhetherItsClockIsAheadOrBehind) {
+  for (const int64_t offset : {-3600, 3600, -61, 61}) {
+    view_.clock_offsets = {{"s2", offset}, {"lb1", offset}};
+    const Decision decision = decide(1'000'000);
+    EXPECT_THAT(decision.resign, HasSubstr("clock of s1")) << offset;
+    EXPECT_FALSE(decision.next) << offset;
+  }
+  view_.clock_offsets = {{"s2", -60}, {"lb1", -60}};
+  EXPECT_EQ(decide().resign, "");
+}
+
+TEST_F(RotationMachine, TakesNoStepBeforeWhoWasDeletedCanHaveComeBack) {
+  place(State::kStaged);
+  all_ack();
+  view_.complete = false;
+  EXPECT_FALSE(decide().next);
+  view_.complete = true;
+  EXPECT_EQ(next().state, State::kMinting);
+}
+
+TEST(RotationForgotten, OldestGoWhenThereAreTooMany) {
+  NameList names;
+  for (size_t i = 0; i < NameList::kMost + 2; ++i) names.insert(fmt::format("s{}", i));
+  names.insert("s2");  // is there already
+  EXPECT_EQ(names.size(), NameList::kMost);
+  EXPECT_FALSE(names.contains("s1"));
+  EXPECT_TRUE(names.contains("s2"));
+  Document doc = document();
+  doc.forgotten = names;
+  const auto read = decode_document(encode(doc));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(*read, doc);
 }
 
 }  // namespace

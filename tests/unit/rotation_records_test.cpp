@@ -10,7 +10,8 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 
-const Member kMember{.node = "lb-1.a_b", .balancer = true, .server = true, .joined_at = 1790000000};
+const Member kMember{
+    .node = "lb-1.a_b", .balancer = true, .server = true, .joined_at = 1790000000, .membership = 8};
 
 Ack ack() {
   return {.node = "s1",
@@ -21,6 +22,8 @@ Ack ack() {
           .server = true,
           .renews = true,
           .boot_id = "boot",
+          .instance = "0123456789abcdef",
+          .sequence = 9,
           .clock = 1790000001,
           .since = 1790000000,
           .opens = {1, 2},

@@ -201,5 +201,16 @@ TEST_F(RotationRequest, RekeysWhenEverybodyHasTheLine) {
   EXPECT_EQ(fresh.other, 0U);
 }
 
+TEST_F(RotationRequest, RekeyWaitsUntilAllMembersAreKnown) {
+  ask(Request::Kind::kRekey).key = 2;
+  view_.members.erase("s2");  // somebody has deleted its record
+  view_.complete = false;
+  const Decision waits = decide();
+  EXPECT_FALSE(waits.next);
+  EXPECT_TRUE(waits.refused.empty());
+  view_.complete = true;
+  EXPECT_EQ(next().min_key, 2U);
+}
+
 }  // namespace
 }  // namespace tfo::rotation

@@ -25,7 +25,8 @@ class Rotator : public testing::Test {
     for (const std::string name : {"s1", "s2", "lb1"}) {
       view_.members[name] = {.node = name, .balancer = name == "lb1", .server = name != "lb1"};
       view_.live.insert(name);
-      view_.last_seen[name] = kNow;
+      view_.silent_for[name] = 0;
+      view_.clock_offsets[name] = 0;
     }
     all_ack();
   }
