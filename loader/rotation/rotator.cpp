@@ -41,7 +41,8 @@ Rotator::Rotator(Site& site, Follower& follower, const Presence& presence, Hooks
       presence_(presence),
       hooks_(std::move(hooks)),
       machine_(site.settings.policy, site.settings.node),
-      roster_(site) {}
+      roster_(site),
+      reports_(site, roster_) {}
 
 Result<> Rotator::start() {
   auto timer = site_.loop.timer([this] { consider(); });
@@ -50,7 +51,7 @@ Result<> Rotator::start() {
   auto load_timer = site_.loop.timer([this] { load(); });
   if (!load_timer) return tl::unexpected(load_timer.error());
   load_timer_ = std::move(*load_timer);
-  return {};
+  return reports_.start();
 }
 
 void Rotator::lead(int64_t create_revision) {
@@ -60,6 +61,7 @@ void Rotator::lead(int64_t create_revision) {
   unknown_in_ = 0;
   next_load_ = kRetry;
   roster_.clear();
+  reports_.lead(create_revision);
   load();
 }
 
@@ -71,6 +73,7 @@ void Rotator::stop() {
   remove_call_.reset();
   timer_.stop();
   load_timer_.stop();
+  reports_.stop();
   decision_ = {};
   for (const char* id : {kStraggler, kRotationHeld}) site_.troubles.clear(id);
 }
@@ -166,6 +169,7 @@ void Rotator::consider() {
     decision_.refused[id] = "it was answered or removed before: ask again";
   }
   remove_forged();
+  reports_.look(view.complete);
   tell();
   if (!decision_.resign.empty()) {
     site_.troubles.raise(kClockOff, decision_.resign);
@@ -212,14 +216,6 @@ void Rotator::tell() {
     site_.troubles.settle(kStoreRefused);
   }
   hooks_.changed();
-}
-
-etcd::Compare Rotator::still_leader() const {
-  etcd::Compare ours;
-  ours.key = site_.key(kLeader);
-  ours.target = etcd::Compare::Target::kCreate;
-  ours.number = create_revision_;
-  return ours;
 }
 
 /// A member that has come back in the meantime is not forgotten.
