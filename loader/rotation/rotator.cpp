@@ -24,6 +24,7 @@ static_assert(1 + 2 * (kMostForgotten + 1) + 2 <= kMostOperations);
 constexpr milliseconds kRetry{500};
 constexpr milliseconds kMostRetry{16'000};
 constexpr milliseconds kBetween{20};
+constexpr int64_t kShare = 10;  // a look's time to that between two
 constexpr milliseconds kMostSleep{3'600'000};
 
 template <class All>
@@ -121,10 +122,11 @@ void Rotator::noticed(const etcd::WatchNotice& notice) {
   if (!notice.events.empty()) consider_soon();
 }
 
-/// Of a thousand acknowledgements not each by itself.
+/// Of a thousand acknowledgements not each by itself: looking must not be what the leader does.
 void Rotator::consider_soon() {
   if (!leading()) return;
-  const int64_t from = std::max(considered_at_ + kBetween.count(), not_before_);
+  const int64_t pause = std::max(kBetween.count(), kShare * considering_ms_);
+  const int64_t from = std::max(considered_at_ + pause, not_before_);
   timer_.start(milliseconds(std::max<int64_t>(0, from - boot_ms())));
 }
 
@@ -165,6 +167,7 @@ void Rotator::consider() {
   considered_at_ = boot_ms();
   const FarmView view = this->view();
   decision_ = machine_.decide(view, site_.now());
+  considering_ms_ = boot_ms() - considered_at_;
   for (const std::string& id : roster_.replayed()) {
     decision_.refused[id] = "it was answered or removed before: ask again";
   }

@@ -74,9 +74,10 @@ class Rotator {
   etcd::Call remove_call_;
   std::unique_ptr<etcd::Watch> watch_;
   int64_t create_revision_ = 0;
-  int64_t since_ = 0;          ///< boot_ms()
-  int64_t considered_at_ = 0;  ///< boot_ms()
-  int64_t not_before_ = 0;     ///< boot_ms(): after a write that was not done
+  int64_t since_ = 0;           ///< boot_ms()
+  int64_t considered_at_ = 0;   ///< boot_ms()
+  int64_t considering_ms_ = 0;  ///< what that took
+  int64_t not_before_ = 0;      ///< boot_ms(): after a write that was not done
   std::chrono::milliseconds next_load_{0};
   bool loaded_ = false;
   bool busy_ = false;
