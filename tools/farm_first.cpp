@@ -53,7 +53,7 @@ etcd::Txn first_write(const FarmPlan& plan, const std::string& value,
     const std::string prefix = rotation::pool_prefix(plan.farm.name, plan.pool);
     for (const char* records :
          {rotation::kMemberPrefix, rotation::kAckPrefix, rotation::kLeftPrefix,
-          rotation::kRequestPrefix, rotation::kAnswerPrefix}) {
+          rotation::kRequestPrefix, rotation::kAnswerPrefix, rotation::kReports}) {
       txn.then.emplace_back(etcd::Delete{prefix + records, etcd::prefix_end(prefix + records)});
     }
   }

@@ -239,6 +239,7 @@ void DerivedStore::clock_set() {
 Result<bool> DerivedStore::step(const Moment& now, const Confirmation& confirmed) {
   at_ = clock_.read(now);
   if (std::abs(at_.step) > policy_.margin()) clock_set();
+  watch(confirmed);  // of the half that the validator's ring is of
   const DerivedHalf half = DerivedHalf::at(policy_.interval, at_.unix_s);
   Result<> done = look_at_secret(half);
   if (done && at_.sure && half != half_) {
@@ -246,11 +247,11 @@ Result<bool> DerivedStore::step(const Moment& now, const Confirmation& confirmed
     if (!done) done = tl::unexpected(std::move(done.error()).in("secret " + files_.secret));
     lost_ = !done;
   }
-  watch(confirmed);
   std::erase_if(guests_, [&](const Generation& one) { return one.not_after <= at_.unix_s; });
   const bool changed = publish();
-  // The ring is in force all the same: the farm does not wait for this node's disk.
-  if (unsaved_ && at_.sure) {
+  // The farm does not wait for this node's disk: another ring is in force before it is remembered,
+  // at the next call, which comes at once.
+  if (unsaved_ && at_.sure && !changed) {
     const auto saved = save();
     if (!saved && done) done = saved;
     unsaved_ = !saved;

@@ -70,7 +70,7 @@ Result<> AgentImpl::prepare() {
   if (!revoke_timer) return tl::unexpected(revoke_timer.error());
   revoke_timer_ = std::move(*revoke_timer);
   const auto all = {presence_.start(), acknowledgement_.start(), candidate_.start(),
-                    rotator_.start(),  asker_.start(),           board_.start()};
+                    rotator_.start(), asker_.start()};
   for (const auto& one : all) {
     if (!one) return one;
   }
@@ -138,7 +138,6 @@ void AgentImpl::rolled_back() {
   candidate_.step_down();
   presence_.renew();
   acknowledgement_.write_again();
-  board_.begin_again();
 }
 
 int64_t AgentImpl::trusted_until() const {

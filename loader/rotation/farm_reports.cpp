@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "loader/rotation/object_reader.h"
+
 namespace tfo::rotation {
 namespace {
 
@@ -74,6 +76,40 @@ json to_json(const FarmReports& reports, int64_t now) {
           {"fullest_quarters", reports.fullest_quarters},
           {"any_no_cookie_bit", reports.any_no_cookie_bit},
           {"oldest_age_s", std::move(age)}};
+}
+
+json to_json(const ReportRecord& record) {
+  const FarmReports& sums = record.sums;
+  return {{"at", record.at},
+          {"servers", sums.servers},
+          {"balancers", sums.balancers},
+          {"listeners", sums.listeners},
+          {"qlen_sum", sums.qlen_sum},
+          {"qlen_least", sums.qlen_least},
+          {"qlen_unknown", sums.qlen_unknown},
+          {"backlog_sum", sums.backlog_sum},
+          {"fullest_quarters", sums.fullest_quarters},
+          {"any_no_cookie_bit", sums.any_no_cookie_bit},
+          {"oldest_at", sums.oldest_at}};
+}
+
+Result<ReportRecord> report_record_from(const json& object) {
+  ObjectReader<json> reader(object, "");
+  ReportRecord record;
+  record.at = reader.number<int64_t>("at");
+  FarmReports& sums = record.sums;
+  sums.servers = reader.number<uint64_t>("servers");
+  sums.balancers = reader.number<uint64_t>("balancers");
+  sums.listeners = reader.number<uint64_t>("listeners");
+  sums.qlen_sum = reader.number<uint64_t>("qlen_sum");
+  sums.qlen_least = reader.number<uint64_t>("qlen_least");
+  sums.qlen_unknown = reader.number<uint64_t>("qlen_unknown");
+  sums.backlog_sum = reader.number<uint64_t>("backlog_sum");
+  sums.fullest_quarters = reader.number<uint64_t>("fullest_quarters");
+  sums.any_no_cookie_bit = reader.boolean("any_no_cookie_bit");
+  sums.oldest_at = reader.number<int64_t>("oldest_at");
+  if (auto read = reader.done(); !read) return tl::unexpected(std::move(read.error()));
+  return record;
 }
 
 }  // namespace tfo::rotation

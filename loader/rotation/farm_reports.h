@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 
+#include "loader/result.h"
 #include "loader/rotation/records.h"
 
 namespace tfo::rotation {
@@ -32,6 +33,17 @@ struct FarmReports {
   bool operator==(const FarmReports&) const = default;
 };
 
+/// The sums as the leader writes them for all (kReports, sealed): a thousand validators that each
+/// read a thousand acknowledgements would cost etcd more than the rotation does.
+struct ReportRecord {
+  /// Unix ms by the leader's clock, but higher than that of every one that it has seen: an earlier
+  /// one that somebody puts back shows.
+  int64_t at = 0;
+  FarmReports sums;
+
+  bool operator==(const ReportRecord&) const = default;
+};
+
 /// What one node adds to the sums.
 FarmReports report_of(const Ack& ack);
 
@@ -42,5 +54,9 @@ void add(FarmReports& sum, const FarmReports& more);
 /// fullest_quarters, any_no_cookie_bit, oldest_age_s}; what is not known is null. `now`: unix
 /// seconds.
 nlohmann::json to_json(const FarmReports& reports, int64_t now);
+
+nlohmann::json to_json(const ReportRecord& record);
+/// A later release may say more in it.
+Result<ReportRecord> report_record_from(const nlohmann::json& object);
 
 }  // namespace tfo::rotation

@@ -32,7 +32,7 @@ std::optional<etcd::KeyValue> found(const etcd::TxnReply& reply, size_t index) {
 /// So many tell well enough where a farm stands.
 constexpr int64_t kMostAcks = 256;
 
-enum Place : size_t { kRingAt, kMemberAt, kAckAt, kLeaderAt, kLiveAt, kAllAcksAt };
+enum Place : size_t { kRingAt, kMemberAt, kAckAt, kLeaderAt, kLiveAt, kReportsAt, kAllAcksAt };
 
 }  // namespace
 
@@ -64,9 +64,9 @@ void Follower::read_now() {
   begun_boot_s_ = site_.clock.now().boot_s;
   floor_ = revision_;
   etcd::Txn txn;
-  txn.then = {one(site_.key(kRing)), one(site_.own_key(kMemberPrefix)),
-              one(site_.own_key(kAckPrefix)), one(site_.key(kLeader)),
-              one(site_.own_key(kLivePrefix))};
+  txn.then = {one(site_.key(kRing)),           one(site_.own_key(kMemberPrefix)),
+              one(site_.own_key(kAckPrefix)),  one(site_.key(kLeader)),
+              one(site_.own_key(kLivePrefix)), one(site_.key(kReports))};
   if (!site_.document) {
     etcd::Range acks = one(site_.key(kAckPrefix));
     acks.range_end = etcd::prefix_end(acks.key);
@@ -107,7 +107,8 @@ void Follower::took(const etcd::TxnReply& reply) {
   }
   if (!watch_) watch_from(reply.header.revision + 1);
   hooks_.reading({number_, reply.header.revision, in_step(), found(reply, kMemberAt),
-                  found(reply, kAckAt), found(reply, kLeaderAt), found(reply, kLiveAt)});
+                  found(reply, kAckAt), found(reply, kLeaderAt), found(reply, kLiveAt),
+                  found(reply, kReportsAt)});
   hooks_.changed();
 }
 

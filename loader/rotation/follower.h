@@ -21,7 +21,8 @@ struct Reading {
   std::optional<etcd::KeyValue> member;  ///< member/N
   std::optional<etcd::KeyValue> ack;     ///< ack/N
   std::optional<etcd::KeyValue> leader;
-  std::optional<etcd::KeyValue> live;  ///< live/N
+  std::optional<etcd::KeyValue> live;     ///< live/N
+  std::optional<etcd::KeyValue> reports;  ///< kReports
 };
 
 /// Keeps this node's document and etcd's the same one: reads it regularly and whenever the watch on

@@ -24,6 +24,8 @@ inline constexpr const char* kAckPrefix = "ack/";        ///< + node; no lease
 /// about forget_after.
 inline constexpr const char* kLeftPrefix = "left/";
 inline constexpr const char* kRequestPrefix = "request/";
+/// What all servers take, added up by the leader (farm_reports.h).
+inline constexpr const char* kReports = "reports";
 
 /// 1 to 63 of letters, digits, '.', '_' and '-': farms, pools and nodes are parts of etcd's keys.
 Result<> check_name(std::string_view name, std::string_view field);

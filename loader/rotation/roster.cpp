@@ -40,6 +40,7 @@ void Roster::clear() {
   answered_.clear();
   clocks_.clear();
   orders_.clear();
+  reports_.clear();
   silent_since_.clear();
   at_ = 0;
 }
@@ -53,6 +54,7 @@ void Roster::load(const std::vector<etcd::KeyValue>& records) {
   refused_.clear();
   forged_.clear();
   live_.clear();
+  report_record_.reset();
   const std::string prefix = site_.key("");
   for (const auto& record : records) {
     if (record.key.starts_with(prefix)) put(record.key.substr(prefix.size()), record.value, false);
@@ -130,6 +132,7 @@ void Roster::put(const std::string& name, const std::string& value, bool fresh) 
   if (const auto node = behind(name, kLivePrefix)) return set_live(*node, true);
   if (const auto node = behind(name, kLeftPrefix)) return put_left(*node, name, value);
   if (const auto id = behind(name, kRequestPrefix)) return put_request(*id, name, value);
+  if (name == kReports) return put_reports(value);
 }
 
 /// A record that cannot be read counts as a member of every role which has acknowledged nothing:
@@ -178,6 +181,7 @@ void Roster::put_ack(const std::string& node, const std::string& name, const std
     return refuse(name, name + ": it is an earlier one that somebody has put back");
   }
   acks_[node] = *ack;
+  reports_[node] = report_of(*ack);
   if (fresh && age == AckOrder::Age::kNew) clocks_[node] = {ack->clock, boot_ms()};
 }
 
@@ -186,6 +190,22 @@ void Roster::put_ack(const std::string& node, const std::string& name, const std
 void Roster::refuse_unless_old(const std::string& name, const std::string& value,
                                const Error& error) {
   if (!site_.open_any(name, value)) refuse(name, error.message);
+}
+
+void Roster::put_reports(const std::string& value) {
+  report_record_.reset();
+  const auto opened = site_.open(kReports, value);
+  if (!opened) return refuse_unless_old(kReports, value, opened.error());
+  if (const auto record = report_record_from(parse(*opened))) report_record_ = *record;
+}
+
+FarmReports Roster::reports() const {
+  FarmReports sums;
+  for (const auto& [node, report] : reports_) {
+    if (site_.known().forgotten.contains(node)) continue;
+    if (members_.contains(node) || vanished_.contains(node)) add(sums, report);
+  }
+  return sums;
 }
 
 void Roster::put_request(const std::string& id, const std::string& name, const std::string& value) {
@@ -248,6 +268,8 @@ void Roster::remove(const std::string& name) {
     left_.erase(*left);
   } else if (const auto id = behind(name, kRequestPrefix)) {
     forget_request(*id);
+  } else if (name == kReports) {
+    report_record_.reset();
   }
 }
 

@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "loader/etcd/json.h"
 #include "loader/etcd/watch_message.h"
+#include "loader/rotation/farm_reports.h"
 #include "loader/rotation/machine.h"
 #include "loader/rotation/site.h"
 
@@ -43,6 +45,11 @@ class Roster {
   const std::set<std::string>& live() const { return live_; }
   /// Values that are not genuine, and why; empty: none.
   std::string refused() const;
+  /// What all servers take, as their acknowledgements say; those of nodes that count on are among
+  /// them, so that nobody lowers it by deleting or spoiling one while this node leads.
+  FarmReports reports() const;
+  /// What was written of that, by whoever led, if it is genuine.
+  const std::optional<ReportRecord>& report_record() const { return report_record_; }
   /// Unix ms of the last load() or apply(); 0: never.
   int64_t at() const { return at_; }
   /// Members that the leader has forgotten itself.
@@ -73,6 +80,7 @@ class Roster {
   void vanish(const Member& member);
   void put_ack(const std::string& node, const std::string& name, const std::string& value,
                bool fresh);
+  void put_reports(const std::string& value);
   void put_request(const std::string& id, const std::string& name, const std::string& value);
   void remove(const std::string& name);
   void set_live(const std::string& node, bool live);
@@ -85,6 +93,8 @@ class Roster {
   std::map<std::string, Member> left_;      ///< the membership that it gave up
   std::map<std::string, Ack> acks_;
   std::map<std::string, AckOrder> orders_;
+  std::map<std::string, FarmReports> reports_;  ///< by node, as it said last
+  std::optional<ReportRecord> report_record_;
   std::set<std::string> live_;
   std::map<std::string, int64_t> silent_since_;  ///< boot_ms(): nobody sets that clock
   std::map<std::string, Heard> clocks_;

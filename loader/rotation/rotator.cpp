@@ -24,6 +24,7 @@ static_assert(1 + 2 * (kMostForgotten + 1) + 2 <= kMostOperations);
 constexpr milliseconds kRetry{500};
 constexpr milliseconds kMostRetry{16'000};
 constexpr milliseconds kBetween{20};
+constexpr int64_t kShare = 10;  // a look's time to that between two
 constexpr milliseconds kMostSleep{3'600'000};
 
 template <class All>
@@ -41,7 +42,8 @@ Rotator::Rotator(Site& site, Follower& follower, const Presence& presence, Hooks
       presence_(presence),
       hooks_(std::move(hooks)),
       machine_(site.settings.policy, site.settings.node),
-      roster_(site) {}
+      roster_(site),
+      reports_(site, roster_) {}
 
 Result<> Rotator::start() {
   auto timer = site_.loop.timer([this] { consider(); });
@@ -50,7 +52,7 @@ Result<> Rotator::start() {
   auto load_timer = site_.loop.timer([this] { load(); });
   if (!load_timer) return tl::unexpected(load_timer.error());
   load_timer_ = std::move(*load_timer);
-  return {};
+  return reports_.start();
 }
 
 void Rotator::lead(int64_t create_revision) {
@@ -60,6 +62,7 @@ void Rotator::lead(int64_t create_revision) {
   unknown_in_ = 0;
   next_load_ = kRetry;
   roster_.clear();
+  reports_.lead(create_revision);
   load();
 }
 
@@ -71,6 +74,7 @@ void Rotator::stop() {
   remove_call_.reset();
   timer_.stop();
   load_timer_.stop();
+  reports_.stop();
   decision_ = {};
   for (const char* id : {kStraggler, kRotationHeld}) site_.troubles.clear(id);
 }
@@ -118,10 +122,11 @@ void Rotator::noticed(const etcd::WatchNotice& notice) {
   if (!notice.events.empty()) consider_soon();
 }
 
-/// Of a thousand acknowledgements not each by itself.
+/// Of a thousand acknowledgements not each by itself: looking must not be what the leader does.
 void Rotator::consider_soon() {
   if (!leading()) return;
-  const int64_t from = std::max(considered_at_ + kBetween.count(), not_before_);
+  const int64_t pause = std::max(kBetween.count(), kShare * considering_ms_);
+  const int64_t from = std::max(considered_at_ + pause, not_before_);
   timer_.start(milliseconds(std::max<int64_t>(0, from - boot_ms())));
 }
 
@@ -162,10 +167,12 @@ void Rotator::consider() {
   considered_at_ = boot_ms();
   const FarmView view = this->view();
   decision_ = machine_.decide(view, site_.now());
+  considering_ms_ = boot_ms() - considered_at_;
   for (const std::string& id : roster_.replayed()) {
     decision_.refused[id] = "it was answered or removed before: ask again";
   }
   remove_forged();
+  reports_.look(view.complete);
   tell();
   if (!decision_.resign.empty()) {
     site_.troubles.raise(kClockOff, decision_.resign);
@@ -212,14 +219,6 @@ void Rotator::tell() {
     site_.troubles.settle(kStoreRefused);
   }
   hooks_.changed();
-}
-
-etcd::Compare Rotator::still_leader() const {
-  etcd::Compare ours;
-  ours.key = site_.key(kLeader);
-  ours.target = etcd::Compare::Target::kCreate;
-  ours.number = create_revision_;
-  return ours;
 }
 
 /// A member that has come back in the meantime is not forgotten.

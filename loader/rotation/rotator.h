@@ -13,6 +13,7 @@
 #include "loader/rotation/follower.h"
 #include "loader/rotation/machine.h"
 #include "loader/rotation/presence.h"
+#include "loader/rotation/report_writer.h"
 #include "loader/rotation/roster.h"
 #include "loader/rotation/site.h"
 
@@ -54,7 +55,7 @@ class Rotator {
   void tell();
   /// `seen`: what the decision went by.
   void sleep_until(std::optional<int64_t> wake_at, const FarmView& seen);
-  etcd::Compare still_leader() const;
+  etcd::Compare still_leader() const { return rotation::still_leader(site_, create_revision_); }
   void add_forgotten(etcd::Txn& txn) const;
   void add_answers(etcd::Txn& txn);
   bool add_answer(etcd::Txn& txn, const std::string& id, const std::string* why);
@@ -73,13 +74,15 @@ class Rotator {
   etcd::Call remove_call_;
   std::unique_ptr<etcd::Watch> watch_;
   int64_t create_revision_ = 0;
-  int64_t since_ = 0;          ///< boot_ms()
-  int64_t considered_at_ = 0;  ///< boot_ms()
-  int64_t not_before_ = 0;     ///< boot_ms(): after a write that was not done
+  int64_t since_ = 0;           ///< boot_ms()
+  int64_t considered_at_ = 0;   ///< boot_ms()
+  int64_t considering_ms_ = 0;  ///< what that took
+  int64_t not_before_ = 0;      ///< boot_ms(): after a write that was not done
   std::chrono::milliseconds next_load_{0};
   bool loaded_ = false;
   bool busy_ = false;
   bool removing_ = false;
+  ReportWriter reports_;
   /// After a write of unknown outcome: number of the last read begun before; nothing is decided
   /// until a later one is there.
   uint64_t unknown_in_ = 0;

@@ -156,7 +156,7 @@ class Scale {
   /// Looking at a thousand agents after each of their events would be what is measured.
   bool once_in_a_while() {
     if (now() < look_at_) return false;
-    look_at_ = now() + 0.05;
+    look_at_ = now() + 0.1;
     return true;
   }
 

@@ -168,21 +168,33 @@ TEST_F(RotationAgent, ValidatorsKnowWhatServersReport) {
   EXPECT_EQ(known().fullest_quarters, 1U);
   EXPECT_FALSE(known().any_no_cookie_bit);
   EXPECT_GT(known().oldest_at, 0);
-  // What cannot be read lowers nothing; who leaves does.
+  EXPECT_EQ(node("s1").agent->reports(), rotation::FarmReports());
+  EXPECT_EQ(node("b1").agent->status()["reports"]["qlen_sum"], 440);
+  // What cannot be read lowers nothing, nor do sums that somebody puts back, spoils or takes away.
+  const std::string before = farm_.raw("reports");
   ASSERT_TRUE(farm_.write("ack/s1", "garbage"));
   says("s2", 80, 3 | rotation::kNoCookieBit);
   ASSERT_TRUE(farm_.until([&] { return known().qlen_sum == 480; })) << farm_.text();
   EXPECT_TRUE(known().any_no_cookie_bit);
-  EXPECT_EQ(node("s1").agent->reports(), rotation::FarmReports());
-  // Nor does what somebody deletes.
-  farm_.kill("s1");
-  ASSERT_TRUE(farm_.session().txn({{}, {etcd::Delete{farm_.key("ack/s1"), ""}}, {}}));
-  says("s2", 70, 3);
-  ASSERT_TRUE(farm_.until([&] { return known().qlen_sum == 470; })) << farm_.text();
+  for (const std::string& value : {before, std::string("garbage"), std::string()}) {
+    ASSERT_TRUE(farm_.write("reports", value));
+    const auto again = [&] { return farm_.raw("reports") != value; };
+    const auto stays = [&] { return known().qlen_sum != 480 || again(); };
+    EXPECT_TRUE(farm_.until(stays)) << farm_.text();
+    EXPECT_EQ(known().qlen_sum, 480U) << value.size();
+  }
+  // Who leaves does; a dead one whose word somebody deletes does not.
   std::optional<Result<>> left;
   node("s2").agent->leave([&](Result<> done) { left = std::move(done); });
-  EXPECT_TRUE(farm_.until([&] { return known().servers == 1 && known().qlen_sum == 400; }));
-  EXPECT_EQ(node("b1").agent->status()["reports"]["qlen_sum"], 400);
+  ASSERT_TRUE(farm_.until([&] { return known().servers == 1 && known().qlen_sum == 400; }))
+      << farm_.text();
+  farm_.kill("s2");
+  farm_.kill("s1");
+  const auto waits_for_it = [&] { return node("b1").agent->status()["waits_for"].dump() != "[]"; };
+  ASSERT_TRUE(farm_.until([&] { return node("b1").agent->status()["leading"] == true; }, 20));
+  ASSERT_TRUE(farm_.session().txn({{}, {etcd::Delete{farm_.key("ack/s1"), ""}}, {}}));
+  ASSERT_TRUE(farm_.until(waits_for_it)) << farm_.text();
+  EXPECT_FALSE(farm_.until([&] { return known().qlen_sum != 400; }, 2.5));
 }
 
 TEST_F(RotationAgent, LostLeaseIsTakenAnew) {

@@ -148,6 +148,26 @@ TEST_F(DerivedClockTest, HonestCookiesUnderTheNextKeyAreNoSign) {
   }
 }
 
+TEST_F(DerivedClockTest, CookiesUntilALateChangeOfOurRingAreNoSign) {
+  StagedWatch::Count seen{.epoch = 1, .staged = 0};
+  bool late = false;
+  const auto store = make_store([&] {
+    const StagedWatch::Count counted = seen;
+    // Packets go on while we count, and until the ring that we make is in force.
+    if (late) ++seen.staged;
+    return std::optional(counted);
+  });
+  ASSERT_EQ(open(*store), "");
+  run_to(*store, kEdge + 85);
+  late = true;
+  pass_to(kEdge + 104);
+  ASSERT_EQ(settle(*store), "");
+  late = false;
+  run_to(*store, kEdge + 140);
+  EXPECT_EQ(trouble(*store, "clock_suspect"), "");
+  EXPECT_NE(store->ring().renewal.target, 0U);
+}
+
 TEST_F(DerivedClockTest, OtherVipsMakeNoSuspicion) {
   StagedWatch::Count seen{.epoch = 1, .staged = 0};
   const auto store = make_store([&] { return std::optional(seen); });

@@ -51,6 +51,32 @@ TEST(FarmReports, OneNamespaceWithTheBitIsEnough) {
   EXPECT_TRUE(sum.any_no_cookie_bit);
 }
 
+TEST(FarmReports, ARecordIsReadAsItWasWritten) {
+  ReportRecord record;
+  record.at = 1'795'000'000'123;
+  record.sums = {.servers = 3,
+                 .balancers = 1,
+                 .listeners = 6,
+                 .qlen_sum = 520,
+                 .qlen_least = 30,
+                 .qlen_unknown = 2,
+                 .backlog_sum = 300,
+                 .fullest_quarters = 4,
+                 .any_no_cookie_bit = true,
+                 .oldest_at = 10};
+  const nlohmann::json written = to_json(record);
+  nlohmann::json later = written;
+  later["more"] = "said by another release";
+  const auto read = report_record_from(later);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(*read, record);
+  for (const auto& [field, value] : written.items()) {
+    nlohmann::json lacks = written;
+    lacks.erase(field);
+    EXPECT_FALSE(report_record_from(lacks)) << field;
+  }
+}
+
 TEST(FarmReports, WhatAnotherReleaseSaysDifferentlyIsNotKnown) {
   Ack ack = server(1, 1, 1);
   ack.listeners = {nullptr, 5, {{"sums", {{"qlen", "many"}, {"listeners", -1}}}}};
