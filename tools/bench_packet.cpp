@@ -7,6 +7,7 @@
 #include <cstring>
 #include <initializer_list>
 #include <span>
+#include <utility>
 
 namespace tfo {
 

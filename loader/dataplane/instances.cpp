@@ -6,6 +6,7 @@
 #include <sys/vfs.h>
 
 #include <algorithm>
+#include <cstdint>
 
 #include "loader/dataplane/fd.h"
 

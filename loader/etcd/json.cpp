@@ -6,6 +6,7 @@
 #include <charconv>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 namespace tfo::etcd {
 

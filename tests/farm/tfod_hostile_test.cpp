@@ -11,7 +11,9 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <fstream>
+#include <memory>
 
 #include "tests/support/tfod_process.h"
 

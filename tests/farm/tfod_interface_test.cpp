@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <memory>
 
 #include "tests/support/tfod_process.h"
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "tests/support/cases.h"
 
 namespace tfo::test {

@@ -5,6 +5,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <memory>
+
 #include "loader/audit/listener.h"
 #include "loader/audit/packet.h"
 #include "tests/support/packet.h"

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "tests/support/corpus.h"
 #include "tests/support/host_core.h"
 

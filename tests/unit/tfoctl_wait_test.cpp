@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <memory>
 
 #include "tests/support/fake_daemon.h"
 #include "tests/support/farm_script.h"
