@@ -75,6 +75,8 @@ const std::vector<ConditionKind>& condition_kinds() {
       {"listeners_failed", Severity::kWarning, "A namespace's listeners could not be listed"},
       {"listener_own_key", Severity::kCritical, "A listener has Fast Open keys of its own"},
       {"backlog_clamped", Severity::kWarning, "A low somaxconn bounds a Fast Open listener"},
+      {"syn_cookies", Severity::kWarning,
+       "A server's SYN queue is full; it answers with SYN cookies, and nobody gets Fast Open"},
       {"server_state_failed", Severity::kWarning,
        "What the servers held before tfod could not be remembered or restored"},
       {"revocation_lost", Severity::kCritical,
