@@ -131,7 +131,7 @@ __attribute__((noinline)) int tfo_guard_finer(struct xdp_md *ctx, const struct t
 		    !tfo_seat_of(&seat, &flow, slot, level, bucket, opens))
 			continue;
 		tfo_seat_bring_up(&seat, bucket, &up);
-		limit = tfo_limit_now(guard->limit[level], tfo_load_of(&vip->head, guard->flags),
+		limit = tfo_limit_now(guard->limit[level], tfo_load_of(&vip->head, 0),
 				      guard->limit[TFO_LEVEL_VIP]);
 		if (opens)
 			tfo_load_open(seat.head);
@@ -263,7 +263,7 @@ static __always_inline int tfo_guard_judge(const struct tfo_syn *syn, const stru
 	if (listed == TFO_LIST_DENY)
 		answer = TFO_GUARD_DENIED;
 	else if (listed != TFO_LIST_ALLOW)
-		over = tfo_level_over(syn, guard, &seat, tfo_load_of(&vip->head, guard->flags));
+		over = tfo_level_over(syn, guard, &seat, tfo_load_of(&vip->head, 0));
 	if (over == TFO_ASK_FINER)
 		return TFO_ASK_FINER;
 	if (over)

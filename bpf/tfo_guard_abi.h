@@ -28,7 +28,7 @@ enum tfo_guard_level {
 };
 
 #define TFO_GUARD_ON 1
-#define TFO_GUARD_COUNT_OPENS 2 /* guard_evaded: what was opened counts, settled or not */
+#define TFO_GUARD_COUNT_OPENS 2 /* guard_evaded: what a network opened counts, settled or not */
 #define TFO_GUARD_EXACT 4 /* only the ACK of a SYN-ACK that we saw leave settles */
 
 /* Settings of one slot's guard, written by user space at any time. */

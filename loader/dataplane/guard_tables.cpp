@@ -113,11 +113,9 @@ uint64_t GuardTables::tag_of(const ClientNetwork& network, uint32_t slot, unsign
 }
 
 Result<VipLoad> GuardTables::vip(uint32_t slot) const {
-  auto guard = settings(slot);
-  if (!guard) return tl::unexpected(std::move(guard).error());
   tfo_guard_vip vip = *vips_->at<tfo_guard_vip>(slot);
   const uint32_t bucket = tfo_bucket(now_ns());
-  VipLoad out{.load = load_at(vip.head, vip.row, bucket, guard->flags),
+  VipLoad out{.load = load_at(vip.head, vip.row, bucket, 0),
               .forgotten = vip.forgotten,
               .untracked = vip.untracked};
   // As tfo_is_blind() of bpf/guard_load.h. Who has opened nothing waits for no answer.
