@@ -275,6 +275,19 @@ TEST_P(Guard, OpensCountWhereAnswersAreNotBelieved) {
   EXPECT_EQ(*world->send(GuardWorld::syn(host(0, 9))), TFO_GUARD_OK);
 }
 
+TEST_P(Guard, OpensOfAllTogetherFillNoVip) {
+  tfo_guard guard = network_limit(6);
+  guard.limit[TFO_LEVEL_VIP] = 4;
+  guard.flags |= TFO_GUARD_COUNT_OPENS;
+  auto world = GuardWorld::make(guard);
+  ASSERT_OK(world);
+  for (unsigned i = 0; i < 40; i++) {
+    const Packet syn = GuardWorld::syn(host(i % 10, i));
+    EXPECT_EQ(*world->send(syn), TFO_GUARD_OK) << i;
+    ASSERT_OK(world->send(GuardWorld::segment(syn, kAck, kData)));
+  }
+}
+
 TEST_P(Guard, TheOperatorsWord) {
   auto world = GuardWorld::make(network_limit(2));
   ASSERT_OK(world);
