@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "load.h"
 #include "maps.h"
+#include "vip.h"
 
 /* A load's two halves: both NULL, or neither. */
 struct tfo_seat {

@@ -114,7 +114,8 @@ __attribute__((noinline)) int tfo_guard_finer(struct xdp_md *ctx, const struct t
 					      int opens)
 {
 	__u32 slot = p ? p->slot : 0, bucket = tfo_bucket(tfo_now());
-	const struct tfo_guard *guard = bpf_map_lookup_elem(&guards, &slot);
+	__u32 settings = tfo_settings_index(slot, p ? p->flags : 0);
+	const struct tfo_guard *guard = bpf_map_lookup_elem(&guards, &settings);
 	struct tfo_guard_vip *vip = bpf_map_lookup_elem(&guard_vips, &slot);
 	struct tfo_frame frame = tfo_frame_of(ctx);
 	struct tfo_flow flow;
@@ -285,8 +286,8 @@ static __always_inline int tfo_guard_judge(const struct tfo_syn *syn, const stru
 __attribute__((noinline)) int tfo_guard_syn(struct xdp_md *ctx, const struct tfo_packet *p,
 					    int finer)
 {
-	__u32 slot = p ? p->slot : 0;
-	struct tfo_guard *guard = bpf_map_lookup_elem(&guards, &slot);
+	__u32 slot = p ? p->slot : 0, settings = tfo_settings_index(slot, p ? p->flags : 0);
+	struct tfo_guard *guard = bpf_map_lookup_elem(&guards, &settings);
 	struct tfo_guard_vip *vip = bpf_map_lookup_elem(&guard_vips, &slot);
 	struct tfo_frame frame = tfo_frame_of(ctx);
 	struct tfo_handshake_set *set;

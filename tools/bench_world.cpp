@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "bpf/cookie.h"
+#include "bpf/settings.h"
 #include "loader/dataplane/libbpf_log.h"
 #include "loader/dataplane/map.h"
 #include "loader/dataplane/vip_table.h"
@@ -103,9 +104,12 @@ Result<BenchWorld> BenchWorld::load(uint32_t packets) {
 
 Result<> BenchWorld::load_tfo() {
   bpf_map__set_max_entries(tfo_->maps.vips, 2 * kRows);
-  for (bpf_map* map : {tfo_->maps.stats, tfo_->maps.policies, tfo_->maps.triggers,
-                       tfo_->maps.guards, tfo_->maps.guard_vips, tfo_->maps.guard_stats}) {
+  for (bpf_map* map : {tfo_->maps.stats, tfo_->maps.triggers, tfo_->maps.guard_vips,
+                       tfo_->maps.guard_stats}) {
     bpf_map__set_max_entries(map, kSlots);
+  }
+  for (bpf_map* map : {tfo_->maps.policies, tfo_->maps.guards}) {
+    bpf_map__set_max_entries(map, 2 * kSlots);
   }
   if (auto loaded = tfo_.load(); !loaded) return loaded;
   tfo_control& control = tfo_->data_ctl->tfo_ctl;
@@ -135,7 +139,8 @@ Result<> BenchWorld::load_guarded() {
   for (__u32& limit : guard.limit) limit = kNever;
   guard.duplicate_ticks = 60'000;
   for (uint32_t slot = 0; slot <= kVips; slot++) {
-    if (bpf_map_update_elem(bpf_map__fd(tfo_->maps.guards), &slot, &guard, BPF_ANY) != 0) {
+    const uint32_t index = tfo_settings_index(slot, 0);
+    if (bpf_map_update_elem(bpf_map__fd(tfo_->maps.guards), &index, &guard, BPF_ANY) != 0) {
       return fail_errno("filling the guards");
     }
   }
@@ -211,7 +216,8 @@ Result<> BenchWorld::fill_policies() {
   tfo_policy policy{};
   policy.on_invalid = TFO_DEMOTE;
   for (uint32_t slot = kVips + 1; slot < kSlots; slot++) {
-    if (bpf_map_update_elem(bpf_map__fd(tfo_->maps.policies), &slot, &policy, BPF_ANY) != 0) {
+    const uint32_t index = tfo_settings_index(slot, 0);
+    if (bpf_map_update_elem(bpf_map__fd(tfo_->maps.policies), &index, &policy, BPF_ANY) != 0) {
       return fail_errno("filling the policies");
     }
   }

@@ -93,7 +93,7 @@ Result<std::unique_ptr<GuardTables>> GuardTables::open(const MapSet& maps) {
 }
 
 Result<tfo_guard> GuardTables::settings(uint32_t slot) const {
-  return maps_.guard.settings.get(slot);
+  return maps_.guard.settings.get(maps_.settings_index(slot));
 }
 
 uint64_t GuardTables::now_ns() const { return maps_.control.now_ns(); }
@@ -135,7 +135,7 @@ Result<std::vector<GuardedNetwork>> GuardTables::guarded(size_t most, size_t* al
     if (one.tag == 0 || (one.epoch & TFO_HEAD_GUARDED) == 0) continue;
     tfo_guard_row row_now = *row(i);
     const uint32_t slot = row_now.slot;
-    if (slot >= maps_.guard.settings.entries() || row_now.level >= TFO_LEVEL_VIP) continue;
+    if (slot >= maps_.sizes().slots || row_now.level >= TFO_LEVEL_VIP) continue;
     if (!vips.contains(slot)) {
       auto guard = settings(slot);
       auto load = vip(slot);
@@ -184,7 +184,7 @@ Result<> GuardTables::set_flags(uint32_t slot, uint32_t mask, uint32_t flags) co
   if (!guard) return tl::unexpected(std::move(guard).error());
   if ((guard->flags & TFO_GUARD_ON) == 0 || (guard->flags & mask) == (flags & mask)) return {};
   guard->flags = (guard->flags & ~mask) | (flags & mask);
-  return maps_.guard.settings.set(slot, *guard);
+  return maps_.guard.settings.set(maps_.settings_index(slot), *guard);
 }
 
 /// Its place is free from then on; what programs add to it meanwhile is lost with it.

@@ -43,6 +43,12 @@ tfo_policy kernel_policy(const PolicyConfig& config, const ServerFacts& servers)
 /// together half of it.
 tfo_guard kernel_guard(const VipConfig& vip, const ServerFacts& servers);
 
+/// As long as nothing was heard of the servers: `guard` and `policy`, made without, take over what
+/// the maps held before (a tfod that starts finds what the last one knew), but for what the
+/// configuration gives.
+void keep_facts(const VipConfig& vip, const tfo_guard& guard_before,
+                const tfo_policy& policy_before, tfo_guard& guard, tfo_policy& policy);
+
 /// TFO_VIP_* of its rows.
 uint8_t vip_flags(const VipConfig& vip);
 

@@ -49,6 +49,8 @@ const std::vector<ConditionKind>& condition_kinds() {
       {"no_key", Severity::kCritical, "A pool has no unexpired key; cookies are not validated"},
       {"drop_disarmed", Severity::kCritical,
        "Invalid cookies are not dropped, since the pool's keys may be the wrong ones"},
+      {"demote_unsafe", Severity::kCritical,
+       "Some server takes SYN data without a cookie; nothing is demoted for the VIP"},
       {"egress_failed", Severity::kWarning,
        "What leaves an interface cannot be seen; the guard is not exact"},
       {"guard_active", Severity::kWarning,

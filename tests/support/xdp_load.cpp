@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "bpf/settings.h"
 #include "bpf/vip_hash.h"
 #include "tfo_xdp.skel.h"
 
@@ -91,8 +92,10 @@ Result<XdpUnderTest> XdpUnderTest::load(const tfo_load_config& config, const Loa
       if (bpf_map__set_initial_value(map, &config, sizeof(config)) != 0)
         return fail_errno("setting the load configuration");
     } else if (name == "stats" || name == "stats_base" || name == "slot_names" ||
-               name == "policies" || name == "triggers") {
+               name == "triggers") {
       bpf_map__set_max_entries(map, kSlots);
+    } else if (name == "policies") {
+      bpf_map__set_max_entries(map, 2 * kSlots);
     } else if (const uint32_t share = handshakes_per_entry(name); share != 0) {
       bpf_map__set_max_entries(map, sizes.handshakes / share);
     } else if (name == "rings" && sizes.rings != 0) {
@@ -171,9 +174,11 @@ Result<> XdpUnderTest::set_ring(uint16_t pool, const tfo_ring& ring) {
 }
 
 Result<> XdpUnderTest::set_policy(uint16_t slot, const tfo_policy& policy) {
-  const uint32_t index = slot;
-  if (bpf_map_update_elem(map_fd("policies"), &index, &policy, BPF_ANY) != 0)
-    return fail_errno("policies");
+  for (const unsigned flags : {0, TFO_VIP_SECOND}) {
+    const uint32_t index = tfo_settings_index(slot, flags);
+    if (bpf_map_update_elem(map_fd("policies"), &index, &policy, BPF_ANY) != 0)
+      return fail_errno("policies");
+  }
   return {};
 }
 
