@@ -175,8 +175,11 @@ static __always_inline int tfo_classify_syn(struct xdp_md *ctx, const struct tfo
 	reason = tfo_judge_options(p, found);
 	pool = vip->pool & (TFO_MAX_POOLS - 1);
 	p->ring = pool * 2 + (*(volatile __u32 *)&tfo_ctl.pool_side[pool] & 1);
-	if (reason == TFO_GO_ON)
-		reason = tfo_check_cookie(ctx, frame, p, &flow);
+	if (reason != TFO_GO_ON)
+		return reason;
+	if (tfo_cfg.guard)
+		tfo_guard_touch(tcp, p, &flow);
+	reason = tfo_check_cookie(ctx, frame, p, &flow);
 	if (p->flags & TFO_VIP_PROVE && tfo_is_accepted(reason))
 		tfo_note_proof(p);
 	return reason;

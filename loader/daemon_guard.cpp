@@ -9,9 +9,8 @@ namespace tfo {
 void Daemon::review_guard() {
   if (!dataplane_) return;
   watch_guard();
-  const auto done = guard_.tick(*dataplane_, config_, [this](const std::string& pool) {
-    return namespaces_.overflow(pool);
-  });
+  const auto done = guard_.tick(
+      *dataplane_, config_, [this](const std::string& pool) { return namespaces_.overflow(pool); });
   conditions_.set("dataplane_failed", "guard", !done, done ? "" : done.error().message);
 }
 

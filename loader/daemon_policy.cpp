@@ -16,7 +16,6 @@ namespace tfo {
 namespace {
 
 constexpr uint64_t kSecond = 1'000'000'000;
-constexpr uint64_t kDisarmedFor = 60 * kSecond;  // after the last cookie that ought to have gone
 
 uint64_t boot_ns() {
   timespec now{};
@@ -43,12 +42,6 @@ Result<> unsafe_demote(size_t number, const VipConfig& vip, const std::string& w
       "or give \"on_invalid\": \"pass\"",
       number, vip.policy.on_invalid == TFO_DROP ? "drop" : "demote", vip.name, where,
       kFastopenNoCookie));
-}
-
-/// Whether dropping is wanted and not armed; see tfo_is_armed() in bpf/trigger.h.
-bool is_disarmed(const tfo_trigger& trigger, uint64_t now_ns) {
-  return trigger.disarmed_ns != 0 && trigger.disarmed_ns > trigger.proved_ns &&
-         now_ns < trigger.disarmed_ns + kDisarmedFor;
 }
 
 }  // namespace
@@ -136,7 +129,7 @@ void Daemon::show_disarmed(const Dataplane& dataplane) {
     if (vip.policy.on_invalid != TFO_DROP) continue;
     const auto trigger = dataplane.trigger(vip.name);
     if (!trigger) continue;
-    conditions_.set(kId, vip.name, is_disarmed(*trigger, boot_ns()),
+    conditions_.set(kId, vip.name, drop_disarmed(*trigger, boot_ns()),
                     fmt::format("invalid cookies came, and no valid one for 60 s: they are demoted "
                                 "instead of dropped, since the keys of pool {} may be the wrong "
                                 "ones (`tfoctl key audit` compares them with the servers')",

@@ -20,7 +20,8 @@ ServerFacts server_facts_of(const std::vector<const ListenerReport*>& own,
                             const rotation::FarmReports& farm) {
   uint64_t backlogs = 0;
   uint64_t queues = 0;
-  ServerFacts facts{.no_cookie = farm.any_no_cookie_bit};
+  ServerFacts facts;
+  facts.no_cookie = farm.any_no_cookie_bit;
   for (const ListenerReport* report : own) {
     backlogs += report->backlog_sum();
     queues += report->fastopen_limit_sum().value_or(0);

@@ -104,8 +104,8 @@ Result<BenchWorld> BenchWorld::load(uint32_t packets) {
 
 Result<> BenchWorld::load_tfo() {
   bpf_map__set_max_entries(tfo_->maps.vips, 2 * kRows);
-  for (bpf_map* map : {tfo_->maps.stats, tfo_->maps.triggers, tfo_->maps.guard_vips,
-                       tfo_->maps.guard_stats}) {
+  for (bpf_map* map :
+       {tfo_->maps.stats, tfo_->maps.triggers, tfo_->maps.guard_vips, tfo_->maps.guard_stats}) {
     bpf_map__set_max_entries(map, kSlots);
   }
   for (bpf_map* map : {tfo_->maps.policies, tfo_->maps.guards}) {

@@ -59,10 +59,10 @@ class ControlMap {
 /// The maps of the guard (bpf/tfo_guard_abi.h).
 struct GuardMaps {
   Map handshake_bits;
-  Map handshakes;  // tfo_handshake_set
-  Map heads;       // tfo_guard_heads
-  Map rows;        // tfo_guard_row
-  Map retries;     // tfo_retry_set
+  Map handshakes;                // tfo_handshake_set
+  Map heads;                     // tfo_guard_heads
+  Map rows;                      // tfo_guard_row
+  Map retries;                   // tfo_retry_set
   ArrayMap<tfo_guard> settings;  // by tfo_settings_index()
   ArrayMap<tfo_guard_vip> vips;
   Map stats;   // tfo_guard_counters, per CPU

@@ -77,6 +77,11 @@ void keep_facts(const VipConfig& vip, const tfo_guard& guard_before,
   policy.drop_above = drop_above(vip.policy, policy_before.unproven_rate);
 }
 
+bool drop_disarmed(const tfo_trigger& trigger, uint64_t now_ns) {
+  return trigger.disarmed_ns != 0 && trigger.disarmed_ns > trigger.proved_ns &&
+         now_ns < trigger.disarmed_ns + 60ULL * kSecondNs;
+}
+
 uint8_t vip_flags(const VipConfig& vip) {
   const PolicyConfig& policy = vip.policy;
   unsigned flags = TFO_VIP_USED;

@@ -49,6 +49,10 @@ tfo_guard kernel_guard(const VipConfig& vip, const ServerFacts& servers);
 void keep_facts(const VipConfig& vip, const tfo_guard& guard_before,
                 const tfo_policy& policy_before, tfo_guard& guard, tfo_policy& policy);
 
+/// Is dropping wanted and not armed (tfo_is_armed() of bpf/trigger.h)? So until 60 s after the last
+/// cookie that ought to have been dropped, or the first one that was valid. Boot time.
+bool drop_disarmed(const tfo_trigger& trigger, uint64_t now_ns);
+
 /// TFO_VIP_* of its rows.
 uint8_t vip_flags(const VipConfig& vip);
 
