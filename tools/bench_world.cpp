@@ -61,6 +61,16 @@ std::array<uint8_t, 16> client_address(int family, uint32_t index) {
   return bytes;
 }
 
+/// The same, each in a network of its own (2^24 of them, /24 or /48).
+std::array<uint8_t, 16> client_elsewhere(int family, uint32_t index) {
+  const uint32_t network = index * 0x9e3779b1U & 0xffffff;
+  if (family == 4) return mapped(network << 8 | 1);
+  std::array<uint8_t, 16> bytes = {0x20, 0x01};
+  put32(&bytes[2], network);
+  bytes[15] = 1;
+  return bytes;
+}
+
 tfo_flow flow_of(const BenchSegment& segment) {
   tfo_flow flow{};
   flow.family = static_cast<__u8>(segment.family);
@@ -254,7 +264,7 @@ std::vector<uint8_t> BenchWorld::frame(const BenchCase& what, int family, uint32
   const uint32_t vip = what.action == TFO_DEMOTE ? kVips + draw % kDemoting : draw % kVips;
   BenchSegment segment;
   segment.family = family;
-  segment.source = client_address(family, index);
+  segment.source = what.networks ? client_elsewhere(family, index) : client_address(family, index);
   segment.destination = vip_address(family, what.to_vip ? vip : vip + kAllVips);
   segment.source_port = static_cast<uint16_t>(1024 + (random >> 32) % 60000);
   segment.destination_port = kPort;
