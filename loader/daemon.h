@@ -113,6 +113,7 @@ class Daemon {
   Result<> check_demote(const Config& config, const NamespaceWatch::Files& files) const;
   /// Nothing: the farm that shares the pool was not heard of since tfod started.
   std::optional<ServerFacts> heard_of_servers(const std::string& pool) const;
+  rotation::FarmReports farm_reports(const std::string& pool) const;
   ServerFacts server_facts(const std::string& pool) const;
   void review_policies();
   void show_unsafe_demote();

@@ -59,8 +59,7 @@ Result<> Daemon::check_demote(const Config& config, const NamespaceWatch::Files&
       return unsafe_demote(i, vip, server.netns.empty() ? "this host" : server.netns);
     }
     // Those of other hosts are known once tfod runs: a start finds out later (show_unsafe_demote).
-    const auto facts = heard_of_servers(vip.pool);
-    if (facts && facts->no_cookie) {
+    if (farm_reports(vip.pool).any_no_cookie_bit) {
       return unsafe_demote(i, vip, "a server of pool " + vip.pool + " (see `tfoctl node list`)");
     }
   }
@@ -69,13 +68,18 @@ Result<> Daemon::check_demote(const Config& config, const NamespaceWatch::Files&
 
 /// Of a pool's servers, as far as they are known here; see server_facts_of().
 std::optional<ServerFacts> Daemon::heard_of_servers(const std::string& pool) const {
-  const auto own = namespaces_.listeners(pool);
+  const KeyPool* keys = pools_.find(pool);
+  const bool shared = keys != nullptr && keys->farm() != nullptr;
+  const rotation::FarmReports reports = farm_reports(pool);
+  if (shared && !has_heard(reports)) return std::nullopt;
+  return server_facts_of(namespaces_.listeners(pool), reports);
+}
+
+/// Nothing, unless the pool is shared through etcd.
+rotation::FarmReports Daemon::farm_reports(const std::string& pool) const {
   const KeyPool* keys = pools_.find(pool);
   const rotation::EtcdStore* farm = keys == nullptr ? nullptr : keys->farm();
-  if (farm == nullptr) return server_facts_of(own, {});
-  const rotation::FarmReports reports = farm->agent().reports();
-  if (own.empty() && !has_heard(reports)) return std::nullopt;
-  return server_facts_of(own, reports);
+  return farm == nullptr ? rotation::FarmReports() : farm->agent().reports();
 }
 
 ServerFacts Daemon::server_facts(const std::string& pool) const {
