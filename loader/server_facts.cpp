@@ -24,11 +24,11 @@ ServerFacts server_facts_of(const std::vector<const ListenerReport*>& own,
   facts.no_cookie = farm.any_no_cookie_bit;
   for (const ListenerReport* report : own) {
     backlogs += report->backlog_sum();
-    queues += report->fastopen_limit_sum().value_or(0);
+    queues += report->fastopen_least().value_or(0);
     facts.no_cookie = facts.no_cookie || (report->fastopen_bits & kFastopenNoCookie) != 0;
   }
   backlogs = std::max(backlogs, farm.backlog_sum);
-  queues = std::max(queues, farm.qlen_sum);
+  queues = std::max(queues, std::min(farm.qlen_sum, farm.qlen_least * farm.servers));
   facts.balancers = static_cast<unsigned>(std::clamp<uint64_t>(farm.balancers, 1, UINT32_MAX));
   if (queues != 0) facts.fastopen_limit = queues;
   if (backlogs != 0) {

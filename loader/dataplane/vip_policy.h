@@ -23,7 +23,7 @@ unsigned drop_above(const PolicyConfig& config, std::optional<unsigned> known = 
 /// What user space knows of a VIP's servers; see struct tfo_policy.
 struct ServerFacts {
   std::optional<unsigned> unproven_rate;   // sum of the backlogs / 20; none: unknown
-  std::optional<uint64_t> fastopen_limit;  // sum of their Fast Open queues; none: unknown
+  std::optional<uint64_t> fastopen_limit;  // sum of each one's smallest queue; none: unknown
   unsigned balancers = 1;                  // nodes that share them
   bool no_cookie = false;                  // one of them takes SYN data without a cookie
 

@@ -38,13 +38,14 @@ uint64_t ListenerReport::backlog_sum() const {
   return sum;
 }
 
-std::optional<uint64_t> ListenerReport::fastopen_limit_sum() const {
-  uint64_t sum = 0;
+std::optional<uint64_t> ListenerReport::fastopen_least() const {
+  uint64_t least = 0;
   for (const Listener& listener : listeners) {
     if (!listener.fast_open) return std::nullopt;
-    sum += listener.fast_open->limit;
+    const uint64_t limit = listener.fast_open->limit;
+    if (limit != 0 && (least == 0 || limit < least)) least = limit;
   }
-  return sum;
+  return least;
 }
 
 void tidy(ListenerReport& report) {

@@ -39,6 +39,9 @@ ROWS = [
     Row("stolen, silent, no data", (*STOLEN, "--rate", "100", "--no-data"), 0.99, 0.9, overflow=0),
     Row("stolen, resets", (*STOLEN, "--rate", "100"), 0.99, 0.9, overflow=0, resets=True),
     Row("stolen, hopping", (*STOLEN, "--rate", "200", "--prefixes", "200"), 0.99, 0.9, overflow=0),
+    # By limits that are made of what is known of this server, which has other listeners, too.
+    Row("stolen, hopping, exact", (*STOLEN, "--rate", "200", "--prefixes", "200"), 0.99, None, ENFORCE, EXACT,
+        overflow=0),
     # One way an ACK is only a claim: no bar. Where the servers' queues are seen it is found out.
     Row("guessed ACKs", GUESSED, 0, 0.9),
     Row("guessed ACKs, queues seen", GUESSED, 0, None, ENFORCE, SERVERS, condition="guard_evaded"),

@@ -43,7 +43,7 @@ rotation::FarmReports of_nodes(uint64_t servers, uint64_t balancers) {
 TEST(ServerFacts, OfThisHostAlone) {
   const ListenerReport one = own({128, 256}), two = own({64}, 1000);
   const ServerFacts facts = server_facts_of({&one, &two}, {});
-  EXPECT_EQ(facts.fastopen_limit, 448U);
+  EXPECT_EQ(facts.fastopen_limit, 192U) << "128 and 64: the smallest is full first";
   EXPECT_EQ(facts.unproven_rate, 70U) << "(2 x 200 + 1000) / 20";
   EXPECT_EQ(facts.balancers, 1U);
   EXPECT_FALSE(facts.no_cookie);
@@ -58,6 +58,13 @@ TEST(ServerFacts, OfTheFarmWhichThisHostBelongsTo) {
   EXPECT_EQ(server_facts_of({&small}, kFarm), facts) << "counted already";
   EXPECT_EQ(server_facts_of({&large}, kFarm).fastopen_limit, 9000U) << "not acknowledged yet";
   EXPECT_EQ(server_facts_of({&large}, kFarm).unproven_rate, 2000U);
+}
+
+TEST(ServerFacts, TheSmallestQueueOfTheFarmAsOftenAsThereAreServers) {
+  rotation::FarmReports farm = kFarm;
+  farm.listeners = 12;
+  farm.qlen_sum = 12'288;
+  EXPECT_EQ(server_facts_of({}, farm).fastopen_limit, 4096U);
 }
 
 TEST(ServerFacts, LimitsFollowTheFarm) {
