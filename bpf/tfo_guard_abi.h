@@ -12,8 +12,8 @@
 #define TFO_BUCKET_SHIFT 33
 #define TFO_BUCKETS 16
 /*
- * Nothing is forgotten before the kernel does: who is over the limit would fill the queue anew while
- * it still holds the old ones.
+ * Nothing is forgotten before the kernel does: who is over the limit would fill the queue anew
+ * while it still holds the old ones.
  */
 #define TFO_PENDING_BUCKETS 16 /* 129 to 137 s: the kernel holds a silent child about 127 s */
 #define TFO_RESET_BUCKETS 8 /* 60 to 69 s: after a RST the kernel holds the place 60 s */
