@@ -118,7 +118,7 @@ def test_reports(farm):
                 "backlog_sum": 350, "fullest_quarters": 0, "any_no_cookie_bit": False}
     wait_for("the servers' reports", lambda: reports(farm) == expected, lambda: str(reports(farm)))
     check(farm.nodes["s1"].pool()["farm_reports"] is None, "a server collects reports that nobody needs")
-    wait_for("limits by the reports", lambda: limits(farm) == (28, 112), lambda: str(limits(farm)))
+    wait_for("limits by the reports", lambda: limits(farm) == (8, 32), lambda: str(limits(farm)))
     said = farm.nodes["lb"].ctl("node", "list")
     check("servers report: 3 listeners, Fast Open queues of 224 in all, backlogs of 350\n" in said, said)
     farm.servers["s2"].write("tcp_fastopen", str(0x200 | SERVER_BIT | 1))
@@ -126,7 +126,7 @@ def test_reports(farm):
     expected |= {"listeners": 4, "qlen_sum": 240, "qlen_least": 16, "backlog_sum": 380, "any_no_cookie_bit": True}
     wait_for("a change", lambda: reports(farm) == expected, lambda: str(reports(farm)))
     check(json.loads(farm.nodes["lb"].ctl("-j", "node", "list"))["reports"]["qlen_sum"] == 240, "node list has other sums")
-    wait_for("limits that follow", lambda: limits(farm) == (30, 120), lambda: str(limits(farm)))
+    wait_for("limits that follow", lambda: limits(farm) == (8, 16), lambda: str(limits(farm)))
     demote_is_unsafe(farm)
 
 
