@@ -206,8 +206,8 @@ std::optional<uint64_t> NamespaceWatch::overflow(const std::string& pool) const 
   std::optional<uint64_t> sum;
   for (const NamespaceConfig& config : config_.namespaces) {
     const auto known = known_.find(config.netns);
-    if (config.pool != pool || known == known_.end() || !known->second.overflow) continue;
-    sum = sum.value_or(0) + *known->second.overflow;
+    if (config.pool != pool || known == known_.end()) continue;
+    if (const auto count = known->second.overflow) sum = sum.value_or(0) + *count;
   }
   return sum;
 }
