@@ -8,7 +8,7 @@
 namespace tfo {
 namespace {
 
-constexpr uint64_t kBacklogShare = 20;  // unproven SYNs a second: sum of backlogs / 20
+constexpr uint64_t kBacklogShare = 20;  // unproven SYNs a second: backlogs / 20
 
 }  // namespace
 
@@ -23,11 +23,13 @@ ServerFacts server_facts_of(const std::vector<const ListenerReport*>& own,
   ServerFacts facts;
   facts.no_cookie = farm.any_no_cookie_bit;
   for (const ListenerReport* report : own) {
-    backlogs += report->backlog_sum();
+    backlogs += report->backlog_least();
     queues += report->fastopen_least().value_or(0);
     facts.no_cookie = facts.no_cookie || (report->fastopen_bits & kFastopenNoCookie) != 0;
   }
-  backlogs = std::max(backlogs, farm.backlog_sum);
+  if (farm.listeners != 0) {
+    backlogs = std::max(backlogs, farm.backlog_sum / farm.listeners * farm.servers);
+  }
   queues = std::max(queues, std::min(farm.qlen_sum, farm.qlen_least * farm.servers));
   facts.balancers = static_cast<unsigned>(std::clamp<uint64_t>(farm.balancers, 1, UINT32_MAX));
   if (queues != 0) facts.fastopen_limit = queues;

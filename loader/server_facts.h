@@ -17,8 +17,9 @@ bool has_heard(const rotation::FarmReports& reports);
 /// report, nothing unless the pool is shared through etcd. This host's are among the farm's as soon
 /// as it has acknowledged, hence the greater one of the sums counts. Of each server its smallest
 /// queue counts, in the farm the smallest of all as often as there are servers: every listener has
-/// one of its own, so more than that can be opened only by filling one of them. Where only some
-/// queues can be seen, the limits go by those. No queue at all is as good as unknown: a limit would
+/// one of its own, so more than that can be opened only by filling one of them. Likewise the
+/// smallest backlog, in the farm the mean one. Where only some queues can be seen, the limits go by
+/// those. No queue at all is as good as unknown: a limit would
 /// protect nothing, and the service may be about to start.
 ServerFacts server_facts_of(const std::vector<const ListenerReport*>& own,
                             const rotation::FarmReports& farm);

@@ -14,7 +14,7 @@ namespace tfo {
 inline constexpr unsigned kUnprovenRate = 100;
 
 /// The rate that is in force: what is configured, else what is known of the servers (`known`: the
-/// sum of their listeners' backlogs / 20), else kUnprovenRate.
+/// sum of each one's smallest backlog / 20), else kUnprovenRate.
 unsigned unproven_rate(const PolicyConfig& config, std::optional<unsigned> known = {});
 
 /// The rate above which invalid cookies are dropped: never above unproven_rate().
@@ -22,7 +22,7 @@ unsigned drop_above(const PolicyConfig& config, std::optional<unsigned> known = 
 
 /// What user space knows of a VIP's servers; see struct tfo_policy.
 struct ServerFacts {
-  std::optional<unsigned> unproven_rate;   // sum of the backlogs / 20; none: unknown
+  std::optional<unsigned> unproven_rate;   // sum of each one's smallest backlog / 20; none: unknown
   std::optional<uint64_t> fastopen_limit;  // sum of each one's smallest queue; none: unknown
   unsigned balancers = 1;                  // nodes that share them
   bool no_cookie = false;                  // one of them takes SYN data without a cookie

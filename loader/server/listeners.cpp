@@ -30,12 +30,13 @@ json fast_open_field(const Listener& listener, uint32_t FastOpenQueue::* field) 
 
 }  // namespace
 
-uint64_t ListenerReport::backlog_sum() const {
-  uint64_t sum = 0;
+uint64_t ListenerReport::backlog_least() const {
+  uint64_t least = 0;
   for (const Listener& listener : listeners) {
-    if (listener.may_fast_open()) sum += listener.backlog;
+    if (!listener.may_fast_open() || listener.backlog == 0) continue;
+    if (least == 0 || listener.backlog < least) least = listener.backlog;
   }
-  return sum;
+  return least;
 }
 
 std::optional<uint64_t> ListenerReport::fastopen_least() const {

@@ -100,8 +100,8 @@ def judge(row, honest, kernel, guards):
 
 
 def attack(farm, guards, row, seconds):
-    # Honest clients were there before anybody attacked.
-    farm.browse(1, 0.01)
+    # Honest clients were there before anybody attacked: each, by its ports, at every server.
+    farm.browse(1 if row.form == BALANCER else 4, 0.01)
     before = farm.kernel()
     if row.flood is None:
         honest, counted = farm.browse(seconds, 0.025), None

@@ -44,7 +44,7 @@ TEST(ServerFacts, OfThisHostAlone) {
   const ListenerReport one = own({128, 256}), two = own({64}, 1000);
   const ServerFacts facts = server_facts_of({&one, &two}, {});
   EXPECT_EQ(facts.fastopen_limit, 192U) << "128 and 64: the smallest is full first";
-  EXPECT_EQ(facts.unproven_rate, 70U) << "(2 x 200 + 1000) / 20";
+  EXPECT_EQ(facts.unproven_rate, 60U) << "(200 + 1000) / 20";
   EXPECT_EQ(facts.balancers, 1U);
   EXPECT_FALSE(facts.no_cookie);
 }
@@ -64,7 +64,8 @@ TEST(ServerFacts, TheSmallestQueueOfTheFarmAsOftenAsThereAreServers) {
   rotation::FarmReports farm = kFarm;
   farm.listeners = 12;
   farm.qlen_sum = 12'288;
-  EXPECT_EQ(server_facts_of({}, farm).fastopen_limit, 4096U);
+  farm.backlog_sum = 48'000;
+  EXPECT_EQ(server_facts_of({}, farm), server_facts_of({}, kFarm)) << "three listeners each";
 }
 
 TEST(ServerFacts, LimitsFollowTheFarm) {
