@@ -149,10 +149,21 @@ class Farm:
             raise Failed(f"{' '.join(command)}: exit {attacker.returncode}")
         counted.update(json.loads(said))
 
-    def send_to(self, server, address):
-        """The balancer sends what comes for this address to one server."""
-        number = server[1:]
-        self.exec("lb", "ip", "route", "replace", f"{address}/32", "via", f"203.0.113.{number}", "dev", server)
+    @contextlib.contextmanager
+    def all_to(self, server):
+        """The balancer sends everything to one server."""
+        half = ("192.0.2.0/25", "via", f"203.0.113.{server[1:]}", "dev", server)  # with all of HONEST in it
+        self.exec("lb", "ip", "route", "add", *half)
+        try:
+            yield
+        finally:
+            self.exec("lb", "ip", "route", "del", *half)
+
+    def visit(self):
+        """Each honest client connects to each server: who was there before anybody attacked."""
+        for server in self.servers():
+            with self.all_to(server):
+                self.browse(1, 1 / HONEST)
 
     def close(self):
         self.dialer.close()

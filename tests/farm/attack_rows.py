@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from attack_farm import ATTACKERS, BALANCER, EXACT, KEY, SERVERS, WRONG_KEY, attack_farm, guarded
-from client_farm import Failed, vip_address, wait_for
+from client_farm import Failed, wait_for
 
 # The policies are as shipped but for what the operator has to say: enforce, and on a balancer that knows
 # none of the servers what these take: Fast Open queues of 256 and backlogs of 1022 in all, so an eighth of
@@ -100,8 +100,7 @@ def judge(row, honest, kernel, guards):
 
 
 def attack(farm, guards, row, seconds):
-    # Honest clients were there before anybody attacked: each, by its ports, at every server.
-    farm.browse(1 if row.form == BALANCER else 4, 0.01)
+    farm.visit()
     before = farm.kernel()
     if row.flood is None:
         honest, counted = farm.browse(seconds, 0.025), None
@@ -155,8 +154,7 @@ def duplicates(farm, guards, row, _):
         for server in farm.servers():
             got[server] = stack.enter_context(catcher(farm, server))
         for server in farm.servers():
-            farm.send_to(server, vip_address(1, 4))
-            with farm.attacked(*row.flood) as counted:
+            with farm.all_to(server), farm.attacked(*row.flood) as counted:
                 pass
         kernel = farm.kernel()
         time.sleep(0.2)
