@@ -50,7 +50,7 @@ ROWS = [
         kind="wrong key"),
     Row("duplicates", COPIES, 0, None, kind="duplicates"),
     Row("quiet", None, 0.99, 1.0, loud=True),
-    Row("forged", ("--cookie", "forged", "--prefixes", "256", "--rate", "500000"), 0.995, 0.5,
+    Row("forged", ("--cookie", "forged", "--prefixes", "256", "--rate", "600000"), 0.995, 0.5,
         SHIPPED | {"on_invalid": "drop"}, loud=True),
     Row("plain flood, off", PLAIN, 0, None, ENFORCE, SERVERS, condition="syn_cookies", loud=True),
     Row("plain flood, retry", PLAIN, 0.99, 0.5, SHIPPED | {"protect_syn_queue": "retry"}, plain=PLAIN_CLIENTS,
