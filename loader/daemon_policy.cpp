@@ -35,12 +35,12 @@ std::vector<NamespaceConfig> servers_of(const Config& config, const std::string&
   return servers;
 }
 
-Result<> unsafe_demote(size_t number, const VipConfig& vip, const std::string& where) {
+/// `found`: whose bit it is.
+Result<> unsafe_demote(size_t number, const VipConfig& vip, const std::string& found) {
   return fail(fmt::format(
-      "vips[{}].on_invalid: cannot be \"{}\" for VIP \"{}\": net.ipv4.tcp_fastopen of {} has bit "
-      "{:#x}, with which a server takes SYN data without a cookie, demoted or not; clear that bit, "
-      "or give \"on_invalid\": \"pass\"",
-      number, vip.policy.on_invalid == TFO_DROP ? "drop" : "demote", vip.name, where,
+      "vips[{}].on_invalid: cannot be \"{}\" for VIP \"{}\": {}, and with bit {:#x} a server takes "
+      "SYN data without a cookie, demoted or not; clear that bit, or give \"on_invalid\": \"pass\"",
+      number, vip.policy.on_invalid == TFO_DROP ? "drop" : "demote", vip.name, found,
       kFastopenNoCookie));
 }
 
@@ -56,11 +56,16 @@ Result<> Daemon::check_demote(const Config& config, const NamespaceWatch::Files&
       if (file == files.end()) continue;
       const auto bits = file->second->fastopen_bits();
       if (!bits || (*bits & kFastopenNoCookie) == 0) continue;
-      return unsafe_demote(i, vip, server.netns.empty() ? "this host" : server.netns);
+      return unsafe_demote(i, vip,
+                           fmt::format("net.ipv4.tcp_fastopen of {} is {:#x}",
+                                       server.netns.empty() ? "this host" : server.netns, *bits));
     }
     // Those of other hosts are known once tfod runs: a start finds out later (show_unsafe_demote).
     if (farm_reports(vip.pool).any_no_cookie_bit) {
-      return unsafe_demote(i, vip, "a server of pool " + vip.pool + " (see `tfoctl node list`)");
+      return unsafe_demote(i, vip,
+                           fmt::format("a server of pool {} has bit {:#x} in net.ipv4.tcp_fastopen "
+                                       "(see `tfoctl node list`)",
+                                       vip.pool, kFastopenNoCookie));
     }
   }
   return {};
