@@ -13,6 +13,39 @@
 #include "guard_syn.h"
 #include "retry.h"
 
+static __always_inline void tfo_touch(const void *line)
+{
+	if (line)
+		(void)*(const volatile __u64 *)line;
+}
+
+/*
+ * Loads a word of every cache line that the guard and the counters will want if the cookie is good,
+ * while there still is the cookie to check: where nothing is in a cache the lines come together,
+ * and not one after the other, since the guard's atomics let no later load go ahead of them. Not
+ * with clang-14, whose entry would have too large a stack.
+ */
+#if __clang_major__ > 14
+static __always_inline void tfo_guard_touch(const __u8 *tcp, const struct tfo_packet *p,
+					    const struct tfo_flow *flow)
+{
+	__u32 slot = p->slot, index;
+	const struct tfo_counters *counters;
+
+	tfo_touch(tfo_handshakes_of(tfo_tuple_hash(flow, tfo_load32(tcp), tfo_ctl.hash_seed)));
+	index = tfo_network_tag(flow, slot, tfo_coarsest(flow->family)) & tfo_ctl.head_mask;
+	tfo_touch(bpf_map_lookup_elem(&guard_heads, &index));
+	tfo_touch(bpf_map_lookup_elem(&guard_vips, &slot));
+	index = tfo_settings_index(slot, p->flags);
+	tfo_touch(bpf_map_lookup_elem(&guards, &index));
+	counters = bpf_map_lookup_elem(&stats, &slot);
+	if (counters)
+		tfo_touch(&counters->cell[TFO_COOKIE_CURRENT][TFO_OPTION_34][1]);
+}
+#else
+#define tfo_guard_touch(tcp, p, flow)
+#endif
+
 /* The guard's answer to a SYN whose cookie is accepted; see tfo_guard_syn(). */
 static __always_inline int tfo_guard_ask(struct xdp_md *ctx, const struct tfo_packet *p)
 {

@@ -91,7 +91,7 @@ static __always_inline void tfo_loads_settle(const struct tfo_answer *answer, __
 static __always_inline void tfo_settle(const struct tfo_answer *answer)
 {
 	struct tfo_handshake_set *set = tfo_handshakes_of(answer->hash);
-	__u32 now = tfo_tick(tfo_now()), opened, slot;
+	__u32 now = tfo_tick(tfo_now()), opened, slot, settings;
 	const struct tfo_guard *guard;
 	struct tfo_handshake *one;
 	int outcome;
@@ -104,7 +104,8 @@ static __always_inline void tfo_settle(const struct tfo_answer *answer)
 		word = *(volatile __u64 *)&one->word;
 		opened = one->opened;
 		slot = one->slot;
-		guard = bpf_map_lookup_elem(&guards, &slot);
+		settings = tfo_settings_index(slot, tfo_vip_second());
+		guard = bpf_map_lookup_elem(&guards, &settings);
 		outcome = tfo_answer_outcome(answer, one, word, guard ? guard->flags : 0);
 		if (outcome == TFO_NO_OUTCOME || !tfo_handshake_settle(one, word))
 			return;

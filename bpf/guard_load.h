@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "load.h"
 #include "maps.h"
+#include "vip.h"
 
 /* A load's two halves: both NULL, or neither. */
 struct tfo_seat {
@@ -89,14 +90,18 @@ static __always_inline int tfo_seat_find(struct tfo_seat *seat, __u64 tag, __u32
 	return seat->head != 0;
 }
 
-static __always_inline int tfo_seat_of(struct tfo_seat *seat, const struct tfo_flow *flow,
-				       __u16 slot, int level, __u32 bucket, int claim)
+static __always_inline __u64 tfo_network_tag(const struct tfo_flow *flow, __u16 slot, int level)
 {
 	struct tfo_network network;
 
 	tfo_network_of(&network, flow, level);
-	return tfo_seat_find(seat, tfo_load_tag(&network, slot, level, tfo_ctl.hash_seed), bucket,
-			     claim);
+	return tfo_load_tag(&network, slot, level, tfo_ctl.hash_seed);
+}
+
+static __always_inline int tfo_seat_of(struct tfo_seat *seat, const struct tfo_flow *flow,
+				       __u16 slot, int level, __u32 bucket, int claim)
+{
+	return tfo_seat_find(seat, tfo_network_tag(flow, slot, level), bucket, claim);
 }
 
 static __always_inline struct tfo_guard_counters *tfo_guard_counters_of(__u32 slot)

@@ -18,12 +18,13 @@
 struct tfo_syn {
 	const struct tfo_flow *flow;
 	__u64 hash; /* tfo_tuple_hash() */
+	__u64 tag; /* of its coarsest network */
 	__u32 isn; /* host order */
 	__u16 slot;
 	__u16 len; /* bytes of data */
-	int data; /* it carries some, of whatever length */
-	int acts; /* the answer decides what is done with it */
-	int finer; /* what tfo_guard_finer() said, or TFO_ASK_FINER */
+	__u8 data; /* it carries some, of whatever length */
+	__u8 acts; /* the answer decides what is done with it */
+	__u16 finer; /* what tfo_guard_finer() said, or TFO_ASK_FINER */
 };
 
 #define TFO_ASK_FINER 0x100 /* with no answer yet: tfo_guard_finer() knows, then ask again */
@@ -114,7 +115,8 @@ __attribute__((noinline)) int tfo_guard_finer(struct xdp_md *ctx, const struct t
 					      int opens)
 {
 	__u32 slot = p ? p->slot : 0, bucket = tfo_bucket(tfo_now());
-	const struct tfo_guard *guard = bpf_map_lookup_elem(&guards, &slot);
+	__u32 settings = tfo_settings_index(slot, p ? p->flags : 0);
+	const struct tfo_guard *guard = bpf_map_lookup_elem(&guards, &settings);
 	struct tfo_guard_vip *vip = bpf_map_lookup_elem(&guard_vips, &slot);
 	struct tfo_frame frame = tfo_frame_of(ctx);
 	struct tfo_flow flow;
@@ -131,7 +133,7 @@ __attribute__((noinline)) int tfo_guard_finer(struct xdp_md *ctx, const struct t
 		    !tfo_seat_of(&seat, &flow, slot, level, bucket, opens))
 			continue;
 		tfo_seat_bring_up(&seat, bucket, &up);
-		limit = tfo_limit_now(guard->limit[level], tfo_load_of(&vip->head, guard->flags),
+		limit = tfo_limit_now(guard->limit[level], tfo_load_of(&vip->head, 0),
 				      guard->limit[TFO_LEVEL_VIP]);
 		if (opens)
 			tfo_load_open(seat.head);
@@ -151,13 +153,15 @@ static __always_inline int tfo_wants_finer(const struct tfo_guard *guard, __u8 f
 	       (family != 4 && network && load * 2ULL >= network);
 }
 
-/* The operator's word on this source: enum tfo_guard_list_verdict, or 0. */
-static __always_inline __u32 tfo_listed(const struct tfo_flow *flow)
+/* The operator's word on this source: enum tfo_guard_list_verdict, or 0. Few nodes ask. */
+__attribute__((noinline)) int tfo_listed(const struct tfo_flow *flow)
 {
 	const struct tfo_guard_list_entry *entry;
 	struct tfo_guard_list_key key = {.length = 128};
 	struct tfo_network network;
 
+	if (!flow)
+		return 0;
 	tfo_network_of(&network, flow, TFO_LEVEL_ADDRESS);
 	__builtin_memcpy(key.prefix, &network, sizeof(key.prefix));
 	entry = bpf_map_lookup_elem(&guard_list, &key);
@@ -214,8 +218,7 @@ static __always_inline int tfo_guard_open(const struct tfo_syn *syn, const struc
 	struct tfo_brought_up up;
 	__u8 flags = 0;
 
-	if (!seat->head &&
-	    tfo_seat_of(seat, syn->flow, syn->slot, tfo_coarsest(syn->flow->family), bucket, 1))
+	if (!seat->head && tfo_seat_find(seat, syn->tag, bucket, 1))
 		tfo_seat_bring_up(seat, bucket, &up);
 	tfo_load_open(&vip->head);
 	if (seat->head) {
@@ -256,14 +259,14 @@ static __always_inline int tfo_guard_judge(const struct tfo_syn *syn, const stru
 			       ? tfo_guard_say(syn, vip, TFO_GUARD_DUPLICATE, 0, bucket)
 			       : TFO_GUARD_OK;
 	tfo_vip_bring_up(vip, syn->slot, bucket);
-	if (tfo_seat_of(&seat, syn->flow, syn->slot, tfo_coarsest(syn->flow->family), bucket, 0))
+	if (tfo_seat_find(&seat, syn->tag, bucket, 0))
 		tfo_network_bring_up(&seat, vip, bucket);
 	if (tfo_ctl.guard_list)
 		listed = tfo_listed(syn->flow);
 	if (listed == TFO_LIST_DENY)
 		answer = TFO_GUARD_DENIED;
 	else if (listed != TFO_LIST_ALLOW)
-		over = tfo_level_over(syn, guard, &seat, tfo_load_of(&vip->head, guard->flags));
+		over = tfo_level_over(syn, guard, &seat, tfo_load_of(&vip->head, 0));
 	if (over == TFO_ASK_FINER)
 		return TFO_ASK_FINER;
 	if (over)
@@ -285,8 +288,8 @@ static __always_inline int tfo_guard_judge(const struct tfo_syn *syn, const stru
 __attribute__((noinline)) int tfo_guard_syn(struct xdp_md *ctx, const struct tfo_packet *p,
 					    int finer)
 {
-	__u32 slot = p ? p->slot : 0;
-	struct tfo_guard *guard = bpf_map_lookup_elem(&guards, &slot);
+	__u32 slot = p ? p->slot : 0, settings = tfo_settings_index(slot, p ? p->flags : 0);
+	struct tfo_guard *guard = bpf_map_lookup_elem(&guards, &settings);
 	struct tfo_guard_vip *vip = bpf_map_lookup_elem(&guard_vips, &slot);
 	struct tfo_frame frame = tfo_frame_of(ctx);
 	struct tfo_handshake_set *set;
@@ -303,6 +306,7 @@ __attribute__((noinline)) int tfo_guard_syn(struct xdp_md *ctx, const struct tfo
 	syn = (struct tfo_syn){
 		.flow = &flow,
 		.hash = tfo_tuple_hash(&flow, tfo_load32(tcp), tfo_ctl.hash_seed),
+		.tag = tfo_network_tag(&flow, slot, tfo_coarsest(flow.family)),
 		.isn = tfo_be32(tfo_load32(tcp + 4)),
 		.slot = slot,
 		.len = p->ip_end - p->tcp - p->header_len,

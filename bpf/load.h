@@ -80,7 +80,10 @@ tfo_inline __u32 tfo_not_below_zero(__u32 difference)
 	return (__s32)difference > 0 ? difference : 0;
 }
 
-/* The load now; it was brought up to this bucket. */
+/*
+ * The load now; it was brought up to this bucket. A VIP's is asked for without flags: all that
+ * honest clients open in two minutes is soon more than any cap, and would close it to them.
+ */
 tfo_inline __u32 tfo_load_of(const struct tfo_guard_head *head, __u32 guard_flags)
 {
 	if (guard_flags & TFO_GUARD_COUNT_OPENS)

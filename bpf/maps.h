@@ -44,13 +44,15 @@ struct {
 	__type(value, struct tfo_counters);
 } stats SEC(".maps");
 
-/* What VIPs do, and what is remembered for it; by slot, as the counters (loader). */
+/* What VIPs do, two cells a slot: tfo_settings_index() (loader). */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 64);
+	__uint(max_entries, 2 * 64);
 	__type(key, __u32);
 	__type(value, struct tfo_policy);
 } policies SEC(".maps");
+
+/* What is remembered for it, by slot, as the counters (loader). */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 64);
@@ -117,10 +119,10 @@ struct {
 	__type(value, struct tfo_retry_set);
 } retries SEC(".maps");
 
-/* Settings, own load and counters of the guard by slot (loader). */
+/* The guard's settings, as `policies`; by slot a VIP's own load and the counters (loader). */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 64);
+	__uint(max_entries, 2 * 64);
 	__type(key, __u32);
 	__type(value, struct tfo_guard);
 } guards SEC(".maps");

@@ -11,8 +11,12 @@
 #define TFO_TICK_SHIFT 20
 #define TFO_BUCKET_SHIFT 33
 #define TFO_BUCKETS 16
-#define TFO_PENDING_BUCKETS 15 /* 120 to 129 s: the kernel holds a silent child about 127 s */
-#define TFO_RESET_BUCKETS 7 /* 52 to 60 s: after a RST the kernel holds the place 60 s */
+/*
+ * Nothing is forgotten before the kernel does: who is over the limit would fill the queue anew
+ * while it still holds the old ones.
+ */
+#define TFO_PENDING_BUCKETS 16 /* 129 to 137 s: the kernel holds a silent child about 127 s */
+#define TFO_RESET_BUCKETS 8 /* 60 to 69 s: after a RST the kernel holds the place 60 s */
 
 /* Whose load it is. IPv4 has no site. */
 enum tfo_guard_level {
@@ -24,7 +28,7 @@ enum tfo_guard_level {
 };
 
 #define TFO_GUARD_ON 1
-#define TFO_GUARD_COUNT_OPENS 2 /* guard_evaded: what was opened counts, settled or not */
+#define TFO_GUARD_COUNT_OPENS 2 /* guard_evaded: what a network opened counts, settled or not */
 #define TFO_GUARD_EXACT 4 /* only the ACK of a SYN-ACK that we saw leave settles */
 
 /* Settings of one slot's guard, written by user space at any time. */

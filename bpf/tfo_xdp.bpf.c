@@ -76,7 +76,8 @@ static __always_inline int tfo_renew(const struct tfo_frame *frame, const struct
 __attribute__((noinline)) int tfo_treat(struct xdp_md *ctx, const struct tfo_packet *p, int reason)
 {
 	__u32 slot = p ? p->slot : 0, index = p ? p->ring : 0;
-	const struct tfo_policy *policy = bpf_map_lookup_elem(&policies, &slot);
+	__u32 settings = tfo_settings_index(slot, p ? p->flags : 0);
+	const struct tfo_policy *policy = bpf_map_lookup_elem(&policies, &settings);
 	struct tfo_trigger *trigger = bpf_map_lookup_elem(&triggers, &slot);
 	const struct tfo_ring *ring = bpf_map_lookup_elem(&rings, &index);
 	struct tfo_frame frame = tfo_frame_of(ctx);
@@ -174,8 +175,11 @@ static __always_inline int tfo_classify_syn(struct xdp_md *ctx, const struct tfo
 	reason = tfo_judge_options(p, found);
 	pool = vip->pool & (TFO_MAX_POOLS - 1);
 	p->ring = pool * 2 + (*(volatile __u32 *)&tfo_ctl.pool_side[pool] & 1);
-	if (reason == TFO_GO_ON)
-		reason = tfo_check_cookie(ctx, frame, p, &flow);
+	if (reason != TFO_GO_ON)
+		return reason;
+	if (tfo_cfg.guard)
+		tfo_guard_touch(tcp, p, &flow);
+	reason = tfo_check_cookie(ctx, frame, p, &flow);
 	if (p->flags & TFO_VIP_PROVE && tfo_is_accepted(reason))
 		tfo_note_proof(p);
 	return reason;
@@ -192,7 +196,7 @@ static __always_inline void tfo_treat_truncated(const struct tfo_frame *frame, s
 	struct tfo_vip_key key;
 	struct tfo_flow flow;
 	struct tfo_vip *vip;
-	__u32 slot;
+	__u32 settings;
 
 	if (!tcp || tfo_judge_flags(tcp[13]) != TFO_GO_ON ||
 	    !tfo_load_flow(frame, p->family, p->ip & TFO_HEADERS, &flow))
@@ -201,8 +205,8 @@ static __always_inline void tfo_treat_truncated(const struct tfo_frame *frame, s
 	vip = tfo_vip_find(&key);
 	if (!vip)
 		return;
-	slot = vip->slot;
-	policy = bpf_map_lookup_elem(&policies, &slot);
+	settings = tfo_settings_index(vip->slot, vip->flags);
+	policy = bpf_map_lookup_elem(&policies, &settings);
 	if (!policy || policy->on_truncated != TFO_DROP)
 		return;
 	p->would = TFO_DROP;

@@ -4,7 +4,14 @@
 #define TFO_VIP_H
 
 #include "maps.h"
+#include "settings.h"
 #include "vip_hash.h"
+
+/* TFO_VIP_SECOND, if the rows in force have it. */
+static __always_inline __u32 tfo_vip_second(void)
+{
+	return *(volatile __u32 *)&tfo_ctl.vip_side ? TFO_VIP_SECOND : 0;
+}
 
 static __always_inline struct tfo_vip *tfo_vip_row(const struct tfo_vip_key *key, __u32 side,
 						   __u32 hash)

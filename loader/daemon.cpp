@@ -57,7 +57,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Config config, std::string config_
   if (auto opened = daemon->open_doors(); !opened) return tl::unexpected(opened.error());
   auto files = daemon->namespaces_.open(daemon->config_);
   if (!files) return tl::unexpected(files.error());
-  if (auto able = check_demote(daemon->config_, *files); !able) {
+  if (auto able = daemon->check_demote(daemon->config_, *files); !able) {
     return tl::unexpected(able.error());
   }
   auto plan = daemon->pools_.prepare(daemon->config_, *files, kFirstKeys);

@@ -110,9 +110,13 @@ class Daemon {
   void clear_pool_conditions(const PoolSet::Plan& plan);
 
   // daemon_policy.cpp
-  static Result<> check_demote(const Config& config, const NamespaceWatch::Files& files);
+  Result<> check_demote(const Config& config, const NamespaceWatch::Files& files) const;
+  /// Nothing: the farm that shares the pool was not heard of since tfod started.
+  std::optional<ServerFacts> heard_of_servers(const std::string& pool) const;
+  rotation::FarmReports farm_reports(const std::string& pool) const;
   ServerFacts server_facts(const std::string& pool) const;
   void review_policies();
+  void show_unsafe_demote();
   void show_disarmed(const Dataplane& dataplane);
 
   // daemon_guard.cpp

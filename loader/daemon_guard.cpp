@@ -10,8 +10,7 @@ void Daemon::review_guard() {
   if (!dataplane_) return;
   watch_guard();
   const auto done = guard_.tick(
-      *dataplane_, config_, [this](const std::string& pool) { return server_facts(pool); },
-      [this](const std::string& pool) { return namespaces_.overflow(pool); });
+      *dataplane_, config_, [this](const std::string& pool) { return namespaces_.overflow(pool); });
   conditions_.set("dataplane_failed", "guard", !done, done ? "" : done.error().message);
 }
 

@@ -4,17 +4,18 @@
 
 #include <algorithm>
 #include <ctime>
+#include <iterator>
 #include <set>
 
 #include "loader/daemon.h"
+#include "loader/rotation/etcd_store.h"
 #include "loader/server/server_bit.h"
+#include "loader/server_facts.h"
 
 namespace tfo {
 namespace {
 
 constexpr uint64_t kSecond = 1'000'000'000;
-constexpr uint64_t kDisarmedFor = 60 * kSecond;  // after the last cookie that ought to have gone
-constexpr uint64_t kBacklogShare = 20;           // unproven SYNs a second: sum of backlogs / 20
 
 uint64_t boot_ns() {
   timespec now{};
@@ -26,52 +27,68 @@ bool demotes(const VipConfig& vip) {
   return vip.mode != TFO_OBSERVE && vip.policy.on_invalid != TFO_PASS;
 }
 
-/// Whether dropping is wanted and not armed; see tfo_is_armed() in bpf/trigger.h.
-bool is_disarmed(const tfo_trigger& trigger, uint64_t now_ns) {
-  return trigger.disarmed_ns != 0 && trigger.disarmed_ns > trigger.proved_ns &&
-         now_ns < trigger.disarmed_ns + kDisarmedFor;
+std::vector<NamespaceConfig> servers_of(const Config& config, const std::string& pool) {
+  std::vector<NamespaceConfig> servers;
+  if (!config.server) return servers;
+  std::ranges::copy_if(config.server->namespaces, std::back_inserter(servers),
+                       [&](const NamespaceConfig& one) { return one.pool == pool; });
+  return servers;
+}
+
+/// `found`: whose bit it is.
+Result<> unsafe_demote(size_t number, const VipConfig& vip, const std::string& found) {
+  return fail(fmt::format(
+      "vips[{}].on_invalid: cannot be \"{}\" for VIP \"{}\": {}, and with bit {:#x} a server takes "
+      "SYN data without a cookie, demoted or not; clear that bit, or give \"on_invalid\": \"pass\"",
+      number, vip.policy.on_invalid == TFO_DROP ? "drop" : "demote", vip.name, found,
+      kFastopenNoCookie));
 }
 
 }  // namespace
 
 /// A demoted SYN's data would be taken all the same, and the server would mint no fresh cookie.
-Result<> Daemon::check_demote(const Config& config, const NamespaceWatch::Files& files) {
-  if (!config.server) return {};
+Result<> Daemon::check_demote(const Config& config, const NamespaceWatch::Files& files) const {
   for (size_t i = 0; i < config.vips.size(); ++i) {
     const VipConfig& vip = config.vips[i];
     if (!demotes(vip)) continue;
-    for (const NamespaceConfig& server : config.server->namespaces) {
+    for (const NamespaceConfig& server : servers_of(config, vip.pool)) {
       const auto file = files.find(server.netns);
-      if (server.pool != vip.pool || file == files.end()) continue;
+      if (file == files.end()) continue;
       const auto bits = file->second->fastopen_bits();
       if (!bits || (*bits & kFastopenNoCookie) == 0) continue;
-      return fail(fmt::format(
-          "vips[{}].on_invalid: cannot be \"{}\" for VIP \"{}\": net.ipv4.tcp_fastopen of {} is "
-          "{:#x}, and with bit {:#x} a server takes SYN data without a cookie, demoted or not; "
-          "clear that bit, or give \"on_invalid\": \"pass\"",
-          i, vip.policy.on_invalid == TFO_DROP ? "drop" : "demote", vip.name,
-          server.netns.empty() ? "this host" : server.netns, *bits, kFastopenNoCookie));
+      return unsafe_demote(i, vip,
+                           fmt::format("net.ipv4.tcp_fastopen of {} is {:#x}",
+                                       server.netns.empty() ? "this host" : server.netns, *bits));
+    }
+    // Those of other hosts are known once tfod runs: a start finds out later (show_unsafe_demote).
+    if (farm_reports(vip.pool).any_no_cookie_bit) {
+      return unsafe_demote(i, vip,
+                           fmt::format("a server of pool {} has bit {:#x} in net.ipv4.tcp_fastopen "
+                                       "(see `tfoctl node list`)",
+                                       vip.pool, kFastopenNoCookie));
     }
   }
   return {};
 }
 
-/// Of this host's own servers.
+/// Of a pool's servers, as far as they are known here; see server_facts_of().
+std::optional<ServerFacts> Daemon::heard_of_servers(const std::string& pool) const {
+  const KeyPool* keys = pools_.find(pool);
+  const bool shared = keys != nullptr && keys->farm() != nullptr;
+  const rotation::FarmReports reports = farm_reports(pool);
+  if (shared && !has_heard(reports)) return std::nullopt;
+  return server_facts_of(namespaces_.listeners(pool), reports);
+}
+
+/// Nothing, unless the pool is shared through etcd.
+rotation::FarmReports Daemon::farm_reports(const std::string& pool) const {
+  const KeyPool* keys = pools_.find(pool);
+  const rotation::EtcdStore* farm = keys == nullptr ? nullptr : keys->farm();
+  return farm == nullptr ? rotation::FarmReports() : farm->agent().reports();
+}
+
 ServerFacts Daemon::server_facts(const std::string& pool) const {
-  ServerFacts facts;
-  uint64_t backlogs = 0;
-  for (const ListenerReport* report : namespaces_.listeners(pool)) {
-    backlogs += report->backlog_sum();
-    if (const auto limit = report->fastopen_limit_sum()) {
-      facts.fastopen_limit = facts.fastopen_limit.value_or(0) + *limit;
-    }
-    facts.no_cookie = facts.no_cookie || (report->fastopen_bits & kFastopenNoCookie) != 0;
-  }
-  if (backlogs != 0) {
-    facts.unproven_rate =
-        static_cast<unsigned>(std::clamp<uint64_t>(backlogs / kBacklogShare, 1, UINT32_MAX));
-  }
-  return facts;
+  return heard_of_servers(pool).value_or(ServerFacts{});
 }
 
 void Daemon::review_policies() {
@@ -80,10 +97,33 @@ void Daemon::review_policies() {
   std::set<std::string> pools;
   for (const VipConfig& vip : config_.vips) pools.insert(vip.pool);
   for (const std::string& pool : pools) {
-    if (done) done = dataplane_->set_servers(config_.vips, pool, server_facts(pool));
+    const auto facts = heard_of_servers(pool);
+    // Until the farm is heard of, what the maps hold stays in force.
+    if (done && facts) done = dataplane_->set_servers(config_.vips, pool, *facts);
   }
   conditions_.set("dataplane_failed", "policies", !done, done ? "" : done.error().message);
   show_disarmed(*dataplane_);
+  show_unsafe_demote();
+}
+
+/// The programs demote nothing there; see TFO_POLICY_NO_DEMOTE.
+void Daemon::show_unsafe_demote() {
+  constexpr const char* kId = "demote_unsafe";
+  for (const Condition& condition : conditions_.list()) {
+    const bool known = std::ranges::any_of(
+        config_.vips, [&](const VipConfig& vip) { return vip.name == condition.subject; });
+    if (condition.id == kId && !known) conditions_.clear(kId, condition.subject);
+  }
+  for (const VipConfig& vip : config_.vips) {
+    const auto facts = heard_of_servers(vip.pool);
+    if (!facts) continue;
+    conditions_.set(kId, vip.name, facts->no_cookie && vip.mode != TFO_OBSERVE,
+                    fmt::format("a server of pool {} has bit {:#x} in net.ipv4.tcp_fastopen, and "
+                                "takes SYN data without a cookie, demoted or not: what would be "
+                                "demoted passes until that bit is cleared (`tfoctl node list` "
+                                "shows the farm's servers)",
+                                vip.pool, kFastopenNoCookie));
+  }
 }
 
 void Daemon::show_disarmed(const Dataplane& dataplane) {
@@ -98,7 +138,7 @@ void Daemon::show_disarmed(const Dataplane& dataplane) {
     if (vip.policy.on_invalid != TFO_DROP) continue;
     const auto trigger = dataplane.trigger(vip.name);
     if (!trigger) continue;
-    conditions_.set(kId, vip.name, is_disarmed(*trigger, boot_ns()),
+    conditions_.set(kId, vip.name, drop_disarmed(*trigger, boot_ns()),
                     fmt::format("invalid cookies came, and no valid one for 60 s: they are demoted "
                                 "instead of dropped, since the keys of pool {} may be the wrong "
                                 "ones (`tfoctl key audit` compares them with the servers')",

@@ -13,15 +13,17 @@ namespace tfo {
 namespace {
 
 constexpr size_t kListenOverflow = 4;  // in kKernelCounterTable
+constexpr size_t kDoCookies = 10;      // there, too
 
 /// net.core.somaxconn of a kernel whose administrator did not lower it (since 5.4).
 constexpr uint32_t kUsualSomaxconn = 4096;
 
 /// Every condition that is raised here.
-constexpr std::array<std::string_view, 12> kOurs = {
+constexpr std::array<std::string_view, 13> kOurs = {
     "namespace_gone",   "server_bit_failed", "cookie_not_required", "kernel_counters_failed",
     "server_bit_drift", "server_bit_fight",  "server_bit_repaired", "server_off",
-    "every_listener",   "listeners_failed",  "listener_own_key",    "backlog_clamped"};
+    "every_listener",   "listeners_failed",  "listener_own_key",    "backlog_clamped",
+    "syn_cookies"};
 
 /// Listeners that may do Fast Open and whose backlog is all that a low somaxconn allows.
 std::string clamped(const ListenerReport& report) {
@@ -95,7 +97,7 @@ void NamespaceWatch::tick(const Moment& now, const AskPool& ask) {
     const PoolKeys keys = ask(config.pool);
     if (managed_) keep_server_bit(files, known, now, keys);
     watch_bits(files);
-    watch_overflow(files, known);
+    watch_queues(files, known, now);
   }
   list_some(now, ask);
 }
@@ -164,9 +166,10 @@ void NamespaceWatch::watch_own_keys(const Known& known, const KeyRing& ring) {
   conditions_.set("listener_own_key", known.listeners.netns, count > 0, evidence);
 }
 
-void NamespaceWatch::watch_overflow(const NetworkNamespace& files, Known& known) {
+void NamespaceWatch::watch_queues(const NetworkNamespace& files, Known& known, const Moment& now) {
   const auto mib = files.kernel_counters();
   conditions_.set("kernel_counters_failed", files.label(), !mib, mib ? "" : mib.error().message);
+  if (mib) watch_cookies(files, known, now, (*mib)[kDoCookies]);
   const std::optional<uint64_t> count = mib ? (*mib)[kListenOverflow] : std::nullopt;
   if (!count) return;
   if (known.overflow && *count > *known.overflow) {
@@ -174,6 +177,18 @@ void NamespaceWatch::watch_overflow(const NetworkNamespace& files, Known& known)
                 files.label(), *count - *known.overflow);
   }
   known.overflow = count;
+}
+
+void NamespaceWatch::watch_cookies(const NetworkNamespace& files, Known& known, const Moment& now,
+                                   std::optional<uint64_t> count) {
+  if (count && known.cookies && *count > *known.cookies) {
+    known.cookies_until = now.boot_s + kCookiesOver;
+  }
+  known.cookies = count;
+  conditions_.set("syn_cookies", files.label(), now.boot_s < known.cookies_until,
+                  "a listener's SYN queue is full of half-open connections, so SYNs are answered "
+                  "with SYN cookies and nobody gets Fast Open: a flood, or too small a backlog; "
+                  "\"protect_syn_queue\": \"retry\" keeps a flood away from the servers");
 }
 
 std::vector<const ListenerReport*> NamespaceWatch::listeners(const std::string& pool) const {
@@ -191,8 +206,8 @@ std::optional<uint64_t> NamespaceWatch::overflow(const std::string& pool) const 
   std::optional<uint64_t> sum;
   for (const NamespaceConfig& config : config_.namespaces) {
     const auto known = known_.find(config.netns);
-    if (config.pool != pool || known == known_.end() || !known->second.overflow) continue;
-    sum = sum.value_or(0) + *known->second.overflow;
+    if (config.pool != pool || known == known_.end()) continue;
+    if (const auto count = known->second.overflow) sum = sum.value_or(0) + *count;
   }
   return sum;
 }

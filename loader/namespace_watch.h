@@ -20,8 +20,8 @@
 namespace tfo {
 
 /// The server namespaces while tfod runs: keeps tcp_fastopen's server bit, collects what their
-/// listeners can take, notices namespaces that were deleted, listeners with keys of their own and
-/// Fast Open queues that overflow (which the kernel only counts).
+/// listeners can take, notices namespaces that were deleted, listeners with keys of their own, and
+/// Fast Open and SYN queues that overflow (which the kernel only counts).
 class NamespaceWatch {
  public:
   using Files = std::map<std::string, std::shared_ptr<NetworkNamespace>>;  // by path
@@ -32,6 +32,8 @@ class NamespaceWatch {
   /// ... and most namespaces looked at in one tick: where nobody is connected, a look walks the
   /// kernel's whole connection table, 1.6 ms for 262,144 buckets.
   static constexpr size_t kListsPerTick = 16;
+  /// Seconds without a SYN cookie until syn_cookies is cleared.
+  static constexpr int64_t kCookiesOver = 30;
 
   explicit NamespaceWatch(Conditions& conditions) : conditions_(conditions) {}
 
@@ -64,6 +66,8 @@ class NamespaceWatch {
     ListenerReport listeners;
     int64_t listed_at = -kListeners;   // boot seconds
     std::optional<uint64_t> overflow;  // TCPFastOpenListenOverflow seen last
+    std::optional<uint64_t> cookies;   // TCPReqQFullDoCookies seen last
+    int64_t cookies_until = 0;         // boot seconds: syn_cookies stays raised
   };
 
   void keep_server_bit(const NetworkNamespace& files, Known& known, const Moment& now,
@@ -72,7 +76,9 @@ class NamespaceWatch {
   void list_some(const Moment& now, const AskPool& ask);
   void watch_listeners(const NetworkNamespace& files, Known& known, const PoolKeys& keys);
   void watch_own_keys(const Known& known, const KeyRing& ring);
-  void watch_overflow(const NetworkNamespace& files, Known& known);
+  void watch_queues(const NetworkNamespace& files, Known& known, const Moment& now);
+  void watch_cookies(const NetworkNamespace& files, Known& known, const Moment& now,
+                     std::optional<uint64_t> count);
 
   Conditions& conditions_;
   ServerConfig config_;

@@ -233,6 +233,11 @@ KeyPool* PoolSet::find(const std::string& pool) {
   return known == entries_.end() ? nullptr : known->second.pool.get();
 }
 
+const KeyPool* PoolSet::find(const std::string& pool) const {
+  const auto known = entries_.find(pool);
+  return known == entries_.end() ? nullptr : known->second.pool.get();
+}
+
 std::vector<std::string> PoolSet::names() const {
   std::vector<std::string> all;
   all.reserve(entries_.size());

@@ -76,6 +76,7 @@ class PoolSet {
   int64_t tick();
 
   KeyPool* find(const std::string& pool);
+  const KeyPool* find(const std::string& pool) const;
   std::vector<std::string> names() const;
   std::vector<PoolView> view() const;
   /// Each becomes readable when tick() should be called before its time; good until commit().

@@ -26,9 +26,9 @@ constexpr double kSlowSeconds = 2;   // from then on progress is shown
 
 constexpr double kNoGoal = -1;
 
-/// The goals are ns net for IPv4, hot and cold. `renew` and `demote` have none: their
-/// cost is stated. Nor have the
-/// last three: they show what SYNs cost that Linux clients send more rarely, or not at all.
+/// The goals are ns net for IPv4, hot and cold. `guard_flood`, `renew` and `demote` have none:
+/// their cost is stated. Nor have the last three: they show what SYNs cost that Linux clients send
+/// more rarely, or not at all.
 constexpr BenchCase kCases[] = {
     {"not_syn", "segments of connections: left alone", 2, 2, 0, 0, BenchOptions::kTimestamps, 0,
      TFO_PASS, TFO_OTHER, false, true},
@@ -40,6 +40,8 @@ constexpr BenchCase kCases[] = {
      BenchOptions::kCookie, 1, TFO_PASS, TFO_COOKIE_CURRENT, true, true},
     {"cookie_valid_guard", "cookie_valid with the guard on: each opens a handshake", 55, 120, 16, 1,
      BenchOptions::kCookie, 1, TFO_PASS, TFO_COOKIE_CURRENT, true, true, true},
+    {"guard_flood", "cookie_valid_guard, each from a client network of its own", 0, kNoGoal, 16, 1,
+     BenchOptions::kCookie, 1, TFO_PASS, TFO_COOKIE_CURRENT, true, true, true, true},
     {"renew", "SYNs with a retired key's cookie and data, rewritten", 0, kNoGoal, 16, 4,
      BenchOptions::kCookie, 3, TFO_RENEW, TFO_COOKIE_RETIRED, true, true},
     {"demote", "SYNs with a cookie that none of four keys made, and data, made requests", 0,

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "bpf/cookie.h"
+#include "bpf/settings.h"
 #include "loader/dataplane/libbpf_log.h"
 #include "loader/dataplane/map.h"
 #include "loader/dataplane/vip_table.h"
@@ -60,6 +61,16 @@ std::array<uint8_t, 16> client_address(int family, uint32_t index) {
   return bytes;
 }
 
+/// The same, each in a network of its own (2^24 of them, /24 or /48).
+std::array<uint8_t, 16> client_elsewhere(int family, uint32_t index) {
+  const uint32_t network = index * 0x9e3779b1U & 0xffffff;
+  if (family == 4) return mapped(network << 8 | 1);
+  std::array<uint8_t, 16> bytes = {0x20, 0x01};
+  put32(&bytes[2], network);
+  bytes[15] = 1;
+  return bytes;
+}
+
 tfo_flow flow_of(const BenchSegment& segment) {
   tfo_flow flow{};
   flow.family = static_cast<__u8>(segment.family);
@@ -103,9 +114,12 @@ Result<BenchWorld> BenchWorld::load(uint32_t packets) {
 
 Result<> BenchWorld::load_tfo() {
   bpf_map__set_max_entries(tfo_->maps.vips, 2 * kRows);
-  for (bpf_map* map : {tfo_->maps.stats, tfo_->maps.policies, tfo_->maps.triggers,
-                       tfo_->maps.guards, tfo_->maps.guard_vips, tfo_->maps.guard_stats}) {
+  for (bpf_map* map :
+       {tfo_->maps.stats, tfo_->maps.triggers, tfo_->maps.guard_vips, tfo_->maps.guard_stats}) {
     bpf_map__set_max_entries(map, kSlots);
+  }
+  for (bpf_map* map : {tfo_->maps.policies, tfo_->maps.guards}) {
+    bpf_map__set_max_entries(map, 2 * kSlots);
   }
   if (auto loaded = tfo_.load(); !loaded) return loaded;
   tfo_control& control = tfo_->data_ctl->tfo_ctl;
@@ -135,7 +149,8 @@ Result<> BenchWorld::load_guarded() {
   for (__u32& limit : guard.limit) limit = kNever;
   guard.duplicate_ticks = 60'000;
   for (uint32_t slot = 0; slot <= kVips; slot++) {
-    if (bpf_map_update_elem(bpf_map__fd(tfo_->maps.guards), &slot, &guard, BPF_ANY) != 0) {
+    const uint32_t index = tfo_settings_index(slot, 0);
+    if (bpf_map_update_elem(bpf_map__fd(tfo_->maps.guards), &index, &guard, BPF_ANY) != 0) {
       return fail_errno("filling the guards");
     }
   }
@@ -211,7 +226,8 @@ Result<> BenchWorld::fill_policies() {
   tfo_policy policy{};
   policy.on_invalid = TFO_DEMOTE;
   for (uint32_t slot = kVips + 1; slot < kSlots; slot++) {
-    if (bpf_map_update_elem(bpf_map__fd(tfo_->maps.policies), &slot, &policy, BPF_ANY) != 0) {
+    const uint32_t index = tfo_settings_index(slot, 0);
+    if (bpf_map_update_elem(bpf_map__fd(tfo_->maps.policies), &index, &policy, BPF_ANY) != 0) {
       return fail_errno("filling the policies");
     }
   }
@@ -248,7 +264,7 @@ std::vector<uint8_t> BenchWorld::frame(const BenchCase& what, int family, uint32
   const uint32_t vip = what.action == TFO_DEMOTE ? kVips + draw % kDemoting : draw % kVips;
   BenchSegment segment;
   segment.family = family;
-  segment.source = client_address(family, index);
+  segment.source = what.networks ? client_elsewhere(family, index) : client_address(family, index);
   segment.destination = vip_address(family, what.to_vip ? vip : vip + kAllVips);
   segment.source_port = static_cast<uint16_t>(1024 + (random >> 32) % 60000);
   segment.destination_port = kPort;

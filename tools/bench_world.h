@@ -29,8 +29,9 @@ struct BenchCase {
   tfo_action action;     // what the program must do with every one of them
   tfo_reason reason;     // what the program must count for every one of them
   bool syn;
-  bool to_vip;         // or to an address that is none
-  bool guard = false;  // measured in the load of the program that has the guard on
+  bool to_vip;            // or to an address that is none
+  bool guard = false;     // measured in the load of the program that has the guard on
+  bool networks = false;  // each client is of a network of its own: /24, or /48
 
   /// Must each round have a frame of its own, since the program changes it or remembers it?
   bool anew() const { return action != TFO_PASS || (guard && syn); }

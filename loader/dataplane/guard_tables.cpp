@@ -93,7 +93,7 @@ Result<std::unique_ptr<GuardTables>> GuardTables::open(const MapSet& maps) {
 }
 
 Result<tfo_guard> GuardTables::settings(uint32_t slot) const {
-  return maps_.guard.settings.get(slot);
+  return maps_.guard.settings.get(maps_.settings_index(slot));
 }
 
 uint64_t GuardTables::now_ns() const { return maps_.control.now_ns(); }
@@ -113,11 +113,9 @@ uint64_t GuardTables::tag_of(const ClientNetwork& network, uint32_t slot, unsign
 }
 
 Result<VipLoad> GuardTables::vip(uint32_t slot) const {
-  auto guard = settings(slot);
-  if (!guard) return tl::unexpected(std::move(guard).error());
   tfo_guard_vip vip = *vips_->at<tfo_guard_vip>(slot);
   const uint32_t bucket = tfo_bucket(now_ns());
-  VipLoad out{.load = load_at(vip.head, vip.row, bucket, guard->flags),
+  VipLoad out{.load = load_at(vip.head, vip.row, bucket, 0),
               .forgotten = vip.forgotten,
               .untracked = vip.untracked};
   // As tfo_is_blind() of bpf/guard_load.h. Who has opened nothing waits for no answer.
@@ -137,7 +135,7 @@ Result<std::vector<GuardedNetwork>> GuardTables::guarded(size_t most, size_t* al
     if (one.tag == 0 || (one.epoch & TFO_HEAD_GUARDED) == 0) continue;
     tfo_guard_row row_now = *row(i);
     const uint32_t slot = row_now.slot;
-    if (slot >= maps_.guard.settings.entries() || row_now.level >= TFO_LEVEL_VIP) continue;
+    if (slot >= maps_.sizes().slots || row_now.level >= TFO_LEVEL_VIP) continue;
     if (!vips.contains(slot)) {
       auto guard = settings(slot);
       auto load = vip(slot);
@@ -186,7 +184,7 @@ Result<> GuardTables::set_flags(uint32_t slot, uint32_t mask, uint32_t flags) co
   if (!guard) return tl::unexpected(std::move(guard).error());
   if ((guard->flags & TFO_GUARD_ON) == 0 || (guard->flags & mask) == (flags & mask)) return {};
   guard->flags = (guard->flags & ~mask) | (flags & mask);
-  return maps_.guard.settings.set(slot, *guard);
+  return maps_.guard.settings.set(maps_.settings_index(slot), *guard);
 }
 
 /// Its place is free from then on; what programs add to it meanwhile is lost with it.

@@ -21,7 +21,9 @@ struct SlotChoice {
   bool assign;  // the name has to be written
 };
 
-void append_rows(std::vector<tfo_vip>& rows, const VipConfig& vip, uint32_t slot, uint32_t pool) {
+/// For the rows of this side.
+void append_rows(std::vector<tfo_vip>& rows, const VipConfig& vip, uint32_t slot, uint32_t pool,
+                 uint32_t side) {
   static const std::vector<uint16_t> kAnyPort{0};
   for (const auto& address : vip.addresses) {
     for (const uint16_t port : vip.ports.empty() ? kAnyPort : vip.ports) {
@@ -31,7 +33,7 @@ void append_rows(std::vector<tfo_vip>& rows, const VipConfig& vip, uint32_t slot
       row.slot = static_cast<__u16>(slot);
       row.pool = static_cast<__u16>(pool);
       row.mode = static_cast<__u8>(vip.mode);
-      row.flags = vip_flags(vip);
+      row.flags = static_cast<__u8>(vip_flags(vip) | (side != 0 ? TFO_VIP_SECOND : 0));
       row.canary = canary_share(vip);
       rows.push_back(row);
     }
@@ -160,7 +162,7 @@ Result<> LiveSet::plan_pools(Plan& plan) {
     auto pool = pool_number(vip.pool);
     if (!pool) return tl::unexpected(std::move(pool).error().in("VIP \"" + vip.name + "\""));
     plan.used_pools.insert(*pool);
-    append_rows(plan.rows, vip, plan.slots.at(vip.name).slot, *pool);
+    append_rows(plan.rows, vip, plan.slots.at(vip.name).slot, *pool, 1 - maps_.control.vip_side());
   }
   return check_unique(plan.rows, slots_, names);
 }
@@ -183,11 +185,10 @@ Result<> LiveSet::apply(const Plan& plan, const std::vector<tfo_vip>& rows) {
     if (done && choice.reset) done = reset_slot(choice.slot);
     if (done && choice.assign) done = slots_.assign(choice.slot, name);
   }
-  // Before the rows: a VIP that is new must not be seen without its policy.
-  for (const VipConfig& vip : *plan.vips) {
-    if (done) done = set_policy(vip, plan.slots.at(vip.name).slot);
-  }
   const uint32_t idle = 1 - maps_.control.vip_side();
+  for (const VipConfig& vip : *plan.vips) {
+    if (done) done = set_settings(vip, plan.slots.at(vip.name).slot, idle);
+  }
   if (done) done = maps_.vips.set_range(idle * static_cast<uint32_t>(rows.size()), rows);
   if (!done) return done;
 
@@ -207,23 +208,32 @@ Result<> LiveSet::reset_slot(uint32_t slot) {
   auto done = maps_.stats.write(slot, zero.data());
   if (done) done = maps_.stats_base.set(slot, tfo_counters{});
   if (done) done = maps_.triggers.set(slot, tfo_trigger{});
-  if (done) done = maps_.guard.settings.set(slot, tfo_guard{});
+  for (uint32_t side = 0; side < 2; ++side) {
+    if (done) done = maps_.policies.set(slot * 2 + side, tfo_policy{});
+    if (done) done = maps_.guard.settings.set(slot * 2 + side, tfo_guard{});
+  }
   if (done) done = maps_.guard.vips.set(slot, tfo_guard_vip{});
   const std::vector<uint8_t> none(maps_.guard.stats.raw_size());
   if (done) done = maps_.guard.stats.write(slot, none.data());
   return done;
 }
 
-Result<> LiveSet::set_policy(const VipConfig& vip, uint32_t slot) const {
+/// What packets go by that find the rows of this side.
+Result<> LiveSet::set_settings(const VipConfig& vip, uint32_t slot, uint32_t side) const {
   const auto known = servers_.find(vip.pool);
   const ServerFacts servers = known == servers_.end() ? ServerFacts{} : known->second;
   tfo_guard guard = kernel_guard(vip, servers);
-  const auto before = maps_.guard.settings.get(slot);
-  if (!before) return tl::unexpected(before.error());
+  tfo_policy policy = kernel_policy(vip.policy, servers);
+  const auto guard_now = maps_.guard.settings.get(maps_.settings_index(slot));
+  if (!guard_now) return tl::unexpected(guard_now.error());
+  const auto policy_now = maps_.policies.get(maps_.settings_index(slot));
+  if (!policy_now) return tl::unexpected(policy_now.error());
+  if (known == servers_.end()) keep_facts(vip, *guard_now, *policy_now, guard, policy);
   // What was found out while it ran stays.
-  if (guard.flags != 0) guard.flags |= before->flags & ~static_cast<__u32>(TFO_GUARD_ON);
-  if (auto set = maps_.guard.settings.set(slot, guard); !set) return set;
-  return maps_.policies.set(slot, kernel_policy(vip.policy, servers));
+  if (guard.flags != 0) guard.flags |= guard_now->flags & ~static_cast<__u32>(TFO_GUARD_ON);
+  const uint32_t index = tfo_settings_index(slot, side != 0 ? TFO_VIP_SECOND : 0);
+  if (auto set = maps_.guard.settings.set(index, guard); !set) return set;
+  return maps_.policies.set(index, policy);
 }
 
 Result<> LiveSet::set_servers(const std::vector<VipConfig>& vips, const std::string& pool,
@@ -235,7 +245,7 @@ Result<> LiveSet::set_servers(const std::vector<VipConfig>& vips, const std::str
   for (const VipConfig& vip : vips) {
     const auto slot = slots_.find(vip.name);
     if (vip.pool != pool || !slot) continue;
-    if (auto set = set_policy(vip, *slot); !set) return set;
+    if (auto set = set_settings(vip, *slot, maps_.control.vip_side()); !set) return set;
   }
   return {};
 }

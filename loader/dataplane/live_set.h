@@ -69,7 +69,7 @@ class LiveSet {
   Result<> plan_pools(Plan& plan);
   Result<> apply(const Plan& plan, const std::vector<tfo_vip>& rows);
   Result<> reset_slot(uint32_t slot);
-  Result<> set_policy(const VipConfig& vip, uint32_t slot) const;
+  Result<> set_settings(const VipConfig& vip, uint32_t slot, uint32_t side) const;
   Result<> drop_pools(const std::set<uint32_t>& unused);
   Result<uint32_t> pool_number(const std::string& pool);
 

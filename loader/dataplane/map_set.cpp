@@ -94,20 +94,13 @@ Result<MapSet> assemble(Maps maps) {
 Result<> set_sizes(tfo_xdp& skeleton, const MapSizes& sizes) {
   const auto& maps = skeleton.maps;
   const std::pair<bpf_map*, uint32_t> sized[] = {
-      {maps.vips, 2 * sizes.vip_rows},
-      {maps.stats, sizes.slots},
-      {maps.stats_base, sizes.slots},
-      {maps.slot_names, sizes.slots},
-      {maps.policies, sizes.slots},
-      {maps.triggers, sizes.slots},
-      {maps.guards, sizes.slots},
-      {maps.guard_vips, sizes.slots},
-      {maps.guard_stats, sizes.slots},
-      {maps.handshake_bits, sizes.handshakes / 128},
-      {maps.handshakes, sizes.handshakes / 2},
-      {maps.guard_heads, sizes.handshakes / 16},
-      {maps.guard_rows, sizes.handshakes / 8},
-      {maps.retries, sizes.handshakes / 4},
+      {maps.vips, 2 * sizes.vip_rows},         {maps.stats, sizes.slots},
+      {maps.stats_base, sizes.slots},          {maps.slot_names, sizes.slots},
+      {maps.policies, 2 * sizes.slots},        {maps.triggers, sizes.slots},
+      {maps.guards, 2 * sizes.slots},          {maps.guard_vips, sizes.slots},
+      {maps.guard_stats, sizes.slots},         {maps.handshake_bits, sizes.handshakes / 128},
+      {maps.handshakes, sizes.handshakes / 2}, {maps.guard_heads, sizes.handshakes / 16},
+      {maps.guard_rows, sizes.handshakes / 8}, {maps.retries, sizes.handshakes / 4},
   };
   int error = 0;
   for (const auto& [map, entries] : sized) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "bpf/settings.h"
 #include "bpf/tfo_abi.h"
 #include "loader/dataplane/map.h"
 #include "loader/dataplane/xdp_skeleton.h"
@@ -58,11 +59,11 @@ class ControlMap {
 /// The maps of the guard (bpf/tfo_guard_abi.h).
 struct GuardMaps {
   Map handshake_bits;
-  Map handshakes;  // tfo_handshake_set
-  Map heads;       // tfo_guard_heads
-  Map rows;        // tfo_guard_row
-  Map retries;     // tfo_retry_set
-  ArrayMap<tfo_guard> settings;
+  Map handshakes;                // tfo_handshake_set
+  Map heads;                     // tfo_guard_heads
+  Map rows;                      // tfo_guard_row
+  Map retries;                   // tfo_retry_set
+  ArrayMap<tfo_guard> settings;  // by tfo_settings_index()
   ArrayMap<tfo_guard_vip> vips;
   Map stats;   // tfo_guard_counters, per CPU
   Map list;    // longest prefix match: tfo_guard_list_key, tfo_guard_list_entry
@@ -77,8 +78,8 @@ struct MapSet {
   Map stats;                 // per CPU
   ArrayMap<tfo_counters> stats_base;
   ArrayMap<tfo_slot_name> slot_names;
-  ArrayMap<tfo_policy> policies;       // by slot
-  ArrayMap<tfo_trigger> triggers;      // likewise
+  ArrayMap<tfo_policy> policies;       // by tfo_settings_index()
+  ArrayMap<tfo_trigger> triggers;      // by slot
   ArrayMap<tfo_slot_name> pool_names;  // who owns a pool number; user space only
   ArrayMap<tfo_meta> meta;
   Map clock;
@@ -102,6 +103,11 @@ struct MapSet {
   Result<> mark_ready() const;
 
   MapSizes sizes() const;
+
+  /// Of the settings that packets go by now.
+  uint32_t settings_index(uint32_t slot) const {
+    return tfo_settings_index(slot, control.vip_side() != 0 ? TFO_VIP_SECOND : 0);
+  }
 
  private:
   std::vector<const Map*> all() const;

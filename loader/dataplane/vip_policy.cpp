@@ -64,6 +64,24 @@ tfo_guard kernel_guard(const VipConfig& vip, const ServerFacts& servers) {
   return guard;
 }
 
+void keep_facts(const VipConfig& vip, const tfo_guard& guard_before,
+                const tfo_policy& policy_before, tfo_guard& guard, tfo_policy& policy) {
+  for (unsigned level = 0; level < TFO_LEVELS && vip.guard.on; ++level) {
+    const auto& given = level == TFO_LEVEL_VIP ? vip.guard.vip_limit : vip.guard.limit;
+    if (!given) guard.limit[level] = guard_before.limit[level];
+  }
+  policy.flags |= policy_before.flags & TFO_POLICY_NO_DEMOTE;
+  if (vip.policy.unproven_rate || policy_before.unproven_rate == 0) return;
+  policy.unproven_rate = policy_before.unproven_rate;
+  policy.unproven_ns = policy_before.unproven_ns;
+  policy.drop_above = drop_above(vip.policy, policy_before.unproven_rate);
+}
+
+bool drop_disarmed(const tfo_trigger& trigger, uint64_t now_ns) {
+  return trigger.disarmed_ns != 0 && trigger.disarmed_ns > trigger.proved_ns &&
+         now_ns < trigger.disarmed_ns + 60ULL * kSecondNs;
+}
+
 uint8_t vip_flags(const VipConfig& vip) {
   const PolicyConfig& policy = vip.policy;
   unsigned flags = TFO_VIP_USED;

@@ -14,7 +14,7 @@ namespace tfo {
 inline constexpr unsigned kUnprovenRate = 100;
 
 /// The rate that is in force: what is configured, else what is known of the servers (`known`: the
-/// sum of their listeners' backlogs / 20), else kUnprovenRate.
+/// sum of each one's smallest backlog / 20), else kUnprovenRate.
 unsigned unproven_rate(const PolicyConfig& config, std::optional<unsigned> known = {});
 
 /// The rate above which invalid cookies are dropped: never above unproven_rate().
@@ -22,8 +22,8 @@ unsigned drop_above(const PolicyConfig& config, std::optional<unsigned> known = 
 
 /// What user space knows of a VIP's servers; see struct tfo_policy.
 struct ServerFacts {
-  std::optional<unsigned> unproven_rate;   // sum of the backlogs / 20; none: unknown
-  std::optional<uint64_t> fastopen_limit;  // sum of their Fast Open queues; none: unknown
+  std::optional<unsigned> unproven_rate;   // sum of each one's smallest backlog / 20; none: unknown
+  std::optional<uint64_t> fastopen_limit;  // sum of each one's smallest queue; none: unknown
   unsigned balancers = 1;                  // nodes that share them
   bool no_cookie = false;                  // one of them takes SYN data without a cookie
 
@@ -42,6 +42,16 @@ tfo_policy kernel_policy(const PolicyConfig& config, const ServerFacts& servers)
 /// network (address, /24 or /64, /48) gets an eighth of this node's share of them, all clients
 /// together half of it.
 tfo_guard kernel_guard(const VipConfig& vip, const ServerFacts& servers);
+
+/// As long as nothing was heard of the servers: `guard` and `policy`, made without, take over what
+/// the maps held before (a tfod that starts finds what the last one knew), but for what the
+/// configuration gives.
+void keep_facts(const VipConfig& vip, const tfo_guard& guard_before,
+                const tfo_policy& policy_before, tfo_guard& guard, tfo_policy& policy);
+
+/// Is dropping wanted and not armed (tfo_is_armed() of bpf/trigger.h)? So until 60 s after the last
+/// cookie that ought to have been dropped, or the first one that was valid. Boot time.
+bool drop_disarmed(const tfo_trigger& trigger, uint64_t now_ns);
 
 /// TFO_VIP_* of its rows.
 uint8_t vip_flags(const VipConfig& vip);

@@ -115,8 +115,7 @@ Result<> GuardKeeper::settle(const Dataplane& dataplane) {
   return {};
 }
 
-Result<> GuardKeeper::look_at(const Dataplane& dataplane, const VipConfig& vip,
-                              const ServerFacts& servers) {
+Result<> GuardKeeper::look_at(const Dataplane& dataplane, const VipConfig& vip) {
   GuardVipView view{.vip = vip.name, .on = vip.guard.on};
   const auto slot = dataplane.slot_of(vip.name);
   if (vip.guard.on && slot) {
@@ -124,8 +123,8 @@ Result<> GuardKeeper::look_at(const Dataplane& dataplane, const VipConfig& vip,
     if (!load) return tl::unexpected(load.error());
     const auto now = dataplane.guard().settings(*slot);
     if (!now) return tl::unexpected(now.error());
-    view.limit = guard_limit(vip.guard, servers);
-    view.vip_limit = guard_vip_limit(vip.guard, servers);
+    view.limit = now->limit[TFO_LEVEL_NETWORK];
+    view.vip_limit = now->limit[TFO_LEVEL_VIP];
     view.load = load->load;
     view.forgotten = load->forgotten;
     view.untracked = load->untracked;
@@ -190,7 +189,7 @@ Result<> GuardKeeper::mark_evasion(const Dataplane& dataplane, const Config& con
   return done;
 }
 
-Result<> GuardKeeper::tick(const Dataplane& dataplane, const Config& config, const Servers& servers,
+Result<> GuardKeeper::tick(const Dataplane& dataplane, const Config& config,
                            const Overflows& overflows) {
   std::set<std::string> names;
   for (const VipConfig& vip : config.vips) names.insert(vip.name);
@@ -210,10 +209,8 @@ Result<> GuardKeeper::tick(const Dataplane& dataplane, const Config& config, con
   }
   told_ = 0;
   view_.clear();
-  std::map<std::string, ServerFacts> pools;
   for (const VipConfig& vip : config.vips) {
-    if (!pools.contains(vip.pool)) pools.emplace(vip.pool, servers(vip.pool));
-    if (done) done = look_at(dataplane, vip, pools.at(vip.pool));
+    if (done) done = look_at(dataplane, vip);
   }
   if (!done) return done;
   judge_evasion(config, overflows);

@@ -10,7 +10,6 @@
 
 #include "loader/config.h"
 #include "loader/dataplane/guard_tables.h"
-#include "loader/dataplane/vip_policy.h"
 #include "loader/guard/history.h"
 #include "loader/guard/view.h"
 #include "loader/keys/clock.h"
@@ -26,7 +25,6 @@ class GuardKeeper {
  public:
   /// TCPFastOpenListenOverflow of all servers of a pool that are known of, added up.
   using Overflows = std::function<std::optional<uint64_t>(const std::string& pool)>;
-  using Servers = std::function<ServerFacts(const std::string& pool)>;
 
   /// How long after the last overflow what was opened counts: as long as the kernel holds a child.
   static constexpr int64_t kEvaded = 130;  // seconds
@@ -39,8 +37,7 @@ class GuardKeeper {
 
   /// Every few seconds: what has ended goes from the operator's list, guard_active, guard_blind and
   /// guard_evaded are judged anew.
-  Result<> tick(const Dataplane& dataplane, const Config& config, const Servers& servers,
-                const Overflows& overflows);
+  Result<> tick(const Dataplane& dataplane, const Config& config, const Overflows& overflows);
 
   /// The programs have told something.
   Result<> read_events(const Dataplane& dataplane);
@@ -60,7 +57,7 @@ class GuardKeeper {
     int64_t until = 0;  // boot seconds
   };
 
-  Result<> look_at(const Dataplane& dataplane, const VipConfig& vip, const ServerFacts& servers);
+  Result<> look_at(const Dataplane& dataplane, const VipConfig& vip);
   void judge_evasion(const Config& config, const Overflows& overflows);
   Result<> mark_evasion(const Dataplane& dataplane, const Config& config);
   Result<> settle(const Dataplane& dataplane);

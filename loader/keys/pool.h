@@ -97,7 +97,7 @@ class KeyPool {
   KeyRing offered() const;
   PoolStatus status() const;
   int event_fd() const { return store_->event_fd(); }
-  rotation::EtcdStore* farm() { return store_->farm(); }
+  rotation::EtcdStore* farm() const { return store_->farm(); }
 
  private:
   struct Place {

@@ -78,7 +78,7 @@ class EtcdStore : public KeyStore {
   bool outcast() const;
 
   const Settings& settings() const { return settings_; }
-  Agent& agent() { return *agent_; }
+  Agent& agent() const { return *agent_; }
   /// For its farewell; only destruction may follow here.
   std::unique_ptr<Agent> release_agent() { return std::move(agent_); }
 

@@ -30,21 +30,23 @@ json fast_open_field(const Listener& listener, uint32_t FastOpenQueue::* field) 
 
 }  // namespace
 
-uint64_t ListenerReport::backlog_sum() const {
-  uint64_t sum = 0;
+uint64_t ListenerReport::backlog_least() const {
+  uint64_t least = 0;
   for (const Listener& listener : listeners) {
-    if (listener.may_fast_open()) sum += listener.backlog;
+    if (!listener.may_fast_open() || listener.backlog == 0) continue;
+    if (least == 0 || listener.backlog < least) least = listener.backlog;
   }
-  return sum;
+  return least;
 }
 
-std::optional<uint64_t> ListenerReport::fastopen_limit_sum() const {
-  uint64_t sum = 0;
+std::optional<uint64_t> ListenerReport::fastopen_least() const {
+  uint64_t least = 0;
   for (const Listener& listener : listeners) {
     if (!listener.fast_open) return std::nullopt;
-    sum += listener.fast_open->limit;
+    const uint64_t limit = listener.fast_open->limit;
+    if (limit != 0 && (least == 0 || limit < least)) least = limit;
   }
-  return sum;
+  return least;
 }
 
 void tidy(ListenerReport& report) {

@@ -51,10 +51,12 @@ struct ListenerReport {
 
   static constexpr size_t kMaxListeners = 1024;
 
-  /// Sum of the backlogs of those that may do Fast Open, 0 if there are none.
-  uint64_t backlog_sum() const;
-  /// Sum of their Fast Open queues; nothing while it cannot be seen.
-  std::optional<uint64_t> fastopen_limit_sum() const;
+  /// The smallest backlog of those that may do Fast Open, 0 if there are none.
+  uint64_t backlog_least() const;
+  /// The smallest of their Fast Open queues, 0 if there is none; nothing while it cannot be seen.
+  /// Each listener has a queue of its own (IPv4 and IPv6, each port), so that it is what can be
+  /// filled, whatever the others would still take.
+  std::optional<uint64_t> fastopen_least() const;
 };
 
 /// Sorts, leaves loopback out, cuts to kMaxListeners.

@@ -142,7 +142,7 @@ TEST_P(Guard, SilenceEndsAfterTwoMinutesAndCountsAsTimeout) {
   auto world = GuardWorld::make(network_limit(8));
   ASSERT_OK(world);
   for (unsigned i = 0; i < 8; i++) ASSERT_OK(world->send(GuardWorld::syn(host(0, i))));
-  world->advance(119 * kSecond);
+  world->advance(128 * kSecond);
   EXPECT_EQ(*world->send(GuardWorld::syn(host(0, 50))), TFO_GUARD_OVER);
   EXPECT_EQ(world->counters()->outcome[TFO_OUTCOME_TIMEOUT], 0U);
   world->advance(10 * kSecond);
@@ -163,9 +163,9 @@ TEST_P(Guard, AResetWeighsForAMinute) {
     ASSERT_OK(world->send(GuardWorld::segment(syn, kRst, kData)));
   }
   EXPECT_EQ(*world->send(GuardWorld::syn(host(0, 50))), TFO_GUARD_OVER);
-  world->advance(50 * kSecond);
+  world->advance(60 * kSecond);
   EXPECT_EQ(*world->send(GuardWorld::syn(host(0, 50))), TFO_GUARD_OVER);
-  world->advance(11 * kSecond);
+  world->advance(10 * kSecond);
   EXPECT_EQ(*world->send(GuardWorld::syn(host(0, 50))), TFO_GUARD_OK);
 }
 
@@ -273,6 +273,19 @@ TEST_P(Guard, OpensCountWhereAnswersAreNotBelieved) {
   }
   world->advance(130 * kSecond);
   EXPECT_EQ(*world->send(GuardWorld::syn(host(0, 9))), TFO_GUARD_OK);
+}
+
+TEST_P(Guard, OpensOfAllTogetherFillNoVip) {
+  tfo_guard guard = network_limit(6);
+  guard.limit[TFO_LEVEL_VIP] = 4;
+  guard.flags |= TFO_GUARD_COUNT_OPENS;
+  auto world = GuardWorld::make(guard);
+  ASSERT_OK(world);
+  for (unsigned i = 0; i < 40; i++) {
+    const Packet syn = GuardWorld::syn(host(i % 10, i));
+    EXPECT_EQ(*world->send(syn), TFO_GUARD_OK) << i;
+    ASSERT_OK(world->send(GuardWorld::segment(syn, kAck, kData)));
+  }
 }
 
 TEST_P(Guard, TheOperatorsWord) {

@@ -34,7 +34,8 @@ TEST(TfoctlBench, OneDocumentWithEveryRowOfTheCostTable) {
     const double ratio = (empty + row["net_ns"].get<double>()) / empty;
     EXPECT_NEAR(row["ratio_to_empty"], ratio, 0.02);
   }
-  for (const char* name : {"not_syn", "syn_plain", "cookie_valid", "renew", "cookie_invalid_4"}) {
+  for (const char* name :
+       {"not_syn", "syn_plain", "cookie_valid", "guard_flood", "renew", "cookie_invalid_4"}) {
     for (const char* rest : {" 4 hot", " 4 cold", " 6 hot", " 6 cold"}) {
       EXPECT_EQ(rows.count(std::string(name) + rest), 1U) << name << rest;
     }

@@ -5,11 +5,12 @@ pair of addresses (tcp_fastopen_cache_get), so that every source address is a cl
 It remembers about five sources for each destination (TCP_METRICS_RECLAIM_DEPTH in
 net/ipv4/tcp_metrics.c).
 
-  nsenter --net=NETNS dialer.py      one line "SOURCE DESTINATION PORT" in, one answer out:
+  nsenter --net=NETNS dialer.py      one line "SOURCE DESTINATION PORT [plain]" in, one answer out:
                                      "data" (the SYN's data was accepted), "asked" (there was no
                                      cookie yet, so the SYN asked for one), "refused" (the data had
-                                     to be sent again), or "failed WHY"; and behind a tab the
-                                     seconds from connect to the last byte of the answer
+                                     to be sent again), "plain" (Fast Open was not wanted), or
+                                     "failed WHY"; and behind a tab the seconds from connect to
+                                     the last byte of the answer
 
 As a module: Dialer, the other end of that.
 """
@@ -27,7 +28,7 @@ TFO_COOKIE_UNAVAILABLE = 1  # enum tcp_fastopen_client_fail, there too
 REQUEST = b"GET / HTTP/1.0\r\nHost: farm\r\n\r\n"
 
 
-def dial(source, destination, port):
+def dial(source, destination, port, plain=False):
     family = socket.AF_INET6 if ":" in destination else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as peer:
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
@@ -37,13 +38,17 @@ def dial(source, destination, port):
         else:
             peer.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
         peer.bind((source, 0))
-        sent = peer.sendto(REQUEST, socket.MSG_FASTOPEN, (destination, port))
+        if plain:
+            peer.connect((destination, port))
+        sent = 0 if plain else peer.sendto(REQUEST, socket.MSG_FASTOPEN, (destination, port))
         peer.sendall(REQUEST[sent:])
         answer = b""
         while chunk := peer.recv(4096):
             answer += chunk
         if b" 200" not in answer.split(b"\r\n", 1)[0]:
             return f"failed answered {answer[:40]!r}"
+        if plain:
+            return "plain"
         info = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)
         if info[5] & TCPI_OPT_SYN_DATA:
             return "data"
@@ -52,10 +57,10 @@ def dial(source, destination, port):
 
 def serve():
     for line in sys.stdin:
-        source, destination, port = line.split()
+        source, destination, port, *how = line.split()
         began = time.monotonic()
         try:
-            answer = dial(source, destination, int(port))
+            answer = dial(source, destination, int(port), plain=bool(how))
         except OSError as error:
             answer = f"failed {error}"
         print(f"{answer}\t{time.monotonic() - began:.6f}", flush=True)
@@ -71,9 +76,9 @@ class Dialer:
     def dial(self, source, destination, port):
         return self.timed(source, destination, port)[0]
 
-    def timed(self, source, destination, port):
+    def timed(self, source, destination, port, plain=False):
         """(answer, seconds it took)."""
-        self.process.stdin.write(f"{source} {destination} {port}\n")
+        self.process.stdin.write(f"{source} {destination} {port}{' plain' if plain else ''}\n")
         self.process.stdin.flush()
         answer, _, seconds = self.process.stdout.readline().strip().rpartition("\t")
         return answer, float(seconds or 0)

@@ -4,6 +4,7 @@
 server's kernel keys and one that validates. Keys change in the order in which nobody is refused, through
 kill -9 of a tfod and while etcd is away."""
 import json
+import signal
 import sys
 import time
 
@@ -91,12 +92,35 @@ def reports(farm):
     return known
 
 
+def limits(farm):
+    """What one client network and all of them may hold open at the validator."""
+    vip = json.loads(farm.nodes["lb"].ctl("-j", "guard", "list"))["vips"][0]
+    return vip["limit"], vip["vip_limit"]
+
+
+def demote_is_unsafe(farm):
+    """A server has bit 0x200: nothing is demoted until it goes, and nobody may ask for it."""
+    lb = farm.nodes["lb"]
+    wait_for("demote_unsafe", lambda: "demote_unsafe" in lb.conditions(), lb.story)
+    lb.configure_vip({"on_invalid": "demote"})
+    lb.process.send_signal(signal.SIGHUP)
+    wait_for("a refusal", lambda: "config_refused" in lb.conditions(), lb.story)
+    check('cannot be "demote" for VIP "web"' in lb.story(), lb.story())
+    farm.servers["s2"].write("tcp_fastopen", str(SERVER_BIT | 1))
+    wait_for("the end of demote_unsafe", lambda: "demote_unsafe" not in lb.conditions(), lb.story)
+    lb.reload()
+    check("config_refused" not in lb.conditions(), lb.story())
+    lb.configure_vip({"on_invalid": "pass"})
+    lb.reload()
+
+
 def test_reports(farm):
     """What the servers' listeners can take, and a change of it, is known where packets are judged."""
     expected = {"servers": 2, "balancers": 1, "listeners": 3, "qlen_sum": 224, "qlen_least": 32, "qlen_unknown": 0,
                 "backlog_sum": 350, "fullest_quarters": 0, "any_no_cookie_bit": False}
     wait_for("the servers' reports", lambda: reports(farm) == expected, lambda: str(reports(farm)))
     check(farm.nodes["s1"].pool()["farm_reports"] is None, "a server collects reports that nobody needs")
+    wait_for("limits by the reports", lambda: limits(farm) == (8, 32), lambda: str(limits(farm)))
     said = farm.nodes["lb"].ctl("node", "list")
     check("servers report: 3 listeners, Fast Open queues of 224 in all, backlogs of 350\n" in said, said)
     farm.servers["s2"].write("tcp_fastopen", str(0x200 | SERVER_BIT | 1))
@@ -104,7 +128,8 @@ def test_reports(farm):
     expected |= {"listeners": 4, "qlen_sum": 240, "qlen_least": 16, "backlog_sum": 380, "any_no_cookie_bit": True}
     wait_for("a change", lambda: reports(farm) == expected, lambda: str(reports(farm)))
     check(json.loads(farm.nodes["lb"].ctl("-j", "node", "list"))["reports"]["qlen_sum"] == 240, "node list has other sums")
-    farm.servers["s2"].write("tcp_fastopen", str(SERVER_BIT | 1))
+    wait_for("limits that follow", lambda: limits(farm) == (8, 16), lambda: str(limits(farm)))
+    demote_is_unsafe(farm)
 
 
 def test_renewal_over_a_restart(farm):

@@ -108,6 +108,11 @@ class Node:
         config["pools"][POOL] |= fields
         self.config.write_text(json.dumps(config), encoding="utf-8")
 
+    def configure_vip(self, fields):
+        config = json.loads(self.config.read_text(encoding="utf-8"))
+        config["vips"][0] |= fields
+        self.config.write_text(json.dumps(config), encoding="utf-8")
+
     def reload(self):
         before = self.story().count(" is in force")
         self.process.send_signal(signal.SIGHUP)

@@ -12,6 +12,8 @@ import time
 MAX_POOLS = 256
 MAX_GENERATIONS = 16
 POOL_SIDE = 64  # offset of tfo_control.pool_side
+RING_HEADER = 32  # offset of tfo_ring.generation
+GENERATION = 32  # size of struct tfo_generation
 PLACES = ("current", "previous", "staged", "retired", "revoked")
 
 # `renew`: places of the generations whose cookies are renewed. `generations`: (16 bytes, place, not_after_ns).
@@ -54,7 +56,7 @@ class PinnedRing:
         while True:
             control = self.lookup("control", 0, POOL_SIDE + 4 * MAX_POOLS)
             for pool, side in enumerate(struct.unpack_from(f"={MAX_POOLS}I", control, POOL_SIDE)):
-                raw = self.lookup("rings", 2 * pool + side, 16 + 32 * MAX_GENERATIONS)
+                raw = self.lookup("rings", 2 * pool + side, RING_HEADER + GENERATION * MAX_GENERATIONS)
                 if struct.unpack_from("=I", raw)[0] != 0:
                     break
             else:
@@ -67,7 +69,7 @@ def ring_of(raw):
     count, renew, target, until = struct.unpack_from("=IHHQ", raw)
     generations = []
     for number in range(count):
-        key, not_after, place = struct.unpack_from("=16sQI", raw, 16 + 32 * number)
+        key, not_after, place = struct.unpack_from("=16sQI", raw, RING_HEADER + GENERATION * number)
         generations.append((key, PLACES[place], not_after))
     return Ring(tuple(generations[bit][1] for bit in range(count) if renew >> bit & 1),
                 generations[target][1] if renew else None, until, generations)

@@ -18,6 +18,12 @@ int64_t not_after(uint64_t not_after_ns, uint64_t now_ns) {
   return std::max<int64_t>(not_after_ns > now_ns ? seconds + 1 : seconds, 1);
 }
 
+/// What enforcing would do, as the core on the host has it: a revoked cookie never just passes.
+uint32_t would_of(const Bytes& frame, const Verdict& verdict, const World& world) {
+  return verdict.reason == TFO_COOKIE_REVOKED ? HostCore(world).act(frame).would
+                                              : uint32_t{TFO_PASS};
+}
+
 }  // namespace
 
 KeyRing loader_ring(const World& world, uint32_t slot) {
@@ -42,8 +48,11 @@ Explained::Explained(const Bytes& frame, const Verdict& verdict, const World& wo
                      tfo_action action, const Bytes& left)
     : frame_(frame), left_(left) {
   const EthernetFrame whole{.bytes = frame_, .wire_length = static_cast<uint32_t>(frame_.size())};
-  const Judgement judgement{
-      .reason = verdict.reason, .verdict = action, .would = action, .slot = verdict.slot};
+  const auto would = action == TFO_PASS ? would_of(frame, verdict, world) : uint32_t{action};
+  const Judgement judgement{.reason = verdict.reason,
+                            .verdict = action,
+                            .would = static_cast<tfo_action>(would),
+                            .slot = verdict.slot};
   result_ = explain({.frame = whole,
                      .config = load_config_of(world),
                      .ring = loader_ring(world, verdict.slot),

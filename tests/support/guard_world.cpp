@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "bpf/cookie.h"
+#include "bpf/settings.h"
 #include "tests/support/cases.h"
 #include "tests/support/host_core.h"
 
@@ -129,9 +130,11 @@ Result<tfo_guard_vip> GuardWorld::vip() const {
 }
 
 Result<> GuardWorld::set(const tfo_guard& guard) const {
-  const uint32_t slot = kSlot;
-  if (bpf_map_update_elem(xdp_.map_fd("guards"), &slot, &guard, BPF_ANY) != 0) {
-    return fail_errno("guards");
+  for (const unsigned flags : {0, TFO_VIP_SECOND}) {
+    const uint32_t index = tfo_settings_index(kSlot, flags);
+    if (bpf_map_update_elem(xdp_.map_fd("guards"), &index, &guard, BPF_ANY) != 0) {
+      return fail_errno("guards");
+    }
   }
   return {};
 }

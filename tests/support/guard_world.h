@@ -51,6 +51,7 @@ class GuardWorld {
   void advance(uint64_t ns) { xdp_.set_now(now_ += ns); }
   uint64_t now() const { return now_; }
   XdpUnderTest& xdp() { return xdp_; }
+  const XdpUnderTest& xdp() const { return xdp_; }
 
  private:
   explicit GuardWorld(XdpUnderTest xdp) : xdp_(std::move(xdp)) {}

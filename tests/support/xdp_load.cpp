@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "bpf/settings.h"
 #include "bpf/vip_hash.h"
 #include "tfo_xdp.skel.h"
 
@@ -91,8 +92,10 @@ Result<XdpUnderTest> XdpUnderTest::load(const tfo_load_config& config, const Loa
       if (bpf_map__set_initial_value(map, &config, sizeof(config)) != 0)
         return fail_errno("setting the load configuration");
     } else if (name == "stats" || name == "stats_base" || name == "slot_names" ||
-               name == "policies" || name == "triggers") {
+               name == "triggers") {
       bpf_map__set_max_entries(map, kSlots);
+    } else if (name == "policies") {
+      bpf_map__set_max_entries(map, 2 * kSlots);
     } else if (const uint32_t share = handshakes_per_entry(name); share != 0) {
       bpf_map__set_max_entries(map, sizes.handshakes / share);
     } else if (name == "rings" && sizes.rings != 0) {
@@ -171,9 +174,11 @@ Result<> XdpUnderTest::set_ring(uint16_t pool, const tfo_ring& ring) {
 }
 
 Result<> XdpUnderTest::set_policy(uint16_t slot, const tfo_policy& policy) {
-  const uint32_t index = slot;
-  if (bpf_map_update_elem(map_fd("policies"), &index, &policy, BPF_ANY) != 0)
-    return fail_errno("policies");
+  for (const unsigned flags : {0, TFO_VIP_SECOND}) {
+    const uint32_t index = tfo_settings_index(slot, flags);
+    if (bpf_map_update_elem(map_fd("policies"), &index, &policy, BPF_ANY) != 0)
+      return fail_errno("policies");
+  }
   return {};
 }
 
@@ -197,13 +202,17 @@ Result<std::vector<tfo_counters>> XdpUnderTest::counters(uint32_t count) const {
   count = std::min(count, kSlots);
   const int cpus = libbpf_num_possible_cpus();
   std::vector<tfo_counters> sums(count);
-  std::vector<tfo_counters> values(static_cast<size_t>(cpus));
-  const int fd = map_fd("stats");
-  for (uint32_t slot = 0; slot < count; slot++) {
-    if (bpf_map_lookup_elem(fd, &slot, values.data()) != 0) return fail_errno("stats");
+  std::vector<tfo_counters> values(static_cast<size_t>(cpus) * count);
+  std::vector<uint32_t> slots(count);
+  // One call for all of them: this is most of what a case costs.
+  uint32_t next = 0, read = count;
+  const int err = bpf_map_lookup_batch(map_fd("stats"), nullptr, &next, slots.data(), values.data(),
+                                       &read, nullptr);
+  if (read != count) return fail_errno("stats", err);
+  const auto* from = reinterpret_cast<const uint64_t*>(values.data());
+  for (const uint32_t slot : slots) {
     auto* sum = reinterpret_cast<uint64_t*>(&sums[slot]);
-    for (const tfo_counters& value : values) {
-      const auto* from = reinterpret_cast<const uint64_t*>(&value);
+    for (int cpu = 0; cpu < cpus; cpu++, from += sizeof(tfo_counters) / 8) {
       for (size_t i = 0; i < sizeof(tfo_counters) / 8; i++) sum[i] += from[i];
     }
   }

@@ -31,7 +31,7 @@ TEST(CoreCorpus, HostCoreAndReferenceAgree) {
   for (size_t i = 0; i < packets; i++) {
     const Sample sample = corpus.next();
     const World fresh = world_of(sample);
-    const auto& [world, core] =
+    auto& [world, core] =
         worlds.try_emplace({sample.l3, sample.decap}, fresh, HostCore(fresh)).first->second;
     const Verdict want = reference_verdict(sample.frame, world);
     const Verdict got = comparable(core.classify(sample.frame));

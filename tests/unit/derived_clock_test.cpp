@@ -31,6 +31,7 @@ TEST_F(DerivedClockTest, ABootIn1970KeepsTheKeysOfTheLastRun) {
   EXPECT_EQ(store->ring().sysctl_value().view(), before);
   EXPECT_THAT(trouble(*store, "clock_unsure"), HasSubstr("synchronised"));
   EXPECT_EQ(store->ring().renewal.target, 0U);
+  EXPECT_EQ(store->ring().fresh_until, 1) << "others may use keys by now that are not here";
   EXPECT_EQ(store->ring().current()->not_after - 1000, left) << "by the clock as it is";
   // Time does not make it right, and the keys end.
   clock_.pass(200);
@@ -42,6 +43,7 @@ TEST_F(DerivedClockTest, ABootIn1970KeepsTheKeysOfTheLastRun) {
   clock_.moment.synchronised = true;
   EXPECT_EQ(settle(*store), "");
   EXPECT_EQ(store->ring().sysctl_value().view(), slots());
+  EXPECT_EQ(store->ring().fresh_until, 0);
   EXPECT_EQ(trouble(*store, "clock_unsure"), "");
 }
 

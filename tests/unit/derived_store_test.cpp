@@ -85,10 +85,12 @@ TEST_F(DerivedStoreTest, ALostSecretKeepsTheRingUntilItsEnd) {
     EXPECT_EQ(store->ring().sysctl_value().view(), before);
     EXPECT_EQ(store->ring().current()->not_after, end);
     EXPECT_LE(store->ring().renewal.until, kEdge + 35);
+    EXPECT_EQ(store->ring().fresh_until, 1);
   }
   write_secret(std::string(32, 's'));
   ASSERT_EQ(settle(*store), "");
   EXPECT_EQ(store->ring().sysctl_value().view(), slots());
+  EXPECT_EQ(store->ring().fresh_until, 0);
   EXPECT_EQ(trouble(*store, "secret_replaced"), "");
 }
 

@@ -176,6 +176,7 @@ TEST_F(EtcdStoreTest, TheFenceMovesInSteps) {
   pool->tick();
   EXPECT_LT(until(), kNow) << "the fence may come at once";
   EXPECT_NE(until(), 0) << "which would mean never";
+  EXPECT_EQ(pool->ring().fresh_until, until()) << "one fence for renewing and for demoting";
 }
 
 TEST_F(EtcdStoreTest, PastTheFenceTheRingIsStaleOnceSomethingIsWrong) {
@@ -217,6 +218,7 @@ TEST_F(EtcdStoreTest, AServersRingHasNoFence) {
   script_.trusted_until += 100'000;
   pool->tick();
   EXPECT_EQ(world_.devices["a"].writes, writes);
+  EXPECT_EQ(pool->ring().fresh_until, 0);
 }
 
 TEST_F(EtcdStoreTest, AChangeWakesTheOwner) {

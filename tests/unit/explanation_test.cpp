@@ -101,7 +101,10 @@ void expect_headers(View bytes, const tfo_load_config& config) {
   if (packet.tcp != 0) {
     ASSERT_TRUE(headers.tcp) << hex_dump(bytes);
     ASSERT_EQ(headers.tcp->offset, packet.tcp);
-    ASSERT_EQ(headers.tcp->length, packet.header_len);
+    // Of a header that is not whole the parser does not ask how long it would be.
+    if (packet.header_len != 0) {
+      ASSERT_EQ(headers.tcp->length, packet.header_len);
+    }
   }
   if (headers.parsed == TFO_GO_ON && packet.first_fragment == 0) {
     ASSERT_EQ(headers.ip.back().offset, packet.ip);

@@ -150,6 +150,32 @@ TEST(GuardLoad, BucketsAgreeWithAList) {
   }
 }
 
+/// Silent children hold their places 127 s (tcp_synack_retries of 5), reset ones 60 s
+/// (tcp_fastopen.c), from whatever moment of a bucket on.
+TEST(GuardLoad, NothingIsForgottenBeforeTheKernelDoes) {
+  constexpr __u64 kMs = 1'000'000;
+  constexpr __u64 kBucketNs = 1ULL << TFO_BUCKET_SHIFT;
+  for (const bool reset : {false, true}) {
+    const __u64 held = (reset ? 60'000 : 127'000) * kMs;
+    for (__u64 moment = 0; moment < kBucketNs; moment += 100 * kMs) {
+      const __u64 start = 1000 * kBucketNs + moment;
+      const auto load_after = [&](__u64 passed) {
+        tfo_guard_head head{};
+        tfo_guard_row row{};
+        const __u32 first = tfo_bucket(start);
+        tfo_load_begin(&head, 1, first);
+        tfo_load_open(&head);
+        if (reset) tfo_load_settle(&head, &row, first, first, 1);
+        tfo_brought_up up{};
+        tfo_load_bring_up(&head, &row, 1, first, tfo_bucket(start + passed), &up);
+        return tfo_load_of(&head, 0);
+      };
+      EXPECT_EQ(load_after(held), 1U) << moment;
+      EXPECT_EQ(load_after(held + 11'000 * kMs), 0U) << moment;
+    }
+  }
+}
+
 TEST(GuardLoad, WhatIsSettledTwiceIsForgottenInTheNextBucket) {
   tfo_guard_head head{};
   tfo_guard_row row{};

@@ -98,6 +98,17 @@ TEST(KernelRing, RenewsWhatIsNeitherHeldNorRevoked) {
   EXPECT_EQ(kernel.renew_until_ns, uint64_t{3'000'000'000 - kOffset});
 }
 
+/// Past it the programs neither demote nor drop for a cookie's sake (tfo_is_fresh() of policy.h).
+TEST(KernelRing, HoldsHowLongItIsFreshWhateverIsRenewed) {
+  constexpr int64_t kOffset = 5;
+  KeyRing ring = six_keys();
+  EXPECT_EQ(kernel_ring(ring, kOffset)->fresh_until_ns, UINT64_MAX) << "nobody else changes it";
+  ring.fresh_until = 3;
+  EXPECT_EQ(kernel_ring(ring, kOffset)->fresh_until_ns, uint64_t{3'000'000'000 - kOffset});
+  EXPECT_EQ(kernel_ring(ring, kOffset)->renew_until_ns, 0U);
+  EXPECT_EQ(kernel_ring(ring, 4'000'000'000)->fresh_until_ns, 0U) << "before this boot";
+}
+
 TEST(KernelRing, NeverRenewsTheTargetItself) {
   KeyRing ring = six_keys();
   ring.renewal = {.target = 11, .held = {}, .until = 0};

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/server_facts.h"
+
+#include <gtest/gtest.h>
+
+#include "loader/server/server_bit.h"
+
+namespace tfo {
+namespace {
+
+/// Listeners with a Fast Open queue of this limit each; 0: such as this kernel does not show.
+ListenerReport own(std::initializer_list<uint32_t> limits, uint32_t backlog = 200) {
+  ListenerReport report;
+  report.fastopen_bits = 3;
+  for (const uint32_t limit : limits) {
+    Listener listener;
+    listener.port = 443;
+    listener.backlog = backlog;
+    if (limit != 0) listener.fast_open.emplace().limit = limit;
+    report.listeners.push_back(listener);
+  }
+  return report;
+}
+
+const rotation::FarmReports kFarm{.servers = 4,
+                                  .balancers = 2,
+                                  .listeners = 4,
+                                  .qlen_sum = 4096,
+                                  .qlen_least = 1024,
+                                  .qlen_unknown = 0,
+                                  .backlog_sum = 16'000,
+                                  .fullest_quarters = 0,
+                                  .any_no_cookie_bit = false,
+                                  .oldest_at = 1};
+
+rotation::FarmReports of_nodes(uint64_t servers, uint64_t balancers) {
+  rotation::FarmReports reports;
+  reports.servers = servers;
+  reports.balancers = balancers;
+  return reports;
+}
+
+TEST(ServerFacts, OfThisHostAlone) {
+  const ListenerReport one = own({128, 256}), two = own({64}, 1000);
+  const ServerFacts facts = server_facts_of({&one, &two}, {});
+  EXPECT_EQ(facts.fastopen_limit, 192U) << "128 and 64: the smallest is full first";
+  EXPECT_EQ(facts.unproven_rate, 60U) << "(200 + 1000) / 20";
+  EXPECT_EQ(facts.balancers, 1U);
+  EXPECT_FALSE(facts.no_cookie);
+}
+
+TEST(ServerFacts, OfTheFarmWhichThisHostBelongsTo) {
+  const ServerFacts facts = server_facts_of({}, kFarm);
+  EXPECT_EQ(facts.fastopen_limit, 4096U);
+  EXPECT_EQ(facts.unproven_rate, 800U);
+  EXPECT_EQ(facts.balancers, 2U);
+  const ListenerReport small = own({128}), large = own({9000}, 40'000);
+  EXPECT_EQ(server_facts_of({&small}, kFarm), facts) << "counted already";
+  EXPECT_EQ(server_facts_of({&large}, kFarm).fastopen_limit, 9000U) << "not acknowledged yet";
+  EXPECT_EQ(server_facts_of({&large}, kFarm).unproven_rate, 2000U);
+}
+
+TEST(ServerFacts, TheSmallestQueueOfTheFarmAsOftenAsThereAreServers) {
+  rotation::FarmReports farm = kFarm;
+  farm.listeners = 12;
+  farm.qlen_sum = 12'288;
+  farm.backlog_sum = 48'000;
+  EXPECT_EQ(server_facts_of({}, farm), server_facts_of({}, kFarm)) << "three listeners each";
+}
+
+TEST(ServerFacts, LimitsFollowTheFarm) {
+  const VipConfig vip;
+  EXPECT_EQ(kernel_guard(vip, server_facts_of({}, kFarm)).limit[TFO_LEVEL_NETWORK], 256U);
+  EXPECT_EQ(kernel_guard(vip, server_facts_of({}, kFarm)).limit[TFO_LEVEL_VIP], 1024U);
+  rotation::FarmReports fewer = kFarm;
+  fewer.qlen_sum = 1024;
+  fewer.balancers = 1;
+  EXPECT_EQ(kernel_guard(vip, server_facts_of({}, fewer)).limit[TFO_LEVEL_NETWORK], 128U);
+  EXPECT_EQ(kernel_guard(vip, server_facts_of({}, fewer)).limit[TFO_LEVEL_VIP], 512U);
+}
+
+TEST(ServerFacts, NoQueueIsAsGoodAsUnknown) {
+  const ListenerReport none = own({}), unseen = own({0});
+  EXPECT_EQ(server_facts_of({&none}, {}), ServerFacts{}) << "the service is about to start";
+  EXPECT_EQ(server_facts_of({&unseen}, {}).fastopen_limit, std::nullopt);
+  EXPECT_EQ(server_facts_of({&unseen}, {}).unproven_rate, 10U) << "its backlog is seen";
+  EXPECT_EQ(server_facts_of({}, of_nodes(1, 1)), ServerFacts{});
+}
+
+TEST(ServerFacts, OneServerWithTheBitIsEnough) {
+  ListenerReport here = own({128});
+  here.fastopen_bits |= kFastopenNoCookie;
+  EXPECT_TRUE(server_facts_of({&here}, {}).no_cookie);
+  rotation::FarmReports farm = kFarm;
+  farm.any_no_cookie_bit = true;
+  const ListenerReport harmless = own({128});
+  EXPECT_TRUE(server_facts_of({&harmless}, farm).no_cookie);
+}
+
+TEST(ServerFacts, AFarmIsHeardOfOnceAnybodyHasAcknowledged) {
+  EXPECT_FALSE(has_heard({}));
+  EXPECT_TRUE(has_heard(of_nodes(0, 1)));
+  EXPECT_TRUE(has_heard(of_nodes(1, 0)));
+}
+
+/// A tfod that starts before the farm answers finds what the last one knew.
+TEST(ServerFacts, WhatTheMapsHeldStaysUntilSomethingIsHeard) {
+  ServerFacts known;
+  known.unproven_rate = 800;
+  known.fastopen_limit = 4096;
+  known.no_cookie = true;
+  VipConfig vip;
+  vip.policy.on_invalid = TFO_DROP;
+  const tfo_guard guard_before = kernel_guard(vip, known);
+  const tfo_policy policy_before = kernel_policy(vip.policy, known);
+  tfo_guard guard = kernel_guard(vip, {});
+  tfo_policy policy = kernel_policy(vip.policy, {});
+  keep_facts(vip, guard_before, policy_before, guard, policy);
+  EXPECT_EQ(guard.limit[TFO_LEVEL_SITE], 512U);
+  EXPECT_EQ(guard.limit[TFO_LEVEL_VIP], 2048U);
+  EXPECT_EQ(policy.unproven_rate, 800U);
+  EXPECT_EQ(policy.unproven_ns, 1'250'000U);
+  EXPECT_EQ(policy.drop_above, 800U);
+  EXPECT_EQ(policy.flags, TFO_POLICY_NO_DEMOTE);
+
+  vip.guard.limit = 20;
+  vip.policy.unproven_rate = 50;
+  guard = kernel_guard(vip, {});
+  policy = kernel_policy(vip.policy, {});
+  keep_facts(vip, guard_before, policy_before, guard, policy);
+  EXPECT_EQ(guard.limit[TFO_LEVEL_NETWORK], 20U) << "what is configured wins";
+  EXPECT_EQ(guard.limit[TFO_LEVEL_VIP], 2048U);
+  EXPECT_EQ(policy.unproven_rate, 50U);
+  EXPECT_EQ(policy.drop_above, 50U);
+
+  vip.guard.on = false;
+  guard = kernel_guard(vip, {});
+  keep_facts(vip, guard_before, policy_before, guard, policy);
+  EXPECT_EQ(guard.limit[TFO_LEVEL_VIP], 0U);
+}
+
+/// The maps of a first start hold nothing.
+TEST(ServerFacts, WhereNothingWasBeforeDefaultsStand) {
+  const VipConfig vip;
+  tfo_guard guard = kernel_guard(vip, {});
+  tfo_policy policy = kernel_policy(vip.policy, {});
+  const tfo_policy first = policy;
+  keep_facts(vip, {}, {}, guard, policy);
+  EXPECT_EQ(guard.limit[TFO_LEVEL_VIP], 0U);
+  EXPECT_EQ(policy.unproven_rate, first.unproven_rate);
+  EXPECT_EQ(policy.unproven_ns, first.unproven_ns);
+}
+
+TEST(DropDisarmed, WhileInvalidCookiesComeAndNoValidOne) {
+  constexpr uint64_t kSecond = 1'000'000'000, kNow = 1000 * kSecond;
+  tfo_trigger trigger{};
+  EXPECT_FALSE(drop_disarmed(trigger, kNow)) << "nothing came";
+  trigger.disarmed_ns = kNow;
+  EXPECT_TRUE(drop_disarmed(trigger, kNow)) << "no proof ever";
+  trigger.proved_ns = kNow - 61 * kSecond;
+  EXPECT_TRUE(drop_disarmed(trigger, kNow + 59 * kSecond)) << "the proof was older";
+  EXPECT_FALSE(drop_disarmed(trigger, kNow + 60 * kSecond)) << "they stopped coming";
+  trigger.proved_ns = kNow + kSecond;
+  EXPECT_FALSE(drop_disarmed(trigger, kNow + 2 * kSecond)) << "armed again by a valid cookie";
+}
+
+}  // namespace
+}  // namespace tfo
