@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <net/if.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
