@@ -45,7 +45,7 @@ struct tfo_packet {
 	__u8 option_kind; /* tcpopt: enum tfo_option_kind of the effective one */
 	__u8 flags; /* vip: TFO_VIP_* */
 	__u8 generation; /* cookie: place in the ring of the key that made it */
-	__u8 guard; /* guard: enum tfo_guard_answer */
+	__u8 guard; /* guard: enum tfo_guard_answer, TFO_GUARD_OWN */
 	__u8 mode; /* vip: enum tfo_vip_mode for this client, never canary */
 	__u32 ring; /* vip: index in the map of rings */
 };

@@ -46,7 +46,10 @@ static __always_inline void tfo_guard_touch(const __u8 *tcp, const struct tfo_pa
 #define tfo_guard_touch(tcp, p, flow)
 #endif
 
-/* The guard's answer to a SYN whose cookie is accepted; see tfo_guard_syn(). */
+/*
+ * The guard's answer to a SYN whose cookie is accepted, with TFO_GUARD_OWN or without; see
+ * tfo_guard_syn().
+ */
 static __always_inline int tfo_guard_ask(struct xdp_md *ctx, const struct tfo_packet *p)
 {
 	int answer = tfo_guard_syn(ctx, p, TFO_ASK_FINER);
@@ -55,7 +58,7 @@ static __always_inline int tfo_guard_ask(struct xdp_md *ctx, const struct tfo_pa
 		answer = tfo_guard_syn(ctx, p, tfo_guard_finer(ctx, p, 0));
 	if (answer & TFO_OPEN_FINER)
 		tfo_guard_finer(ctx, p, 1);
-	return answer & (TFO_GUARD_ANSWERS - 1);
+	return answer & (TFO_GUARD_OWN | (TFO_GUARD_ANSWERS - 1));
 }
 
 /*

@@ -28,7 +28,8 @@ static __always_inline int tfo_answer_outcome(const struct tfo_answer *answer,
 	if (answer->flags & TFO_ANSWER_ICMP)
 		return !seen || answer->seq == one->server_isn ? TFO_OUTCOME_UNREACHABLE
 							       : TFO_NO_OUTCOME;
-	outcome = tfo_judge_answer(answer->flags, answer->seq, one->isn, tfo_handshake_len(word));
+	outcome = tfo_judge_answer(answer->flags, answer->seq, one->isn, tfo_handshake_len(word),
+				   tfo_handshake_flags(word));
 	/* The exact form: only who received the SYN-ACK knows its number. A bare RST has no ack. */
 	if (outcome == TFO_NO_OUTCOME || outcome == TFO_OUTCOME_RESET)
 		return outcome;
@@ -55,6 +56,17 @@ static __always_inline void tfo_networks_settle(const struct tfo_answer *answer,
 		if (!reset && !(seat.head->epoch & TFO_HEAD_PROVEN))
 			__sync_fetch_and_or(&seat.head->epoch, TFO_HEAD_PROVEN);
 	}
+}
+
+/* A client whose SYN was demoted goes on: its network is none that only ever opens. */
+static __always_inline void tfo_network_prove(const struct tfo_answer *answer, __u16 slot)
+{
+	struct tfo_seat seat;
+
+	if (tfo_seat_of(&seat, &answer->flow, slot, tfo_coarsest(answer->flow.family),
+			tfo_bucket(tfo_now()), 0) &&
+	    !(seat.head->epoch & TFO_HEAD_PROVEN))
+		__sync_fetch_and_or(&seat.head->epoch, TFO_HEAD_PROVEN);
 }
 
 /* What a settled handshake tells. */
@@ -87,6 +99,20 @@ static __always_inline void tfo_loads_settle(const struct tfo_answer *answer, __
 	tfo_networks_settle(answer, slot, finer, bucket, now, reset);
 }
 
+/* What a handshake that waited for an answer and has its outcome moves. */
+static __always_inline void tfo_settled(const struct tfo_answer *answer, __u16 slot, __u64 word,
+					__u32 opened, int outcome)
+{
+	if (tfo_handshake_state(word) == TFO_HANDSHAKE_TRIAL) {
+		if (outcome <= TFO_OUTCOME_OPENED)
+			tfo_network_prove(answer, slot);
+		return;
+	}
+	tfo_count_outcome(slot, outcome, tfo_tick(tfo_now()) - opened);
+	tfo_loads_settle(answer, slot, tfo_handshake_flags(word) & TFO_HANDSHAKE_FINER, opened,
+			 outcome);
+}
+
 /* Settles the handshake that the answer belongs to, if it fits; the hint said that there is one. */
 static __always_inline void tfo_settle(const struct tfo_answer *answer)
 {
@@ -100,18 +126,23 @@ static __always_inline void tfo_settle(const struct tfo_answer *answer)
 	if (!set)
 		return;
 	one = tfo_handshake_find(set, answer->hash);
-	if (one && tfo_is_pending(one, now)) {
+	if (one && tfo_is_awaited(one, now)) {
 		word = *(volatile __u64 *)&one->word;
 		opened = one->opened;
 		slot = one->slot;
 		settings = tfo_settings_index(slot, tfo_vip_second());
 		guard = bpf_map_lookup_elem(&guards, &settings);
 		outcome = tfo_answer_outcome(answer, one, word, guard ? guard->flags : 0);
+		/* The server may go on as if no error had come (tcp_v4_err), so the load does. */
+		if (outcome == TFO_OUTCOME_UNREACHABLE) {
+			if (tfo_is_pending(one, now) &&
+			    tfo_handshake_mark(one, word, TFO_HANDSHAKE_UNREACHABLE))
+				tfo_count_outcome(slot, outcome, 0);
+			return;
+		}
 		if (outcome == TFO_NO_OUTCOME || !tfo_handshake_settle(one, word))
 			return;
-		tfo_count_outcome(slot, outcome, now - opened);
-		tfo_loads_settle(answer, slot, tfo_handshake_flags(word) & TFO_HANDSHAKE_FINER,
-				 opened, outcome);
+		tfo_settled(answer, slot, word, opened, outcome);
 	}
 	tfo_handshake_unhint(set, answer->hash, now);
 }

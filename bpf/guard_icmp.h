@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
  * Kernel shell: an ICMP or ICMPv6 destination unreachable that quotes a SYN-ACK (RFC 792, RFC 4443
- * section 3.1). It settles the handshake; for its network it weighs as a RST does, since a server
- * whose application has taken the child goes on as if nothing had come (tcp_v4_err).
+ * section 3.1). It is counted, and settles nothing: a server whose application has taken the child
+ * goes on as if nothing had come (tcp_v4_err), and anybody can send one.
  */
 #ifndef TFO_GUARD_ICMP_H
 #define TFO_GUARD_ICMP_H

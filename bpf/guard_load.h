@@ -64,8 +64,12 @@ static __always_inline void tfo_seat_way(struct tfo_seat *seat, struct tfo_guard
 	seat->head = seat->row ? &heads->way[way & 1] : 0;
 }
 
-/* Where the network with this tag sits, or could: `claim`. */
-static __always_inline int tfo_seat_find(struct tfo_seat *seat, __u64 tag, __u32 bucket, int claim)
+/*
+ * Where the network with this tag sits, or could if one goes that is worth less than `claim`; 0:
+ * none goes.
+ */
+static __always_inline int tfo_seat_find(struct tfo_seat *seat, __u64 tag, __u32 bucket,
+					 __u32 claim)
 {
 	__u32 set = tag & tfo_ctl.head_mask, first, second;
 	struct tfo_guard_heads *heads = bpf_map_lookup_elem(&guard_heads, &set);
@@ -81,7 +85,7 @@ static __always_inline int tfo_seat_find(struct tfo_seat *seat, __u64 tag, __u32
 	} else if (claim) {
 		first = tfo_load_worth(&heads->way[0], bucket);
 		second = tfo_load_worth(&heads->way[1], bucket);
-		if (first == ~0U && second == ~0U)
+		if (first >= claim && second >= claim)
 			return 0;
 		tfo_seat_way(seat, heads, set, second < first);
 		if (seat->head)
@@ -99,7 +103,7 @@ static __always_inline __u64 tfo_network_tag(const struct tfo_flow *flow, __u16 
 }
 
 static __always_inline int tfo_seat_of(struct tfo_seat *seat, const struct tfo_flow *flow,
-				       __u16 slot, int level, __u32 bucket, int claim)
+				       __u16 slot, int level, __u32 bucket, __u32 claim)
 {
 	return tfo_seat_find(seat, tfo_network_tag(flow, slot, level), bucket, claim);
 }
@@ -148,14 +152,16 @@ static __always_inline void tfo_vip_bring_up(struct tfo_guard_vip *vip, __u32 sl
 		tfo_vip_brought_up(vip, slot, bucket, &up);
 }
 
-/* A network's load, with what it says of the path. */
+/* A network's load, with what it says of the path. Who is over the limit is not asked. */
 static __always_inline void tfo_network_bring_up(const struct tfo_seat *seat,
-						 struct tfo_guard_vip *vip, __u32 bucket)
+						 struct tfo_guard_vip *vip, __u32 bucket,
+						 __u32 limit)
 {
 	struct tfo_brought_up up = {};
 
 	if (!tfo_seat_bring_up(seat, bucket, &up) || up.opened < 4 ||
-	    !(seat->head->epoch & TFO_HEAD_PROVEN))
+	    (seat->head->epoch & (TFO_HEAD_PROVEN | TFO_HEAD_GUARDED)) != TFO_HEAD_PROVEN ||
+	    (limit && tfo_load_of(seat->head, 0) >= limit))
 		return;
 	__sync_fetch_and_add(&vip->judged, 1);
 	if (up.settled * 2 < up.opened)

@@ -11,7 +11,7 @@
 #define TFO_GUARD_SYN_H
 
 #include "frame.h"
-#include "guard_load.h"
+#include "guard_turn.h"
 #include "handshake.h"
 
 /* A SYN; `flow` in memory, since global functions are given it. */
@@ -23,89 +23,13 @@ struct tfo_syn {
 	__u16 slot;
 	__u16 len; /* bytes of data */
 	__u8 data; /* it carries some, of whatever length */
+	__u8 part; /* and more of it in other fragments */
 	__u8 acts; /* the answer decides what is done with it */
 	__u16 finer; /* what tfo_guard_finer() said, or TFO_ASK_FINER */
 };
 
 #define TFO_ASK_FINER 0x100 /* with no answer yet: tfo_guard_finer() knows, then ask again */
 #define TFO_OPEN_FINER 0x200 /* with an answer: tfo_guard_finer() has to open it, too */
-
-/* A load at its limit, in what a BPF global function can be given. */
-struct tfo_turn {
-	__u32 kind; /* enum tfo_guard_event_kind */
-	__u16 slot;
-	__u16 level;
-	__u32 load;
-	__u32 limit;
-};
-
-static __always_inline void tfo_copy_network(__u8 *to, const struct tfo_network *network)
-{
-	((__u64 *)to)[0] = network->high;
-	((__u64 *)to)[1] = network->low;
-}
-
-/* A network comes over its limit, or down to half of it: said once. */
-__attribute__((noinline)) int tfo_guard_turn(const struct tfo_flow *flow,
-					     struct tfo_guard_head *head, struct tfo_guard_row *row,
-					     const struct tfo_turn *turn)
-{
-	struct tfo_guard_counters *counters;
-	struct tfo_guard_event *event;
-	struct tfo_network network;
-	__u32 before;
-
-	if (!flow || !head || !row || !turn)
-		return 0;
-	if (turn->kind == TFO_GUARD_ENTERED)
-		before = __sync_fetch_and_or(&head->epoch, TFO_HEAD_GUARDED);
-	else
-		before = __sync_fetch_and_and(&head->epoch, ~TFO_HEAD_GUARDED);
-	if (!(before & TFO_HEAD_GUARDED) != (turn->kind == TFO_GUARD_ENTERED))
-		return 0; /* another CPU was faster */
-	tfo_network_of(&network, flow, turn->level);
-	tfo_copy_network(row->prefix, &network);
-	row->slot = turn->slot;
-	row->level = turn->level;
-	row->since = tfo_tick(tfo_now());
-	row->limit = turn->limit;
-	row->over = 0;
-	event = bpf_ringbuf_reserve(&guard_events, sizeof(*event), 0);
-	if (!event) {
-		counters = tfo_guard_counters_of(turn->slot);
-		if (counters)
-			counters->events_lost++;
-		return 1;
-	}
-	tfo_copy_network(event->prefix, &network);
-	event->time_ns = tfo_now();
-	event->slot = turn->slot;
-	event->level = turn->level;
-	event->kind = turn->kind;
-	event->load = turn->load;
-	event->limit = turn->limit;
-	event->pad = 0;
-	bpf_ringbuf_submit(event, 0);
-	return 1;
-}
-
-/* Is the network that sits here over the limit? */
-static __always_inline int tfo_seat_is_over(const struct tfo_flow *flow,
-					    const struct tfo_seat *seat, __u16 slot, __u32 level,
-					    __u32 load, __u32 limit)
-{
-	int guarded = (*(volatile __u32 *)&seat->head->epoch & TFO_HEAD_GUARDED) != 0;
-	int over = tfo_is_over(load, limit, guarded);
-	struct tfo_turn turn = {.slot = slot, .level = level, .load = load, .limit = limit};
-
-	if (over != guarded) {
-		turn.kind = over ? TFO_GUARD_ENTERED : TFO_GUARD_LEFT;
-		tfo_guard_turn(flow, seat->head, seat->row, &turn);
-	}
-	if (over)
-		seat->row->over++;
-	return over;
-}
 
 /*
  * The levels below the coarsest: `opens` a handshake on each, or returns 1 + the level that is over
@@ -130,7 +54,7 @@ __attribute__((noinline)) int tfo_guard_finer(struct xdp_md *ctx, const struct t
 		struct tfo_seat seat;
 
 		if (level >= tfo_coarsest(p->family) || !guard->limit[level] ||
-		    !tfo_seat_of(&seat, &flow, slot, level, bucket, opens))
+		    !tfo_seat_of(&seat, &flow, slot, level, bucket, opens ? TFO_PRICELESS : 0))
 			continue;
 		tfo_seat_bring_up(&seat, bucket, &up);
 		limit = tfo_limit_now(guard->limit[level], tfo_load_of(&vip->head, 0),
@@ -153,31 +77,52 @@ static __always_inline int tfo_wants_finer(const struct tfo_guard *guard, __u8 f
 	       (family != 4 && network && load * 2ULL >= network);
 }
 
-/* The operator's word on this source: enum tfo_guard_list_verdict, or 0. Few nodes ask. */
+#define TFO_LIST_LOOKS 4
+
+/*
+ * The operator's word on this source: enum tfo_guard_list_verdict, or 0. Few nodes ask. The longest
+ * entry that has not ended counts; ended ones stay until user space takes them away, and more than
+ * TFO_LIST_LOOKS - 1 of them, one within the other, hide what is around them until then.
+ */
 __attribute__((noinline)) int tfo_listed(const struct tfo_flow *flow)
 {
 	const struct tfo_guard_list_entry *entry;
 	struct tfo_guard_list_key key = {.length = 128};
 	struct tfo_network network;
+	int i;
 
 	if (!flow)
 		return 0;
 	tfo_network_of(&network, flow, TFO_LEVEL_ADDRESS);
 	__builtin_memcpy(key.prefix, &network, sizeof(key.prefix));
-	entry = bpf_map_lookup_elem(&guard_list, &key);
-	return entry && entry->until_ns > tfo_now() ? entry->verdict : 0;
+	for (i = 0; i < TFO_LIST_LOOKS; i++) {
+		entry = bpf_map_lookup_elem(&guard_list, &key);
+		if (!entry)
+			return 0;
+		if (entry->until_ns > tfo_now())
+			return entry->verdict;
+		if (!entry->length)
+			return 0;
+		key.length = entry->length - 1;
+	}
+	return 0;
 }
 
 /*
  * 1 + the level that is over its limit, 0 for none, or TFO_ASK_FINER. `seat`: the coarsest
- * network's, if it has one.
+ * network's, if it has one. `listed`: the operator's word, which lifts the network's limits; the
+ * servers' queues hold no more for that.
  */
 static __always_inline int tfo_level_over(const struct tfo_syn *syn, const struct tfo_guard *guard,
-					  const struct tfo_seat *seat, __u32 vip_load)
+					  const struct tfo_seat *seat, __u32 vip_load, __u32 listed)
 {
 	int level = tfo_coarsest(syn->flow->family);
 	__u32 load, limit;
 
+	if (tfo_is_full(vip_load, guard->limit[TFO_LEVEL_VIP]))
+		return 1 + TFO_LEVEL_VIP;
+	if (listed == TFO_LIST_ALLOW)
+		return 0;
 	if (tfo_is_closed(seat->head, vip_load, guard->limit[TFO_LEVEL_VIP]))
 		return 1 + TFO_LEVEL_VIP;
 	if (!seat->head)
@@ -191,16 +136,30 @@ static __always_inline int tfo_level_over(const struct tfo_syn *syn, const struc
 	return tfo_wants_finer(guard, syn->flow->family, load) ? syn->finer : 0;
 }
 
+/*
+ * Is it held against a network that it is over a limit? Not while the guard is blind; but a VIP at
+ * its cap has no room for doubt, and blindness can be feigned.
+ */
+static __always_inline int tfo_is_held(const struct tfo_guard *guard,
+				       const struct tfo_guard_vip *vip, __u32 bucket)
+{
+	__u32 cap = guard->limit[TFO_LEVEL_VIP];
+
+	return !(guard->flags & TFO_GUARD_OVERFLOW) && tfo_is_blind(vip, bucket) &&
+	       !(cap && tfo_load_of(&vip->head, 0) >= cap);
+}
+
 /* Counts an answer that is not simply yes; blindness turns "over" into yes. */
-static __always_inline int tfo_guard_say(const struct tfo_syn *syn, const struct tfo_guard_vip *vip,
-					 int answer, int level, __u32 bucket)
+static __always_inline int tfo_guard_say(const struct tfo_syn *syn, const struct tfo_guard *guard,
+					 const struct tfo_guard_vip *vip, int answer, int level,
+					 __u32 bucket)
 {
 	struct tfo_guard_counters *counters = tfo_guard_counters_of(syn->slot);
 
 	if (!counters)
 		return answer;
 	if (answer == TFO_GUARD_OVER) {
-		if (tfo_is_blind(vip, bucket)) {
+		if (tfo_is_held(guard, vip, bucket)) {
 			counters->held++;
 			return TFO_GUARD_OK;
 		}
@@ -210,15 +169,31 @@ static __always_inline int tfo_guard_say(const struct tfo_syn *syn, const struct
 	return answer;
 }
 
+/* What the SYN leaves in the table in this state. */
+static __always_inline void tfo_opening_of(struct tfo_opening *what, const struct tfo_syn *syn,
+					   __u8 state, __u8 flags)
+{
+	*what = (struct tfo_opening){
+		.hash = syn->hash,
+		.isn = syn->isn,
+		.slot = syn->slot,
+		.len = syn->len,
+		.state = state,
+		.flags = flags,
+	};
+}
+
 /* The SYN goes through: a handshake is open. TFO_OPEN_FINER, or 0. */
 static __always_inline int tfo_guard_open(const struct tfo_syn *syn, const struct tfo_guard *guard,
 					  struct tfo_guard_vip *vip, struct tfo_handshake *at,
 					  struct tfo_seat *seat, __u32 bucket)
 {
+	__u8 flags = (syn->data ? TFO_HANDSHAKE_DATA : 0) | (syn->part ? TFO_HANDSHAKE_PART : 0);
+	__u32 now = tfo_tick(tfo_now());
 	struct tfo_brought_up up;
-	__u8 flags = 0;
+	struct tfo_opening what;
 
-	if (!seat->head && tfo_seat_find(seat, syn->tag, bucket, 1))
+	if (!seat->head && tfo_seat_find(seat, syn->tag, bucket, TFO_PRICELESS))
 		tfo_seat_bring_up(seat, bucket, &up);
 	tfo_load_open(&vip->head);
 	if (seat->head) {
@@ -229,22 +204,54 @@ static __always_inline int tfo_guard_open(const struct tfo_syn *syn, const struc
 	}
 	if (!seat->head)
 		__sync_fetch_and_add(&vip->untracked, 1);
-	if (tfo_is_pending(at, tfo_tick(tfo_now())))
+	if (tfo_is_pending(at, now))
 		__sync_fetch_and_add(&vip->forgotten, 1);
-	tfo_handshake_put(at, syn->hash, syn->isn, syn->len, flags, syn->slot, tfo_tick(tfo_now()));
-	return flags ? TFO_OPEN_FINER : 0;
+	tfo_opening_of(&what, syn, TFO_HANDSHAKE_PENDING, flags);
+	tfo_handshake_put(at, &what, now);
+	return flags & TFO_HANDSHAKE_FINER ? TFO_OPEN_FINER : 0;
 }
 
-/* Is this SYN with data a copy of one that went through? `one`: a handshake of its tuple and ISN.
+/*
+ * A network over a limit: TFO_GUARD_OWN if it has a demotion of its own left, else 0. With that it
+ * is on trial: the demoted SYN opens nothing at the server's queue, but an ACK that follows proves
+ * the network, which so comes in where only those are let in that have answered. None that is worth
+ * anything makes place for it.
+ */
+static __always_inline int tfo_guard_try(const struct tfo_syn *syn, struct tfo_seat *seat,
+					 struct tfo_handshake *at, __u32 now, __u32 bucket)
+{
+	struct tfo_opening what;
+
+	if (!seat->head)
+		tfo_seat_find(seat, syn->tag, bucket, TFO_WORTHLESS + 1);
+	if (!seat->head || !tfo_take_own(&seat->row->demoted, bucket))
+		return 0;
+	if (!tfo_is_pending(at, now)) {
+		tfo_opening_of(&what, syn, TFO_HANDSHAKE_TRIAL, 0);
+		tfo_handshake_put(at, &what, now);
+	}
+	return TFO_GUARD_OWN;
+}
+
+/*
+ * Is this SYN with data a copy of one that went through? `one`: a handshake of its tuple, or NULL.
  */
 static __always_inline int tfo_is_copy(const struct tfo_syn *syn, const struct tfo_guard *guard,
 				       const struct tfo_handshake *one, __u32 now)
 {
-	return syn->data && tfo_handshake_len(one->word) &&
+	return syn->data && one && one->isn == syn->isn &&
+	       tfo_handshake_flags(one->word) & TFO_HANDSHAKE_DATA &&
+	       tfo_tick_age(now, one->opened) < TFO_PENDING_BUCKETS &&
 	       now - one->opened < guard->duplicate_ticks;
 }
 
-/* What the guard says of a SYN whose slot has it on; it opens a handshake where the SYN passes. */
+/*
+ * What the guard says of a SYN whose slot has it on; it opens a handshake where the SYN passes.
+ *
+ * The same SYN again opens another: a server that lost its child to a RST, which may have come in
+ * fragments that nobody saw, takes a second place in its queue for it and holds the first one for a
+ * minute. Those who honestly repeat a SYN with its cookie are few: Linux leaves it out.
+ */
 static __always_inline int tfo_guard_judge(const struct tfo_syn *syn, const struct tfo_guard *guard,
 					   struct tfo_guard_vip *vip, struct tfo_handshake_set *set)
 {
@@ -253,29 +260,29 @@ static __always_inline int tfo_guard_judge(const struct tfo_syn *syn, const stru
 	int answer = TFO_GUARD_OK, over = 0;
 	struct tfo_seat seat;
 
-	/* A handshake that is open already opens no second one: the server knows its child. */
-	if (at && at->isn == syn->isn && tfo_tick_age(now, at->opened) < TFO_PENDING_BUCKETS)
-		return tfo_is_copy(syn, guard, at, now)
-			       ? tfo_guard_say(syn, vip, TFO_GUARD_DUPLICATE, 0, bucket)
-			       : TFO_GUARD_OK;
+	if (tfo_is_copy(syn, guard, at, now))
+		answer = TFO_GUARD_DUPLICATE;
+	at = at ?: tfo_handshake_place(set, now);
 	tfo_vip_bring_up(vip, syn->slot, bucket);
 	if (tfo_seat_find(&seat, syn->tag, bucket, 0))
-		tfo_network_bring_up(&seat, vip, bucket);
-	if (tfo_ctl.guard_list)
+		tfo_network_bring_up(&seat, vip, bucket,
+				     guard->limit[tfo_coarsest(syn->flow->family)]);
+	if (answer == TFO_GUARD_OK && tfo_ctl.guard_list)
 		listed = tfo_listed(syn->flow);
 	if (listed == TFO_LIST_DENY)
 		answer = TFO_GUARD_DENIED;
-	else if (listed != TFO_LIST_ALLOW)
-		over = tfo_level_over(syn, guard, &seat, tfo_load_of(&vip->head, 0));
+	else if (answer == TFO_GUARD_OK)
+		over = tfo_level_over(syn, guard, &seat, tfo_load_of(&vip->head, 0), listed);
 	if (over == TFO_ASK_FINER)
 		return TFO_ASK_FINER;
 	if (over)
 		answer = TFO_GUARD_OVER;
 	if (answer != TFO_GUARD_OK)
-		answer = tfo_guard_say(syn, vip, answer, over - 1, bucket);
-	if (answer == TFO_GUARD_OK || !syn->acts)
-		answer |= tfo_guard_open(syn, guard, vip, at ?: tfo_handshake_place(set, now),
-					 &seat, bucket);
+		answer = tfo_guard_say(syn, guard, vip, answer, over - 1, bucket);
+	if (answer == TFO_GUARD_OVER && syn->acts)
+		answer |= tfo_guard_try(syn, &seat, at, now, bucket);
+	else if (answer == TFO_GUARD_OK || !syn->acts)
+		answer |= tfo_guard_open(syn, guard, vip, at, &seat, bucket);
 	return answer;
 }
 
@@ -311,6 +318,7 @@ __attribute__((noinline)) int tfo_guard_syn(struct xdp_md *ctx, const struct tfo
 		.slot = slot,
 		.len = p->ip_end - p->tcp - p->header_len,
 		.data = p->data,
+		.part = p->first_fragment,
 		.acts = p->mode == TFO_ENFORCE,
 		.finer = finer,
 	};

@@ -70,6 +70,15 @@ static __always_inline int tfo_is_pending(const struct tfo_handshake *one, __u32
 	       tfo_tick_age(now, one->opened) < TFO_PENDING_BUCKETS;
 }
 
+/* The same, or its SYN was demoted: an answer is waited for. */
+static __always_inline int tfo_is_awaited(const struct tfo_handshake *one, __u32 now)
+{
+	__u8 state = tfo_handshake_state(one->word);
+
+	return (state == TFO_HANDSHAKE_PENDING || state == TFO_HANDSHAKE_TRIAL) &&
+	       tfo_tick_age(now, one->opened) < TFO_PENDING_BUCKETS;
+}
+
 /* The way that a new handshake takes where its name is not there yet. */
 static __always_inline struct tfo_handshake *tfo_handshake_place(struct tfo_handshake_set *set,
 								 __u32 now)
@@ -82,24 +91,34 @@ static __always_inline struct tfo_handshake *tfo_handshake_place(struct tfo_hand
 	return now - set->way[0].opened >= now - set->way[1].opened ? &set->way[0] : &set->way[1];
 }
 
-static __always_inline void tfo_handshake_put(struct tfo_handshake *at, __u64 hash, __u32 isn,
-					      __u16 len, __u8 flags, __u16 slot, __u32 now)
+/* What a SYN leaves in the table. */
+struct tfo_opening {
+	__u64 hash; /* tfo_tuple_hash() */
+	__u32 isn; /* host order */
+	__u16 slot;
+	__u16 len; /* bytes of data */
+	__u8 state; /* enum tfo_handshake_state */
+	__u8 flags; /* TFO_HANDSHAKE_* */
+};
+
+static __always_inline void tfo_handshake_put(struct tfo_handshake *at,
+					      const struct tfo_opening *what, __u32 now)
 {
-	__u64 *bits = tfo_handshake_bits(hash);
+	__u64 *bits = tfo_handshake_bits(what->hash);
 
 	*(volatile __u64 *)&at->word = 0;
-	at->isn = isn;
+	at->isn = what->isn;
 	at->opened = now;
 	at->server_isn = 0;
-	at->slot = slot;
+	at->slot = what->slot;
 	*(volatile __u64 *)&at->word =
-		tfo_handshake_word(hash >> 32, len, TFO_HANDSHAKE_PENDING, flags);
-	if (bits && !(*(volatile __u64 *)bits & tfo_handshake_bit(hash)))
-		__sync_fetch_and_or(bits, tfo_handshake_bit(hash));
+		tfo_handshake_word(what->hash >> 32, what->len, what->state, what->flags);
+	if (bits && !(*(volatile __u64 *)bits & tfo_handshake_bit(what->hash)))
+		__sync_fetch_and_or(bits, tfo_handshake_bit(what->hash));
 }
 
 /*
- * Takes the set's bit away if nothing is pending in it. Looked at again afterwards, since another
+ * Takes the set's bit away if no answer is awaited in it. Looked at again afterwards, since another
  * CPU may have opened one in between; it puts its word before it looks at the bit.
  */
 static __always_inline void tfo_handshake_unhint(struct tfo_handshake_set *set, __u64 hash,
@@ -107,11 +126,17 @@ static __always_inline void tfo_handshake_unhint(struct tfo_handshake_set *set, 
 {
 	__u64 *bits = tfo_handshake_bits(hash);
 
-	if (!bits || tfo_is_pending(&set->way[0], now) || tfo_is_pending(&set->way[1], now))
+	if (!bits || tfo_is_awaited(&set->way[0], now) || tfo_is_awaited(&set->way[1], now))
 		return;
 	__sync_fetch_and_and(bits, ~tfo_handshake_bit(hash));
-	if (tfo_is_pending(&set->way[0], now) || tfo_is_pending(&set->way[1], now))
+	if (tfo_is_awaited(&set->way[0], now) || tfo_is_awaited(&set->way[1], now))
 		__sync_fetch_and_or(bits, tfo_handshake_bit(hash));
+}
+
+/* A flag more; 1 if this CPU is the one that set it on `word`, which nobody changed meanwhile. */
+static __always_inline int tfo_handshake_mark(struct tfo_handshake *one, __u64 word, __u8 flag)
+{
+	return !(word & flag) && __sync_val_compare_and_swap(&one->word, word, word | flag) == word;
 }
 
 /* This CPU is the one that settles it; *word is what it was. */

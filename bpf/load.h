@@ -72,7 +72,8 @@ tfo_inline __u64 tfo_load_tag(const struct tfo_network *network, __u16 slot, int
 	h += ((__u32)slot << 8 | (__u32)level) * ((seed[0] ^ 0xd6e8feb86659fd93ULL) | 1);
 	h = (h ^ h >> 32) * 0x9e3779b97f4a7c15ULL;
 	h ^= h >> 29;
-	return h ? h : 1;
+	h &= (1ULL << TFO_TAG_SLOT_SHIFT) - 1;
+	return (__u64)slot << TFO_TAG_SLOT_SHIFT | (h ? h : 1);
 }
 
 tfo_inline __u32 tfo_not_below_zero(__u32 difference)
@@ -201,7 +202,31 @@ tfo_inline int tfo_is_over(__u32 load, __u32 limit, int guarded)
  */
 tfo_inline int tfo_is_closed(const struct tfo_guard_head *head, __u32 vip_load, __u32 cap)
 {
-	return cap && vip_load >= cap + cap / 2 && !(head && head->epoch & TFO_HEAD_PROVEN);
+	return cap && vip_load >= cap + (__u64)cap / 2 && !(head && head->epoch & TFO_HEAD_PROVEN);
+}
+
+/*
+ * The last bound, seven eighths of what the servers hold: proof costs no more than one handshake,
+ * and a limit leaves one place to each, so very many networks would fill the queue that had
+ * answered once. What is left is for what no guard sees in time.
+ */
+tfo_inline int tfo_is_full(__u32 vip_load, __u32 cap)
+{
+	return cap && vip_load >= cap + (__u64)cap / 2 + cap / 4;
+}
+
+/*
+ * Has the network a demotion of its own left in this bucket? The rate that is shared by all may be
+ * used up by those who are many; these nobody can take from a network, and few as they are they add
+ * nothing to what plain SYNs from as many networks do to a server. `cell`: tfo_guard_row.demoted.
+ */
+tfo_inline int tfo_take_own(__u32 *cell, __u32 bucket)
+{
+	__u32 seen = *(volatile __u32 *)cell;
+	__u32 taken = seen >> 2 == bucket ? seen & 3 : 0;
+
+	return taken < TFO_OWN_DEMOTIONS &&
+	       __sync_val_compare_and_swap(cell, seen, bucket << 2 | (taken + 1)) == seen;
 }
 
 /* A head that begins to count for a network. The tag comes last: until then nobody finds it. */
@@ -214,14 +239,19 @@ tfo_inline void tfo_load_begin(struct tfo_guard_head *head, __u64 tag, __u32 buc
 	*(volatile __u64 *)&head->tag = tag;
 }
 
-/* What a network is worth that would have to make place for another: the least goes. */
+/*
+ * What a network is worth that would have to make place for another: the least goes. Up to
+ * TFO_WORTHLESS nothing is lost with it.
+ */
+#define TFO_WORTHLESS 1
+#define TFO_PRICELESS (~0U)
 tfo_inline __u32 tfo_load_worth(const struct tfo_guard_head *head, __u32 bucket)
 {
 	if (!head->tag || ((bucket - head->epoch) & TFO_EPOCH_MASK) >= TFO_BUCKETS)
 		return 0;
 	if (head->epoch & TFO_HEAD_GUARDED)
-		return ~0U;
-	return 1 + tfo_load_of(head, 0);
+		return TFO_PRICELESS;
+	return TFO_WORTHLESS + !!(head->epoch & TFO_HEAD_PROVEN) + tfo_load_of(head, 0);
 }
 
 #endif /* TFO_LOAD_H */

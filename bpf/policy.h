@@ -11,8 +11,8 @@
  *    was seen lately; else `drop` demotes.
  *  - A revoked cookie is demoted. It was honest once, so it never counts as one too many.
  *  - A valid cookie is demoted where the guard says so. Over its limit, or denied, as fast as
- *    `unproven_rate` allows, and dropped beyond, since a demoted SYN is half-open at the server; a
- *    duplicate always.
+ *    `unproven_rate` allows, and dropped beyond, since a demoted SYN is half-open at the server;
+ *    what the guard gives each network for its own is not rationed. A duplicate always.
  *  - Else it is renewed if some server would refuse it: servers hold two keys and validators up to
  *    sixteen (rewrite.h).
  *
@@ -36,7 +36,7 @@
 struct tfo_facts {
 	__u64 now_ns;
 	int reason; /* enum tfo_reason */
-	int guard; /* enum tfo_guard_answer */
+	int guard; /* enum tfo_guard_answer, TFO_GUARD_OWN */
 	int renewable; /* tfo_may_renew(), and there is a target */
 	int is_signed; /* a signature covers the segment */
 	int fresh; /* tfo_is_fresh() */
@@ -46,7 +46,7 @@ struct tfo_facts {
 struct tfo_case {
 	struct tfo_site site;
 	__u8 reason; /* enum tfo_reason */
-	__u8 guard; /* enum tfo_guard_answer */
+	__u8 guard; /* enum tfo_guard_answer, TFO_GUARD_OWN */
 	__u8 may_renew; /* tfo_may_renew() */
 };
 
@@ -203,8 +203,8 @@ tfo_inline int tfo_decide(const struct tfo_policy *policy, struct tfo_trigger *t
 	    tfo_trigger_on(&trigger->unproven, &trigger->flooded_until_ns, policy->unproven_rate,
 			   facts->now_ns))
 		return would | TFO_IF_RETRIED;
-	if (would == TFO_DEMOTE && facts->guard != TFO_GUARD_DUPLICATE &&
-	    facts->guard != TFO_GUARD_OK &&
+	if (would == TFO_DEMOTE &&
+	    (facts->guard == TFO_GUARD_OVER || facts->guard == TFO_GUARD_DENIED) &&
 	    !tfo_take_token(&trigger->token_ns, policy->unproven_ns, facts->now_ns))
 		return TFO_DROP;
 	return would;

@@ -22,13 +22,17 @@ tfo_inline __u32 tfo_frame_len(const struct tfo_frame *frame)
 /* The SYN-ACK answers this handshake: it acknowledges the SYN, with its data or without. */
 static __always_inline void tfo_note_answer(struct tfo_handshake *one, __u32 seq, __u32 ack)
 {
-	__u64 word = *(volatile __u64 *)&one->word;
+	__u64 word = *(volatile __u64 *)&one->word, after = word | TFO_HANDSHAKE_ANSWERED;
 	__u32 past = ack - (one->isn + 1);
 
-	if (past && past != tfo_handshake_len(word))
+	if (past && past != tfo_handshake_len(word) && !(word & TFO_HANDSHAKE_PART))
 		return;
+	if (past || !(word & TFO_HANDSHAKE_DATA))
+		after &= ~(__u64)TFO_HANDSHAKE_REFUSED;
+	else
+		after |= TFO_HANDSHAKE_REFUSED;
 	*(volatile __u32 *)&one->server_isn = seq;
-	__sync_val_compare_and_swap(&one->word, word, word | TFO_HANDSHAKE_ANSWERED);
+	__sync_val_compare_and_swap(&one->word, word, after);
 }
 
 SEC("tc")
@@ -55,7 +59,7 @@ int tfo_egress(struct __sk_buff *skb)
 	hash = tfo_tuple_hash(&flow, tfo_reverse_ports(tfo_load32(tcp)), tfo_ctl.hash_seed);
 	set = tfo_handshake_hint(hash) ? tfo_handshakes_of(hash) : 0;
 	one = set ? tfo_handshake_find(set, hash) : 0;
-	if (one && tfo_is_pending(one, tfo_tick(tfo_now())))
+	if (one && tfo_is_awaited(one, tfo_tick(tfo_now())))
 		tfo_note_answer(one, tfo_be32(tfo_load32(tcp + 4)), tfo_be32(tfo_load32(tcp + 8)));
 	return TFO_TC_NEXT;
 }

@@ -30,13 +30,15 @@ enum tfo_guard_level {
 #define TFO_GUARD_ON 1
 #define TFO_GUARD_COUNT_OPENS 2 /* guard_evaded: what a network opened counts, settled or not */
 #define TFO_GUARD_EXACT 4 /* only the ACK of a SYN-ACK that we saw leave settles */
+#define TFO_GUARD_OVERFLOW 8 /* servers' queues were full lately: blindness is not believed */
 
 /* Settings of one slot's guard, written by user space at any time. */
 struct tfo_guard {
 	/*
 	 * The load from which a SYN is over the limit; 0: no limit. That of TFO_LEVEL_VIP is the
-	 * cap: from there on the other limits fall, to half and further, and from one and a half of
-	 * it networks that never settled a handshake are over it.
+	 * cap: from there on the other limits fall, to half and further; from one and a half of it
+	 * networks that never settled a handshake are over it, and from one and three quarters of
+	 * it everybody is.
 	 */
 	__u32 limit[TFO_LEVELS];
 	__u32 opens; /* most that one client network may open in a bucket; 0: no limit */
@@ -54,13 +56,18 @@ enum tfo_guard_answer {
 	TFO_GUARD_ANSWERS
 };
 
+/* With TFO_GUARD_OVER: this demotion is the network's own, unproven_rate does not ration it. */
+#define TFO_GUARD_OWN 4
+#define TFO_OWN_DEMOTIONS 2 /* so many has each client network in a bucket */
+
 /* X(id, NAME, label, sentence): how a handshake that a valid cookie opened came out. */
 #define TFO_OUTCOMES(X)                                                                            \
 	X(0, ACCEPTED, "accepted", "Acknowledged, the data of the SYN with it")                    \
 	X(1, NOT_ACCEPTED, "not_accepted", "Acknowledged, but not the data of the SYN")            \
 	X(2, OPENED, "opened", "Acknowledged; the SYN carried no data")                            \
 	X(3, RESET, "reset", "Answered by a RST")                                                  \
-	X(4, UNREACHABLE, "unreachable", "Answered by an ICMP destination unreachable")            \
+	X(4, UNREACHABLE, "unreachable",                                                           \
+	  "An ICMP destination unreachable came for it; another outcome may follow")               \
 	X(5, TIMEOUT, "timeout", "Not answered within two minutes")
 
 enum tfo_outcome {
@@ -91,6 +98,7 @@ enum tfo_handshake_state {
 	TFO_HANDSHAKE_NONE = 0,
 	TFO_HANDSHAKE_PENDING = 1,
 	TFO_HANDSHAKE_SETTLED = 2, /* kept for the duplicate check */
+	TFO_HANDSHAKE_TRIAL = 3, /* its SYN was demoted: counts for nothing, its ACK is a proof */
 };
 
 /*
@@ -110,6 +118,10 @@ struct tfo_handshake {
 
 #define TFO_HANDSHAKE_ANSWERED 1 /* the SYN-ACK was seen to leave */
 #define TFO_HANDSHAKE_FINER 2 /* counted for the levels below the coarsest, too */
+#define TFO_HANDSHAKE_DATA 4 /* its SYN carried data, of whatever length */
+#define TFO_HANDSHAKE_PART 8 /* ... of which the length is only the first fragment's */
+#define TFO_HANDSHAKE_REFUSED 16 /* the SYN-ACK seen did not acknowledge the data */
+#define TFO_HANDSHAKE_UNREACHABLE 32 /* an ICMP error for it was counted */
 
 struct tfo_handshake_set {
 	struct tfo_handshake way[2];
@@ -120,7 +132,7 @@ struct tfo_handshake_set {
  * tag, a 64-bit hash. Pending = opened - gone.
  */
 struct tfo_guard_head {
-	__u64 tag; /* 0: free */
+	__u64 tag; /* its slot << TFO_TAG_SLOT_SHIFT | hash; 0: free */
 	__u32 opened;
 	__u32 gone; /* settled, reset or expired */
 	__u32 resets; /* within TFO_RESET_BUCKETS */
@@ -129,6 +141,7 @@ struct tfo_guard_head {
 	__u32 window; /* `opened` when the oldest bucket began */
 };
 
+#define TFO_TAG_SLOT_SHIFT 48
 #define TFO_EPOCH_MASK 0x0fffffffU
 #define TFO_HEAD_GUARDED 0x80000000U /* over its limit, and not yet down to half of it */
 #define TFO_HEAD_RING 0x40000000U /* its row's buckets are in use */
@@ -153,7 +166,8 @@ struct tfo_guard_row {
 	__u32 opened[TFO_BUCKETS];
 	__u32 settled[TFO_BUCKETS]; /* resets included */
 	__u32 reset[TFO_BUCKETS];
-	__u32 reserved[8];
+	__u32 demoted; /* tfo_take_own(): bucket << 2 | demotions of its own in it */
+	__u32 reserved[7];
 };
 
 /* A VIP's own load, by slot. */
@@ -179,7 +193,7 @@ struct tfo_guard_list_key {
 struct tfo_guard_list_entry {
 	__u64 until_ns; /* boot time; later the entry means nothing */
 	__u32 verdict; /* enum tfo_guard_list_verdict */
-	__u32 pad;
+	__u32 length; /* of its key: what the next shorter entry is looked for with; 0: not */
 };
 enum tfo_guard_list_verdict { TFO_LIST_DENY = 1, TFO_LIST_ALLOW = 2 };
 

@@ -96,16 +96,28 @@ tfo_inline __u64 tfo_handshake_become(__u64 word, __u8 state)
 }
 
 /*
- * What the client's segment at `seq` says of the SYN at `isn` with `len` bytes of data: an enum
- * tfo_outcome, or TFO_NO_OUTCOME if it is none of the first, or no answer. A host that is asked for
- * nothing answers a SYN-ACK with a bare RST at the number acknowledged (RFC 9293 section 3.10.7.1).
+ * Is a RST so far past the SYN the one that the server takes? It is a RST at the number that it
+ * acknowledged (RFC 9293 section 3.10.7.1): one that accepted the data ignores a RST before its
+ * end (tcp_validate_incoming) and goes on for two minutes. Whether it did is known only where its
+ * SYN-ACK was seen; else it is taken to have. `handshake`: TFO_HANDSHAKE_*.
  */
-tfo_inline int tfo_judge_answer(__u8 flags, __u32 seq, __u32 isn, __u16 len)
+tfo_inline int tfo_is_reset(__u32 past, __u16 len, __u8 handshake)
+{
+	if (handshake & TFO_HANDSHAKE_REFUSED)
+		return !past;
+	return past == len && !(handshake & TFO_HANDSHAKE_PART);
+}
+
+/*
+ * What the client's segment at `seq` says of the SYN at `isn` with `len` bytes of data: an enum
+ * tfo_outcome, or TFO_NO_OUTCOME if it is none of the first, or no answer.
+ */
+tfo_inline int tfo_judge_answer(__u8 flags, __u32 seq, __u32 isn, __u16 len, __u8 handshake)
 {
 	__u32 past = seq - (isn + 1);
 
 	if (flags & TFO_TCP_RST)
-		return past == 0 || past == len ? TFO_OUTCOME_RESET : TFO_NO_OUTCOME;
+		return tfo_is_reset(past, len, handshake) ? TFO_OUTCOME_RESET : TFO_NO_OUTCOME;
 	if (!(flags & TFO_TCP_ACK) || flags & TFO_TCP_SYN || past >= len + TFO_FIRST_BYTES)
 		return TFO_NO_OUTCOME;
 	if (!len)

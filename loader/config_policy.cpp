@@ -107,7 +107,8 @@ void ConfigParser::rates(ConfigObject& object, PolicyConfig& out) {
   }
   if (const auto field = object.optional("duplicate_window")) {
     using std::chrono::seconds;
-    out.duplicate_window = field->duration(seconds{1}, seconds{600}, true).value_or(seconds{60});
+    // As long as the programs remember a handshake (TFO_PENDING_BUCKETS).
+    out.duplicate_window = field->duration(seconds{1}, seconds{120}, true).value_or(seconds{60});
   }
 }
 

@@ -78,7 +78,7 @@ Result<> GuardTables::list(const ListedNetwork& entry) const {
                 " networks: release some, or give one that holds several of them");
   }
   const tfo_guard_list_key key = key_of(entry.network);
-  const tfo_guard_list_entry value{entry.until_ns, static_cast<__u32>(entry.verdict), 0};
+  const tfo_guard_list_entry value{entry.until_ns, static_cast<__u32>(entry.verdict), key.length};
   if (bpf_map_update_elem(maps_.guard.list.fd(), &key, &value, BPF_ANY) != 0) {
     return fail_errno("cannot write " + network_text(entry.network) + " to the operator's list");
   }

@@ -187,15 +187,29 @@ Result<> GuardTables::set_flags(uint32_t slot, uint32_t mask, uint32_t flags) co
   return maps_.guard.settings.set(maps_.settings_index(slot), *guard);
 }
 
-/// Its place is free from then on; what programs add to it meanwhile is lost with it.
+/// What it had is taken off, that it has answered before stays: a victim that is relieved while the
+/// VIP is nearly full must not be a stranger there. What programs add meanwhile may be lost.
 bool GuardTables::forget(uint64_t tag) const {
   const auto set = static_cast<uint32_t>(tag & (maps_.guard.heads.entries() - 1));
   for (uint32_t way = 0; way < kWays; ++way) {
-    __u64 expected = tag;
-    std::atomic_ref<__u64> place(head(set * kWays + way)->tag);
-    if (place.compare_exchange_strong(expected, 0)) return true;
+    tfo_guard_head& one = *head(set * kWays + way);
+    if (std::atomic_ref(one.tag).load() != tag) continue;
+    const bool loaded = tfo_load_of(&one, 0) != 0 || tfo_load_of(&one, TFO_GUARD_COUNT_OPENS) != 0;
+    const uint32_t before =
+        std::atomic_ref(one.epoch).fetch_and(~(TFO_HEAD_GUARDED | TFO_HEAD_RING));
+    const uint32_t opened = std::atomic_ref(one.opened).load();
+    for (__u32* mark : {&one.gone, &one.mark, &one.window}) std::atomic_ref(*mark).store(opened);
+    std::atomic_ref(one.resets).store(0);
+    return loaded || (before & TFO_HEAD_GUARDED) != 0;
   }
   return false;
+}
+
+void GuardTables::forget_slot(uint32_t slot) const {
+  for (uint32_t i = 0; i < head_count(); ++i) {
+    const std::atomic_ref tag(head(i)->tag);
+    if (tag.load() >> TFO_TAG_SLOT_SHIFT == slot) tag.store(0);
+  }
 }
 
 Result<size_t> GuardTables::release(const ClientNetwork& network,

@@ -33,7 +33,7 @@ struct VipLoad {
   uint32_t load = 0;
   uint32_t forgotten = 0;  // see struct tfo_guard_vip
   uint32_t untracked = 0;
-  bool blind = false;  // answers do not come this way: nobody is held to a limit
+  bool blind = false;  // answers do not come this way: no network is held to a limit
 };
 
 /// What the operator said of a client network.
@@ -66,10 +66,14 @@ class GuardTables {
   /// Flags of a VIP whose guard is on, of those in `mask`.
   Result<> set_flags(uint32_t slot, uint32_t mask, uint32_t flags) const;
 
-  /// Forgets the load of every network that the given one holds or lies in, at these slots. What
-  /// lies in it is known only of networks that are or were over a limit. The VIP's own load stays:
-  /// its servers still hold the connections. Returns how many loads were forgotten.
+  /// Forgets the load of every network that the given one holds or lies in, at these slots, not
+  /// that it has answered. What lies in it is known only of networks that are or were over a limit.
+  /// The VIP's own load stays: its servers still hold the connections. Returns how many loads were
+  /// forgotten.
   Result<size_t> release(const ClientNetwork& network, const std::vector<uint32_t>& slots) const;
+
+  /// Forgets every network of a slot that is to be another VIP's. No packet may come to it.
+  void forget_slot(uint32_t slot) const;
 
   /// The operator's list, by network; what has ended is left out.
   Result<std::vector<ListedNetwork>> listed() const;
@@ -78,7 +82,7 @@ class GuardTables {
   Result<> list(const ListedNetwork& entry) const;
   /// False if it was not there.
   Result<bool> unlist(const ClientNetwork& network) const;
-  /// Removes what has ended: until then it hides shorter ones.
+  /// Removes what has ended.
   Result<> purge() const;
   /// Takes over the list of another set of maps; one of another layout is left.
   Result<> copy_list(const Map& from) const;

@@ -213,6 +213,7 @@ Result<> LiveSet::reset_slot(uint32_t slot) {
     if (done) done = maps_.guard.settings.set(slot * 2 + side, tfo_guard{});
   }
   if (done) done = maps_.guard.vips.set(slot, tfo_guard_vip{});
+  if (done) guard_->forget_slot(slot);
   const std::vector<uint8_t> none(maps_.guard.stats.raw_size());
   if (done) done = maps_.guard.stats.write(slot, none.data());
   return done;

@@ -107,7 +107,8 @@ Result<> GuardKeeper::settle(const Dataplane& dataplane) {
     if (full) {
       evidence += fmt::format(
           "{}{} handshakes are open, the cap is {}: until they are less than one and a half of "
-          "that, Fast Open is only for networks that have answered before",
+          "that, Fast Open is only for networks that have answered before, and from one and three "
+          "quarters of it for nobody",
           evidence.empty() ? "" : "; ", vip.load, vip.vip_limit);
     }
     conditions_.set("guard_active", vip.vip, first != nullptr || full, evidence);
@@ -147,9 +148,9 @@ void GuardKeeper::judge_evasion(const Config& config, const Overflows& overflows
     Evasion& one = known.emplace(vip.pool, evasions_[vip.pool]).first->second;
     const auto count = overflows(vip.pool);
     // Once it is known, the load is what was opened: it tells nothing of what is pending.
-    if (count && one.overflow && *count > *one.overflow &&
-        (one.until > now || is_full(config, view_, vip.pool) == false)) {
-      one.until = now + kEvaded;
+    if (count && one.overflow && *count > *one.overflow) {
+      one.full_until = now + kEvaded;
+      if (one.until > now || is_full(config, view_, vip.pool) == false) one.until = now + kEvaded;
     }
     one.overflow = count;
     // Found out by the tfod before this one.
@@ -164,7 +165,7 @@ void GuardKeeper::judge_evasion(const Config& config, const Overflows& overflows
 }
 
 Result<> GuardKeeper::mark_evasion(const Dataplane& dataplane, const Config& config) {
-  constexpr uint32_t kMask = TFO_GUARD_COUNT_OPENS | TFO_GUARD_EXACT;
+  constexpr uint32_t kMask = TFO_GUARD_COUNT_OPENS | TFO_GUARD_EXACT | TFO_GUARD_OVERFLOW;
   const int64_t now = clock_.now().boot_s;
   Result<> done;
   for (size_t i = 0; i < view_.size() && i < config.vips.size(); ++i) {
@@ -172,13 +173,17 @@ Result<> GuardKeeper::mark_evasion(const Dataplane& dataplane, const Config& con
     GuardVipView& view = view_[i];
     const auto slot = dataplane.slot_of(vip.name);
     view.evaded = view.on && evasions_[vip.pool].until > now;
+    // Full queues are no fault of the path: somebody is to be held to his limit.
+    const bool overflow = view.on && evasions_[vip.pool].full_until > now;
+    view.blind = view.blind && !overflow;
     const uint32_t flags = (view.evaded ? unsigned{TFO_GUARD_COUNT_OPENS} : 0U) |
-                           (view.exact ? unsigned{TFO_GUARD_EXACT} : 0U);
+                           (view.exact ? unsigned{TFO_GUARD_EXACT} : 0U) |
+                           (overflow ? unsigned{TFO_GUARD_OVERFLOW} : 0U);
     if (done && view.on && slot) done = dataplane.guard().set_flags(*slot, kMask, flags);
     conditions_.set("guard_blind", vip.name, view.blind,
                     "most client networks stopped answering at once, or nobody answers: the way "
-                    "back to the clients does not pass here any more, and nobody is held to a "
-                    "limit until it does");
+                    "back to the clients does not pass here any more, and no network is held to "
+                    "its limit until it does; the VIP is to its cap");
     conditions_.set("guard_evaded", vip.name, view.evaded,
                     fmt::format("the servers of pool {} refused Fast Open for full queues while "
                                 "only {} of {} handshakes are open here: somebody sends ACKs that "

@@ -54,7 +54,8 @@ class GuardKeeper {
   /// Of one pool's servers.
   struct Evasion {
     std::optional<uint64_t> overflow;
-    int64_t until = 0;  // boot seconds
+    int64_t until = 0;       // boot seconds: guard_evaded
+    int64_t full_until = 0;  // since the last overflow of whatever cause
   };
 
   Result<> look_at(const Dataplane& dataplane, const VipConfig& vip);

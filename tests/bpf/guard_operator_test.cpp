@@ -28,17 +28,21 @@ class GuardOperator : public testing::Test {
     auto loaded = PrivateLoad::load(config, sizes);
     ASSERT_OK(loaded);
     load_.emplace(std::move(*loaded));
-    VipConfig vip{.name = "web",
+    ASSERT_OK(load_->set_ring("web", tfo::test::ring_of({{kCurrentKey}})));
+    ASSERT_OK(load_->set_vips({vip("web", 1000)}));
+    slot_ = *load_->live().slots().find("web");
+    advance(0);
+  }
+
+  static VipConfig vip(const std::string& name, unsigned cap) {
+    VipConfig vip{.name = name,
                   .addresses = {network("192.0.2.10").address, network("2001:db8::10").address},
                   .ports = {443},
                   .pool = "web",
                   .mode = TFO_ENFORCE};
     vip.guard.limit = kLimit;
-    vip.guard.vip_limit = 1000;
-    ASSERT_OK(load_->set_ring("web", tfo::test::ring_of({{kCurrentKey}})));
-    ASSERT_OK(load_->set_vips({vip}));
-    slot_ = *load_->live().slots().find("web");
-    advance(0);
+    vip.guard.vip_limit = cap;
+    return vip;
   }
 
   void advance(uint64_t ns) { load_->set_now(now_ += ns); }
@@ -116,6 +120,31 @@ TEST_F(GuardOperator, ReleaseForgetsAtOnceAndNobodyElses) {
   EXPECT_EQ(*guard().release(network("10.0.9.0/24"), {slot_}), 0U);
   EXPECT_GE(*guard().release(network("10.0.0.0/8"), {slot_}), 1U) << "what lies in it";
   EXPECT_EQ(syns("10.0.2.", 102, 1), 0U);
+}
+
+TEST_F(GuardOperator, WhoIsReleasedHasStillAnsweredBefore) {
+  constexpr unsigned kCap = 40;
+  ASSERT_OK(load_->set_vips({vip("web", kCap)}));
+  const Packet first = GuardWorld::syn("10.9.0.1");
+  ASSERT_OK(load_->run(first.frame()));
+  ASSERT_OK(load_->run(GuardWorld::segment(first, kAck, 20).frame()));
+  EXPECT_GT(syns("10.9.0.", 2, 2 * kLimit), 0U) << "it is used as a victim";
+  for (unsigned i = 0; i < 2 * kCap; ++i) syns("10.0." + std::to_string(i) + ".", 1, 1);
+  EXPECT_EQ(syns("10.8.0.", 1, 1), 1U) << "closed to strangers";
+  EXPECT_EQ(*guard().release(network("10.9.0.0/24"), {slot_}), 1U);
+  EXPECT_EQ(syns("10.9.0.", 100, 1), 0U);
+  EXPECT_EQ(*guard().release(network("10.9.0.0/24"), {slot_}), 1U);
+  EXPECT_EQ(*guard().release(network("10.9.0.0/24"), {slot_}), 0U) << "nothing was left";
+  advance(kBucket);
+  EXPECT_EQ(syns("10.9.0.", 101, 1), 0U) << "counted anew from there";
+}
+
+TEST_F(GuardOperator, AnotherVipInTheSlotInheritsNobody) {
+  EXPECT_GT(syns("10.0.1.", 0, 3 * kLimit), 0U);
+  ASSERT_OK(load_->set_vips({}));
+  ASSERT_OK(load_->set_vips({vip("other", 1000)}));
+  ASSERT_EQ(load_->live().slots().find("other"), slot_);
+  EXPECT_EQ(syns("10.0.1.", 100, 1), 0U);
 }
 
 TEST_F(GuardOperator, DeniesUntilItsTimeIsOverAndAllowsBeyondTheLimit) {

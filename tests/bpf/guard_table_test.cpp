@@ -6,7 +6,7 @@
 
 #include <fstream>
 
-#include "loader/dataplane/egress_skeleton.h"
+#include "tests/support/guard_egress.h"
 #include "tests/support/guard_world.h"
 #include "tests/support/outcome.h"
 
@@ -52,7 +52,7 @@ TEST(GuardCopies, WithoutDataThereIsNoCopy) {
   ASSERT_OK(world);
   const Packet bare = GuardWorld::syn("10.0.0.1", 0);
   for (int i = 0; i < 2; i++) EXPECT_EQ(*world->send(bare), TFO_GUARD_OK);
-  EXPECT_EQ(world->vip()->head.opened, 1U) << "and it opens once";
+  EXPECT_EQ(world->vip()->head.opened, 2U) << "the server may have lost the first";
   // A Linux client's retransmission: no data, no option.
   const Packet first = GuardWorld::syn("10.0.0.2");
   Packet again = Packet::syn(first.ip.source, first.ip.destination);
@@ -64,7 +64,28 @@ TEST(GuardCopies, NoWindowNoCopy) {
   auto world = GuardWorld::make(limit(8));
   ASSERT_OK(world);
   for (int i = 0; i < 2; i++) EXPECT_EQ(*world->send(GuardWorld::syn("10.0.0.1")), TFO_GUARD_OK);
-  EXPECT_EQ(world->vip()->head.opened, 1U) << "the server knows its child";
+  EXPECT_EQ(world->vip()->head.opened, 2U) << "it counts like any other";
+}
+
+TEST(GuardCopies, DataInLaterFragmentsIsDataToo) {
+  tfo_guard guard = limit(8);
+  guard.duplicate_ticks = static_cast<__u32>(60 * kSecond / kTick);
+  auto world = GuardWorld::make(guard);
+  ASSERT_OK(world);
+  const Packet syn = GuardWorld::syn("10.0.0.1", 400);
+  Bytes first = syn.frame();
+  const size_t header = size_t{first[14 + 20 + 12]} / 16 * 4;
+  first.resize(14 + 20 + header);
+  first[17] = static_cast<uint8_t>(20 + header);
+  first[16] = 0;
+  first[20] = 0x20;  // more fragments
+  for (uint64_t copies = 0; copies < 3; copies++) {
+    ASSERT_OK(world->pour(first));
+    EXPECT_EQ(world->counters()->answer[TFO_GUARD_DUPLICATE], copies);
+  }
+  EXPECT_EQ(world->vip()->head.opened, 1U);
+  ASSERT_OK(world->send(GuardWorld::segment(syn, kRst, 0)));
+  EXPECT_EQ(world->counters()->outcome[TFO_OUTCOME_RESET], 0U) << "more data than was seen";
 }
 
 TEST(GuardTable, AFullTableForgetsTheOlderAndNeverSticks) {
@@ -189,7 +210,7 @@ Bytes icmp_unreachable(const Packet& syn, uint8_t type, uint8_t code) {
   return frame;
 }
 
-TEST(GuardIcmp, AnUnreachableSettlesWhatItQuotes) {
+TEST(GuardIcmp, AnUnreachableIsCountedOnceAndSettlesNothing) {
   auto world = GuardWorld::make(limit(8));
   ASSERT_OK(world);
   const std::tuple<const char*, uint8_t, uint8_t, uint64_t> errors[] = {
@@ -201,10 +222,14 @@ TEST(GuardIcmp, AnUnreachableSettlesWhatItQuotes) {
   for (const auto& [client, type, code, unreachable] : errors) {
     const Packet syn = GuardWorld::syn(client);
     ASSERT_OK(world->pour(syn.frame()));
-    ASSERT_OK(world->pour(icmp_unreachable(syn, type, code)));
+    for (int i = 0; i < 2; i++) ASSERT_OK(world->pour(icmp_unreachable(syn, type, code)));
     EXPECT_EQ(world->counters()->outcome[TFO_OUTCOME_UNREACHABLE], unreachable)
         << client << ' ' << int{type};
   }
+  const auto head = world->vip()->head;
+  EXPECT_EQ(head.opened - head.gone, std::size(errors)) << "the server may still hold them all";
+  ASSERT_OK(world->send(GuardWorld::segment(GuardWorld::syn("2001:db8:9::1"), kAck, kData)));
+  EXPECT_EQ(world->counters()->outcome[TFO_OUTCOME_ACCEPTED], 1U);
 }
 
 // --- blindness
@@ -233,6 +258,15 @@ TEST(GuardBlind, WhenMostNetworksFallSilentNobodyIsPunished) {
   EXPECT_EQ(*world->send(GuardWorld::syn(client4(1, 200))), TFO_GUARD_OK);
   EXPECT_GT(world->counters()->held, 0U);
   EXPECT_NE(world->vip()->blind_epoch, 0U);
+}
+
+TEST(GuardBlind, FullQueuesAtTheServersEndIt) {
+  auto world = after_a_change(0);
+  ASSERT_OK(world);
+  tfo_guard guard = limit(20);
+  guard.flags |= TFO_GUARD_OVERFLOW;
+  ASSERT_OK(world->set(guard));
+  EXPECT_EQ(*world->send(GuardWorld::syn(client4(1, 200))), TFO_GUARD_OVER);
 }
 
 TEST(GuardBlind, OneSilentNetworkIsNoSuchSign) {
@@ -273,37 +307,6 @@ TEST(GuardBlind, WhenNobodyAnswersForTwoMinutesNobodyIsPunished) {
 }
 
 // --- the exact form
-
-Result<EgressSkeleton> load_egress(const XdpUnderTest& xdp) {
-  auto egress = EgressSkeleton::open();
-  if (!egress) return egress;
-  bpf_map* map = nullptr;
-  bpf_object__for_each_map(map, (*egress)->obj) {
-    const int fd = xdp.map_fd(bpf_map__name(map));
-    if (map != (*egress)->maps.rodata && fd >= 0) bpf_map__reuse_fd(map, fd);
-  }
-  auto loaded = egress->load();
-  if (!loaded) return tl::unexpected(loaded.error());
-  return egress;
-}
-
-Result<> leave(const EgressSkeleton& egress, const Packet& packet) {
-  const Bytes frame = packet.frame();
-  LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data(),
-              .data_size_in = static_cast<uint32_t>(frame.size()), .repeat = 1);
-  if (bpf_prog_test_run_opts(bpf_program__fd(egress->progs.tfo_egress), &opts) != 0) {
-    return fail_errno("running the egress program");
-  }
-  return static_cast<int>(opts.retval) == -1 ? Result<>{} : fail("a packet did not go on");
-}
-
-Packet syn_ack(const Packet& syn, uint32_t isn, uint32_t past) {
-  Packet packet = Packet::syn(syn.ip.destination, syn.ip.source);
-  packet.ports(syn.tcp.destination, syn.tcp.source).flags(kSyn | kAck);
-  packet.tcp.sequence = isn;
-  packet.tcp.acknowledgment = syn.tcp.sequence + 1 + past;
-  return packet;
-}
 
 class GuardExact : public testing::TestWithParam<const char*> {};
 

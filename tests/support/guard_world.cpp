@@ -170,7 +170,7 @@ Result<> GuardWorld::list(const std::string& prefix, uint32_t length,
   tfo_guard_list_key key{};
   key.length = address.v6 ? length : 96 + length;
   std::memcpy(key.prefix, mapped(address).data(), sizeof(key.prefix));
-  const tfo_guard_list_entry entry{until_ns, static_cast<__u32>(verdict), 0};
+  const tfo_guard_list_entry entry{until_ns, static_cast<__u32>(verdict), key.length};
   if (bpf_map_update_elem(xdp_.map_fd("guard_list"), &key, &entry, BPF_ANY) != 0) {
     return fail_errno("guard_list");
   }

@@ -152,7 +152,7 @@ const BadCase kBad[] = {
      {R"(vips[0].drop_above: does nothing without "on_invalid": "drop"; give the VIP that, or remove this field)"}},
     {"vip_duplicate_window",
      with_vip(kGood + R"(, "duplicate_window": "11m")"),
-     {R"(vips[0].duplicate_window: is the string "11m"; give a duration with its unit (s, m, h, d), from "1s" to "10m", or "0")"}},
+     {R"(vips[0].duplicate_window: is the string "11m"; give a duration with its unit (s, m, h, d), from "1s" to "2m", or "0")"}},
     {"vip_guard",
      with_vip(kGood + R"(, "guard": {"limit": 9, "vip_limit": 8, "open_rat": 1})"),
      {R"(vips[0].guard.open_rat: is no known field; did you mean "open_rate"?)",

@@ -84,13 +84,21 @@ TEST(GuardTuple, NeighboursSpread) {
 
 TEST(GuardTuple, SequenceNumbersWrap) {
   for (const __u32 isn : {0U, 0xfffffff0U, 0xffffffffU, 0x7ffffff8U}) {
-    EXPECT_EQ(tfo_judge_answer(TFO_TCP_ACK, isn + 1 + 20, isn, 20), TFO_OUTCOME_ACCEPTED);
-    EXPECT_EQ(tfo_judge_answer(TFO_TCP_ACK, isn + 1 + 19, isn, 20), TFO_OUTCOME_NOT_ACCEPTED);
-    EXPECT_EQ(tfo_judge_answer(TFO_TCP_ACK, isn + 1, isn, 0), TFO_OUTCOME_OPENED);
-    EXPECT_EQ(tfo_judge_answer(TFO_TCP_ACK, isn, isn, 20), TFO_NO_OUTCOME);
-    EXPECT_EQ(tfo_judge_answer(TFO_TCP_RST, isn + 21, isn, 20), TFO_OUTCOME_RESET);
-    EXPECT_EQ(tfo_judge_answer(TFO_TCP_RST, isn + 20, isn, 20), TFO_NO_OUTCOME);
-    EXPECT_EQ(tfo_judge_answer(0, isn + 1, isn, 0), TFO_NO_OUTCOME);
+    EXPECT_EQ(tfo_judge_answer(TFO_TCP_ACK, isn + 1 + 20, isn, 20, 0), TFO_OUTCOME_ACCEPTED);
+    EXPECT_EQ(tfo_judge_answer(TFO_TCP_ACK, isn + 1 + 19, isn, 20, 0), TFO_OUTCOME_NOT_ACCEPTED);
+    EXPECT_EQ(tfo_judge_answer(TFO_TCP_ACK, isn + 1, isn, 0, 0), TFO_OUTCOME_OPENED);
+    EXPECT_EQ(tfo_judge_answer(TFO_TCP_ACK, isn, isn, 20, 0), TFO_NO_OUTCOME);
+    EXPECT_EQ(tfo_judge_answer(TFO_TCP_RST, isn + 21, isn, 20, 0), TFO_OUTCOME_RESET);
+    EXPECT_EQ(tfo_judge_answer(TFO_TCP_RST, isn + 20, isn, 20, 0), TFO_NO_OUTCOME);
+    EXPECT_EQ(tfo_judge_answer(TFO_TCP_RST, isn + 1, isn, 20, 0), TFO_NO_OUTCOME)
+        << "a server that has the data ignores it";
+    EXPECT_EQ(tfo_judge_answer(TFO_TCP_RST, isn + 1, isn, 0, 0), TFO_OUTCOME_RESET);
+    constexpr __u8 kRefused = TFO_HANDSHAKE_REFUSED, kPart = TFO_HANDSHAKE_PART;
+    EXPECT_EQ(tfo_judge_answer(TFO_TCP_RST, isn + 1, isn, 20, kRefused), TFO_OUTCOME_RESET);
+    EXPECT_EQ(tfo_judge_answer(TFO_TCP_RST, isn + 21, isn, 20, kRefused), TFO_NO_OUTCOME);
+    EXPECT_EQ(tfo_judge_answer(TFO_TCP_RST, isn + 21, isn, 20, kPart), TFO_NO_OUTCOME)
+        << "of how much data nobody knows";
+    EXPECT_EQ(tfo_judge_answer(0, isn + 1, isn, 0, 0), TFO_NO_OUTCOME);
   }
 }
 
@@ -210,6 +218,50 @@ TEST(GuardLoad, LimitsFallAsTheVipFills) {
   EXPECT_EQ(tfo_limit_now(16, UINT32_MAX, 1), 1U);
   EXPECT_EQ(tfo_limit_now(0, 200, 100), 0U) << "no limit stays none";
   EXPECT_EQ(tfo_limit_now(16, 200, 0), 16U);
+}
+
+TEST(GuardLoad, TheLastBoundIsForAll) {
+  EXPECT_FALSE(tfo_is_full(174, 100));
+  EXPECT_TRUE(tfo_is_full(175, 100));
+  EXPECT_FALSE(tfo_is_full(UINT32_MAX, 0)) << "no cap";
+  EXPECT_FALSE(tfo_is_full(5, UINT32_MAX));
+  EXPECT_FALSE(tfo_is_full(0, 1));
+  tfo_guard_head proven{};
+  proven.epoch = TFO_HEAD_PROVEN;
+  EXPECT_TRUE(tfo_is_closed(nullptr, 150, 100));
+  EXPECT_FALSE(tfo_is_closed(&proven, 174, 100));
+  EXPECT_FALSE(tfo_is_closed(nullptr, 5, UINT32_MAX));
+}
+
+TEST(GuardLoad, EachNetworkHasDemotionsOfItsOwn) {
+  __u32 cell = 0;
+  for (const __u32 bucket : {0U, 1U, 77U, TFO_EPOCH_MASK, 0U}) {
+    for (int i = 0; i < 5; i++) {
+      EXPECT_EQ(tfo_take_own(&cell, bucket), i < TFO_OWN_DEMOTIONS) << bucket << ' ' << i;
+    }
+  }
+}
+
+TEST(GuardLoad, ATagNamesItsSlot) {
+  const tfo_network network{1, 2};
+  for (const __u16 slot : {0, 1, 77, 65535}) {
+    const __u64 tag = tfo_load_tag(&network, slot, TFO_LEVEL_NETWORK, kSeed);
+    EXPECT_EQ(tag >> TFO_TAG_SLOT_SHIFT, slot);
+    EXPECT_NE(tag, 0U);
+  }
+}
+
+TEST(GuardLoad, WhoHasAnsweredMakesPlaceAfterStrangers) {
+  tfo_guard_head stranger{}, proven{}, guarded{};
+  tfo_load_begin(&stranger, 1, 100);
+  tfo_load_begin(&proven, 2, 100);
+  proven.epoch |= TFO_HEAD_PROVEN;
+  tfo_load_begin(&guarded, 3, 100);
+  guarded.epoch |= TFO_HEAD_GUARDED;
+  EXPECT_EQ(tfo_load_worth(&stranger, 100), static_cast<__u32>(TFO_WORTHLESS));
+  EXPECT_GT(tfo_load_worth(&proven, 100), static_cast<__u32>(TFO_WORTHLESS));
+  EXPECT_EQ(tfo_load_worth(&guarded, 100), TFO_PRICELESS);
+  EXPECT_EQ(tfo_load_worth(&proven, 100 + TFO_BUCKETS), 0U) << "not seen for two minutes";
 }
 
 TEST(GuardLoad, Hysteresis) {

@@ -131,6 +131,9 @@ TEST(PolicyUnproven, OverItsLimitANetworkIsDemotedAsFastAsTheRateAllows) {
   EXPECT_EQ(demoted + dropped, 10'000);
   EXPECT_NEAR(demoted, 1000, 15);
   EXPECT_EQ(vip.decide(TFO_COOKIE_CURRENT, TFO_GUARD_DUPLICATE), TFO_DEMOTE) << "not limited";
+  const auto own = static_cast<tfo_guard_answer>(TFO_GUARD_OVER | TFO_GUARD_OWN);
+  EXPECT_EQ(vip.decide(TFO_COOKIE_CURRENT, TFO_GUARD_OVER), TFO_DROP);
+  EXPECT_EQ(vip.decide(TFO_COOKIE_CURRENT, own), TFO_DEMOTE) << "nobody else uses it up";
   EXPECT_EQ(vip.decide(TFO_COOKIE_CURRENT, TFO_GUARD_OK, 1), TFO_RENEW);
 }
 
