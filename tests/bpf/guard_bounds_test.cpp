@@ -277,6 +277,7 @@ TEST(GuardNewcomers, ComeInOnceTheirDemotedHandshakeWasAnswered) {
     if (exact) ASSERT_OK(leave(*egress, syn_ack(syn, kIsn, 0)));
     ASSERT_OK(world->send(GuardWorld::segment(syn, kAck, 0, exact ? kIsn + 2 : 1)));
     EXPECT_EQ(*world->send(from_port(syn, 2000)), exact ? TFO_GUARD_OVER : TFO_GUARD_OK);
+    ASSERT_OK(world->send(GuardWorld::segment(from_port(syn, 2000), kAck, kData)));
     ASSERT_OK(world->send(GuardWorld::segment(syn, kAck, 0, kIsn + 1)));
     EXPECT_EQ(*world->send(from_port(syn, 2001)), TFO_GUARD_OK) << exact;
     EXPECT_EQ(*world->send(from_port(silent, 2001)), TFO_GUARD_OVER) << exact;
@@ -340,7 +341,7 @@ TEST(GuardListed, AnEndedEntryHidesNoShorterOne) {
     ASSERT_OK(world->list(v6 ? "2001:db8:7::" : "10.0.0.0", v6 ? 64 : 28, TFO_LIST_ALLOW, soon));
     EXPECT_EQ(*world->send(GuardWorld::syn(client)), TFO_GUARD_OK);
     world->advance(2 * kSecond);
-    EXPECT_EQ(*world->send(GuardWorld::syn(client)), TFO_GUARD_DENIED);
+    EXPECT_EQ(*world->send(from_port(GuardWorld::syn(client), 2000)), TFO_GUARD_DENIED);
   }
 }
 

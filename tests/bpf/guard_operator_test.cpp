@@ -141,9 +141,13 @@ TEST_F(GuardOperator, WhoIsReleasedHasStillAnsweredBefore) {
 
 TEST_F(GuardOperator, AnotherVipInTheSlotInheritsNobody) {
   EXPECT_GT(syns("10.0.1.", 0, 3 * kLimit), 0U);
-  ASSERT_OK(load_->set_vips({}));
-  ASSERT_OK(load_->set_vips({vip("other", 1000)}));
-  ASSERT_EQ(load_->live().slots().find("other"), slot_);
+  std::optional<uint32_t> slot;
+  for (uint32_t i = 0; i < MapSizes{}.slots && slot != slot_; ++i) {
+    const std::string name = "other" + std::to_string(i);
+    ASSERT_OK(load_->set_vips({vip(name, 1000)}));
+    slot = load_->live().slots().find(name);
+  }
+  ASSERT_EQ(slot, slot_);
   EXPECT_EQ(syns("10.0.1.", 100, 1), 0U);
 }
 
