@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
 #include "loader/etcd/kv.h"
 #include "loader/event_loop.h"

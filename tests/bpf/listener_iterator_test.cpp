@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -69,6 +70,9 @@ TEST(ListenerIterator, TellsTheQueueAndTheKeysOfEveryListener) {
   place.sin_port = htons(82);
   place.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   ASSERT_EQ(connect(client.get(), reinterpret_cast<sockaddr*>(&place), sizeof(place)), 0);
+  // The client is done a little before the server has its last ACK.
+  pollfd queued{.fd = none.get(), .events = POLLIN, .revents = 0};
+  ASSERT_EQ(poll(&queued, 1, 10'000), 1);
 
   auto all = (*iterator)->listeners();
   ASSERT_TRUE(all) << all.error().message;

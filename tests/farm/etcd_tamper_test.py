@@ -135,14 +135,13 @@ def test_validator_starts_with_yesterdays_document(farm):
 def test_document_with_another_end(farm):
     """A generation's life was cut short; the document with the longer one is brought back."""
     before = farm.etcd.get(RING)
-    ends = {end for _, _, end in farm.ring().generations}
+    longest = max(end for _, _, end in farm.ring().generations)
     for node in farm.nodes.values():
         node.configure_pool(SHORTER)
         node.reload()
-    # Whoever leads cuts the lives short.
-    wait_for("shorter lives", lambda: farm.settled() and max(end for _, _, end in farm.ring().generations) < max(ends),
-             farm.story)
-    check(max(ends) - max(end for _, _, end in farm.ring().generations) > 30 * 3600e9, "not_after did not move")
+    # Whoever leads cuts the lives short. A ring that is written again may differ by a second all the same.
+    wait_for("shorter lives", lambda: farm.settled() and
+             longest - max(end for _, _, end in farm.ring().generations) > 30 * 3600e9, farm.story)
     with nothing_changes(farm):
         put_back_over(farm, before)
         told(farm, "store_rolled_back", "is older than ours")

@@ -177,7 +177,11 @@ TEST_F(RotationAgent, ValidatorsKnowWhatServersReport) {
   ASSERT_TRUE(farm_.until([&] { return known().qlen_sum == 480; })) << farm_.text();
   EXPECT_TRUE(known().any_no_cookie_bit);
   for (const std::string& value : {before, std::string("garbage"), std::string()}) {
-    ASSERT_TRUE(farm_.write("reports", value));
+    if (value.empty()) {
+      ASSERT_TRUE(farm_.session().txn({{}, {etcd::Delete{farm_.key("reports"), ""}}, {}}));
+    } else {
+      ASSERT_TRUE(farm_.write("reports", value));
+    }
     const auto again = [&] { return farm_.raw("reports") != value; };
     const auto stays = [&] { return known().qlen_sum != 480 || again(); };
     EXPECT_TRUE(farm_.until(stays)) << farm_.text();

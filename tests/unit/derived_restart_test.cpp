@@ -38,6 +38,21 @@ class DerivedRestartTest : public DerivedTest {
   }
 };
 
+TEST_F(DerivedRestartTest, AnotherRingIsInForceBeforeItIsRemembered) {
+  const auto store = make_store();
+  ASSERT_EQ(open(*store), "");
+  run_to(*store, kEdge + 40);
+  const std::string before = read_state();
+  const uint64_t revision = store->ring().revision;
+  pass_to(kEdge + 52);
+  const auto stepped = store->step(clock_.now(), {.revision = revision, .missing = {}});
+  ASSERT_TRUE(stepped && *stepped);
+  EXPECT_NE(store->ring().revision, revision);
+  EXPECT_EQ(read_state(), before) << "the sinks wait for the disk";
+  ASSERT_EQ(settle(*store), "");
+  EXPECT_NE(read_state(), before);
+}
+
 TEST_F(DerivedRestartTest, ASecretThatWasReplacedBeforeARestartIsNoticed) {
   auto store = restarted();
   write_secret(std::string(32, 'n'));
