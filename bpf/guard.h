@@ -61,6 +61,16 @@ static __always_inline int tfo_guard_ask(struct xdp_md *ctx, const struct tfo_pa
 	return answer & (TFO_GUARD_OWN | (TFO_GUARD_ANSWERS - 1));
 }
 
+/* Whatever the guard said, the policy let the SYN through. Global: few come here. */
+__attribute__((noinline)) int tfo_guard_spared(__u32 slot)
+{
+	struct tfo_guard_counters *counters = tfo_guard_counters_of(slot);
+
+	if (counters)
+		counters->spared++;
+	return 0;
+}
+
 /*
  * For a VIP that takes unproven SYNs as retransmissions only: 1 if this one was seen half a second
  * to 8 seconds ago, else it is remembered and the answer is 0. Without a table all may pass.

@@ -99,6 +99,9 @@ __attribute__((noinline)) int tfo_listed(const struct tfo_flow *flow)
 		entry = bpf_map_lookup_elem(&guard_list, &key);
 		if (!entry)
 			return 0;
+		/* Shorter than all of IPv4's, it is a word on IPv6. */
+		if (flow->family == 4 && entry->length < 96)
+			return 0;
 		if (entry->until_ns > tfo_now())
 			return entry->verdict;
 		if (!entry->length)

@@ -167,6 +167,14 @@ struct {
 	__type(value, struct tfo_counters);
 } stats_base SEC(".maps");
 
+/* The same of the guard's counters. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct tfo_guard_counters);
+} guard_base SEC(".maps");
+
 /* Whose slot is it (loader)? */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -201,6 +201,7 @@ struct tfo_meta {
 	__u32 slots; /* entries of the counters map, slot 0 included */
 	__u32 counters_size; /* sizeof(struct tfo_counters) of the writer */
 	char build[TFO_NAME_LEN]; /* version of the writer */
+	__u32 guard_layout; /* TFO_GUARD_LAYOUT of the writer */
 };
 
 /* Who owns a counter slot: kept across reload, restart and upgrade. Empty: free. */

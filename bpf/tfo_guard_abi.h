@@ -18,6 +18,9 @@
 #define TFO_PENDING_BUCKETS 16 /* 129 to 137 s: the kernel holds a silent child about 127 s */
 #define TFO_RESET_BUCKETS 8 /* 60 to 69 s: after a RST the kernel holds the place 60 s */
 
+/* Of loads, handshakes and settings, and of what they mean; a change raises it. */
+#define TFO_GUARD_LAYOUT 1
+
 /* Whose load it is. IPv4 has no site. */
 enum tfo_guard_level {
 	TFO_LEVEL_ADDRESS = 0,
@@ -83,7 +86,10 @@ enum tfo_outcome {
  */
 #define TFO_RTT_BUCKETS 12
 
-/* The guard's counters of one slot, per CPU. */
+/*
+ * The guard's counters of one slot, per CPU, and what older sets of maps counted. New ones come
+ * last, so that those of an older layout are a beginning of these.
+ */
 struct tfo_guard_counters {
 	__u64 outcome[TFO_OUTCOME_COUNT];
 	__u64 rtt[TFO_RTT_BUCKETS]; /* not cumulative */
@@ -92,6 +98,7 @@ struct tfo_guard_counters {
 	__u64 over[TFO_LEVELS]; /* of those over a limit: whose it was */
 	__u64 held; /* over a limit, not held against them: guard_blind */
 	__u64 events_lost; /* the ring of events was full */
+	__u64 spared; /* of those over, denied or copies: let through, as the policy wants it */
 };
 
 enum tfo_handshake_state {

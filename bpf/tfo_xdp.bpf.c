@@ -265,6 +265,8 @@ static __always_inline void tfo_act(struct xdp_md *ctx, struct tfo_packet *p, in
 	done = tfo_treat(ctx, p, reason);
 	p->would = done & (TFO_ACTION_COUNT - 1);
 	p->verdict = done >> 8 & (TFO_ACTION_COUNT - 1);
+	if (tfo_cfg.guard && p->guard != TFO_GUARD_OK && p->would == TFO_PASS)
+		tfo_guard_spared(p->slot);
 }
 
 /* The one exit. A chained program finds its place here. */

@@ -63,6 +63,24 @@ void wipe_strings(json& document) {
   for (json& element : document) wipe_strings(element);
 }
 
+namespace {
+
+/// Names and values. What reads them as C strings would stop in their midst.
+bool has_nul(const json& document) {
+  if (document.is_string()) {
+    return document.get_ref<const std::string&>().find('\0') != std::string::npos;
+  }
+  if (!document.is_structured()) return false;
+  for (const auto& [name, value] : document.items()) {
+    if ((document.is_object() && name.find('\0') != std::string::npos) || has_nul(value)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
 ControlServer::ControlServer(EventLoop& loop, std::string path, Handler handler,
                              ControlLimits limits)
     : loop_(loop), path_(std::move(path)), handler_(std::move(handler)), limits_(limits) {}
@@ -204,6 +222,10 @@ json ControlServer::reply_to(const std::string& line) {
   };
   json request = json::parse(line, nullptr, false);
   if (!request.is_object()) return refuse("the request is no JSON object");
+  if (has_nul(request)) {
+    wipe_strings(request);
+    return refuse("the request has a NUL (\\u0000) in a text: nothing is named so, leave it out");
+  }
   const auto command = request.find("command");
   if (command == request.end() || !command->is_string()) {
     return refuse("the request has no \"command\"");

@@ -121,8 +121,11 @@ void Daemon::show_unsafe_demote() {
                     fmt::format("a server of pool {} has bit {:#x} in net.ipv4.tcp_fastopen, and "
                                 "takes SYN data without a cookie, demoted or not: what would be "
                                 "demoted passes until that bit is cleared (`tfoctl node list` "
-                                "shows the farm's servers)",
-                                vip.pool, kFastopenNoCookie));
+                                "shows the farm's servers){}",
+                                vip.pool, kFastopenNoCookie,
+                                vip.guard.on ? "; so does what the guard refuses: it holds nobody "
+                                               "to a limit, denies nobody and stops no copy"
+                                             : ""));
   }
 }
 

@@ -21,7 +21,13 @@ CLI::App* add_network_command(CLI::App* guard, Context& context, Invocation& wha
 }
 
 CLI::Option* add_time(CLI::App* command, Invocation& what, const std::string& help) {
-  return command->add_option("--for", what.guard.duration, help)->type_name("TIME");
+  // No text is not the same as no option, which may mean without end.
+  const auto given = [](const std::string& text) -> std::string {
+    return text.empty() ? "'' is no time: give one such as 90s, 30m, 12h or 7d" : "";
+  };
+  return command->add_option("--for", what.guard.duration, help)
+      ->type_name("TIME")
+      ->check(CLI::Validator(given, ""));
 }
 
 }  // namespace

@@ -184,6 +184,7 @@ void print_guard(std::ostream& out, const json& vip) {
   add(number_of(guard, "duplicate"), "copies of SYN data");
   add(number_of(guard, "denied"), "of denied networks");
   add(number_of(guard, "held"), "over a limit and let through while blind");
+  add(number_of(guard, "spared"), "refused and let through by the policy");
   add(number_of(guard, "events_lost"), "events lost");
   if (!words.empty()) out << "\nguard: " << words << '\n';
 }

@@ -105,12 +105,14 @@ void print_servers(Context& context, const json& status) {
 
 void print_guard(Context& context, const json& status) {
   constexpr size_t kMost = 16;
-  TextTable table({"vip", "<guard", "load", "limit", "per network", "guarded networks"});
+  TextTable table(
+      {"vip", "<guard", "load", "limit", "per network", "guarded networks", "let through"});
   const json vips = array_of(status, "guard");
   for (size_t i = 0; i < vips.size() && i < kMost; ++i) {
     const json& one = vips[i];
     table.add({text_of(one, "vip"), text_of(one, "state"), text_of(one, "load"),
-               text_of(one, "vip_limit"), text_of(one, "limit"), text_of(one, "guarded")});
+               text_of(one, "vip_limit"), text_of(one, "limit"), text_of(one, "guarded"),
+               text_of(one, "spared")});
   }
   if (table.empty()) return;
   context.out << '\n';

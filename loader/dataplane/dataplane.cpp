@@ -133,7 +133,7 @@ Result<> Dataplane::Impl::set_vips(const std::vector<VipConfig>& vips) {
   return *fit == LiveSet::Fit::kDone ? Result<>{} : grow(vips);
 }
 
-/// New, larger maps with a new hash seed; the programs move to them at once if any are attached,
+/// New, larger maps; the programs move to them at once if any are attached,
 /// else with the next set_interfaces().
 Result<> Dataplane::Impl::grow(const std::vector<VipConfig>& vips) {
   MapSizes sizes = MapSizes::for_config(vips.size(), row_count(vips));
@@ -146,13 +146,14 @@ Result<> Dataplane::Impl::grow(const std::vector<VipConfig>& vips) {
   auto done = migrating_ ? pins_.set_aside() : Result<>{};
   if (!done) return done;
   std::vector<std::string> names;
-  for (uint32_t slot = set_->slots().first(); slot < set_->slots().size(); ++slot) {
-    if (!set_->slots().name(slot).empty()) names.push_back(set_->slots().name(slot));
+  for (uint32_t slot = 0; slot < set_->slots().end_of_names(); ++slot) {
+    names.push_back(set_->slots().name(slot));
   }
   auto grown = make_set(pins_, grace_, sizes, names);
   if (!grown) return tl::unexpected(std::move(grown).error());
   std::unique_ptr<LiveSet> old = std::exchange(set_, std::move(*grown));
   done = fill_grown(vips, *old);
+  if (done && !interfaces_.empty()) done = take_loads(pins_, *set_);
   if (done && !interfaces_.empty()) done = interfaces_.move_to(pins_, set_->maps());
   if (!done) {
     set_ = std::move(old);
@@ -167,6 +168,10 @@ Result<> Dataplane::Impl::fill_grown(const std::vector<VipConfig>& vips, const L
   auto done = set_->copy_rings(old);
   if (!done) return done;
   auto fit = set_->set_vips(vips);
+  if (fit && *fit == LiveSet::Fit::kTooSmall) {
+    if (done = set_->change_seed(); !done) return done;
+    fit = set_->set_vips(vips);
+  }
   if (!fit) return tl::unexpected(std::move(fit).error());
   if (*fit == LiveSet::Fit::kDone) return {};
   return fail("the VIP table cannot be filled, even with " +
@@ -180,7 +185,8 @@ Result<> Dataplane::Impl::finish() {
 }
 
 Result<> Dataplane::Impl::set_interfaces(const std::vector<InterfaceConfig>& interfaces) {
-  auto done = interfaces_.assign(pins_, set_->maps(), interfaces);
+  auto done = migrating_ ? take_loads(pins_, *set_) : Result<>{};
+  if (done) done = interfaces_.assign(pins_, set_->maps(), interfaces);
   if (done && migrating_) done = finish();
   return done;
 }

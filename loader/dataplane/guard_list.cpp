@@ -9,6 +9,7 @@
 
 #include "loader/dataplane/guard_tables.h"
 #include "loader/dataplane/map_set.h"
+#include "loader/log.h"
 
 namespace tfo {
 namespace {
@@ -67,22 +68,30 @@ Result<std::vector<ListedNetwork>> GuardTables::listed() const {
   return all;
 }
 
+bool GuardTables::is_listed(const ClientNetwork& network) const {
+  const tfo_guard_list_key key = key_of(network);
+  // The longest match answers: it is this one if it is as long.
+  tfo_guard_list_entry entry{};
+  return bpf_map_lookup_elem(maps_.guard.list.fd(), &key, &entry) == 0 &&
+         entry.length == key.length;
+}
+
 Result<> GuardTables::list(const ListedNetwork& entry) const {
-  auto all = all_of(maps_.guard.list);
-  if (!all) return tl::unexpected(all.error());
-  if (auto removed = remove_ended(*all); !removed) return removed;
-  const bool known = std::ranges::any_of(
-      *all, [&entry](const ListedNetwork& one) { return one.network == entry.network; });
-  if (!known && all->size() >= kMostListed) {
-    return fail("the operator's list is full with " + std::to_string(kMostListed) +
-                " networks: release some, or give one that holds several of them");
+  const bool known = is_listed(entry.network);
+  if (!known && maps_.control.guard_list() >= kMostListed) {
+    // Some may have ended. Else what is there is not looked through for each that comes.
+    if (auto purged = purge(); !purged) return purged;
+    if (maps_.control.guard_list() >= kMostListed) {
+      return fail("the operator's list is full with " + std::to_string(kMostListed) +
+                  " networks: release some, or give one that holds several of them");
+    }
   }
   const tfo_guard_list_key key = key_of(entry.network);
   const tfo_guard_list_entry value{entry.until_ns, static_cast<__u32>(entry.verdict), key.length};
   if (bpf_map_update_elem(maps_.guard.list.fd(), &key, &value, BPF_ANY) != 0) {
     return fail_errno("cannot write " + network_text(entry.network) + " to the operator's list");
   }
-  maps_.control.set_guard_list(static_cast<uint32_t>(all->size() + (known ? 0 : 1)));
+  if (!known) maps_.control.set_guard_list(maps_.control.guard_list() + 1);
   return {};
 }
 
@@ -106,7 +115,8 @@ Result<bool> GuardTables::unlist(const ClientNetwork& network) const {
     return fail_errno("cannot remove " + network_text(network) + " from the operator's list");
   }
   // The programs look at the list only while it has entries.
-  if (auto counted = purge(); !counted) return tl::unexpected(counted.error());
+  const uint32_t count = maps_.control.guard_list();
+  if (was && count != 0) maps_.control.set_guard_list(count - 1);
   return was;
 }
 
@@ -121,7 +131,12 @@ Result<> GuardTables::purge() const {
 Result<> GuardTables::copy_list(const Map& from) const {
   const MapShape& there = from.shape();
   const MapShape& here = maps_.guard.list.shape();
-  if (there.key_size != here.key_size || there.value_size != here.value_size) return {};
+  if (there.key_size != here.key_size || there.value_size != here.value_size) {
+    log_warning(
+        "guard: the operator's list of the maps before has another layout and is not taken over: "
+        "say again what was denied and allowed");
+    return {};
+  }
   const auto all = all_of(from);
   if (!all) return tl::unexpected(all.error());
   for (const ListedNetwork& one : *all) {

@@ -2,8 +2,6 @@
 #include "loader/dataplane/guard_tables.h"
 
 #include <bpf/libbpf.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -12,6 +10,7 @@
 
 #include "bpf/load.h"
 #include "loader/dataplane/map_set.h"
+#include "loader/dataplane/totals.h"
 
 namespace tfo {
 namespace {
@@ -48,43 +47,18 @@ uint64_t next_serial() {
 
 }  // namespace
 
-/// A mappable array in this process's memory.
-class GuardTables::Mapping {
- public:
-  static Result<std::unique_ptr<Mapping>> of(const Map& map) {
-    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    const size_t size = (size_t{map.shape().value_size} * map.entries() + page - 1) / page * page;
-    void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, map.fd(), 0);
-    if (memory == MAP_FAILED) return fail_errno("cannot map " + map.name() + " into memory");
-    return std::unique_ptr<Mapping>(new Mapping(memory, size));
-  }
-  ~Mapping() { munmap(memory_, size_); }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-
-  template <class T>
-  T* at(uint32_t index) const {
-    return static_cast<T*>(memory_) + index;
-  }
-
- private:
-  Mapping(void* memory, size_t size) : memory_(memory), size_(size) {}
-  void* memory_;
-  size_t size_;
-};
-
 GuardTables::GuardTables(const MapSet& maps) : maps_(maps), serial_(next_serial()) {}
 
 GuardTables::~GuardTables() { ring_buffer__free(ring_); }
 
 Result<std::unique_ptr<GuardTables>> GuardTables::open(const MapSet& maps) {
   std::unique_ptr<GuardTables> tables(new GuardTables(maps));
-  const std::pair<const Map*, std::unique_ptr<Mapping>*> mapped[] = {
+  const std::pair<const Map*, std::unique_ptr<MapMemory>*> mapped[] = {
       {&maps.guard.heads, &tables->heads_},
       {&maps.guard.rows, &tables->rows_},
       {&maps.guard.vips.raw(), &tables->vips_}};
   for (const auto& [map, to] : mapped) {
-    auto mapping = Mapping::of(*map);
+    auto mapping = MapMemory::of(*map);
     if (!mapping) return tl::unexpected(std::move(mapping).error());
     *to = std::move(*mapping);
   }
@@ -165,18 +139,7 @@ Result<std::vector<GuardedNetwork>> GuardTables::guarded(size_t most, size_t* al
 }
 
 Result<std::vector<tfo_guard_counters>> GuardTables::counters(uint32_t count) const {
-  constexpr size_t kWords = sizeof(tfo_guard_counters) / sizeof(uint64_t);
-  const size_t cpus = possible_cpus();
-  std::vector<tfo_guard_counters> each(cpus * count);
-  std::vector<tfo_guard_counters> sums(count);
-  auto read = maps_.guard.stats.read_range(0, count, each.data());
-  if (!read) return tl::unexpected(read.error());
-  for (size_t i = 0; i < each.size(); ++i) {
-    auto* to = reinterpret_cast<uint64_t*>(&sums[i / cpus]);
-    const auto* from = reinterpret_cast<const uint64_t*>(&each[i]);
-    for (size_t word = 0; word < kWords; ++word) to[word] += from[word];
-  }
-  return sums;
+  return read_counters<tfo_guard_counters>(maps_.guard.stats, &maps_.guard.base.raw(), count);
 }
 
 Result<> GuardTables::set_flags(uint32_t slot, uint32_t mask, uint32_t flags) const {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bpf/tfo_abi.h"
+#include "loader/dataplane/map_memory.h"
 #include "loader/guard/network.h"
 #include "loader/result.h"
 
@@ -16,6 +17,7 @@ namespace tfo {
 
 class Map;
 struct MapSet;
+struct OldGuard;
 
 /// A client network over its limit. Times are boot time in ns.
 struct GuardedNetwork {
@@ -84,8 +86,14 @@ class GuardTables {
   Result<bool> unlist(const ClientNetwork& network) const;
   /// Removes what has ended.
   Result<> purge() const;
-  /// Takes over the list of another set of maps; one of another layout is left.
+  /// Takes over the list of another set of maps; one of another layout is left, and that is said.
   Result<> copy_list(const Map& from) const;
+
+  /// Takes over what clients hold open by the tables of another set that names them under the same
+  /// seed: loads and handshakes of the slots that `kept` says, by slot. Where this set has counted
+  /// already nothing is done. Tables of fewer entries take what is worth most. What programs write
+  /// there meanwhile may be missed, by a packet each.
+  Result<> take_loads(const OldGuard& old, const std::vector<bool>& kept) const;
 
   /// Becomes readable when there are events.
   int events_fd() const;
@@ -98,7 +106,6 @@ class GuardTables {
   uint64_t now_ns() const;
 
  private:
-  class Mapping;
   explicit GuardTables(const MapSet& maps);
   tfo_guard_head* head(uint32_t index) const;
   tfo_guard_row* row(uint32_t index) const;
@@ -107,12 +114,16 @@ class GuardTables {
   uint64_t tag_of(const ClientNetwork& network, uint32_t slot, unsigned level) const;
   Result<size_t> forget_inside(const ClientNetwork& network,
                                const std::vector<uint32_t>& slots) const;
+  Result<> take_heads(const OldGuard& old, const std::vector<bool>& kept) const;
+  Result<> take_handshakes(const OldGuard& old, const std::vector<bool>& kept) const;
+  void seat(const tfo_guard_head& load, const tfo_guard_row& row_now) const;
+  bool is_listed(const ClientNetwork& network) const;
   Result<> remove_ended(std::vector<ListedNetwork>& all) const;
   Result<> open_ring();
 
   const MapSet& maps_;
   uint64_t serial_;
-  std::unique_ptr<Mapping> heads_, rows_, vips_;
+  std::unique_ptr<MapMemory> heads_, rows_, vips_;
   ring_buffer* ring_ = nullptr;
   std::function<void(const tfo_guard_event&)> take_;
 };

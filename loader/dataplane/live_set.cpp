@@ -8,6 +8,7 @@
 #include <ctime>
 #include <map>
 
+#include "loader/dataplane/totals.h"
 #include "loader/dataplane/vip_policy.h"
 #include "loader/dataplane/vip_table.h"
 
@@ -216,6 +217,7 @@ Result<> LiveSet::reset_slot(uint32_t slot) {
   if (done) guard_->forget_slot(slot);
   const std::vector<uint8_t> none(maps_.guard.stats.raw_size());
   if (done) done = maps_.guard.stats.write(slot, none.data());
+  if (done) done = maps_.guard.base.set(slot, tfo_guard_counters{});
   return done;
 }
 
@@ -292,11 +294,10 @@ Result<tfo_ring> LiveSet::ring(const std::string& pool) const {
 }
 
 Result<> LiveSet::reserve_slots(const std::vector<std::string>& names) {
-  for (const auto& name : names) {
-    const auto slot = slots_.free(0);
-    if (!slot) return {};
-    if (slots_.find(name)) continue;
-    auto assigned = slots_.assign(*slot, name);
+  for (uint32_t slot = slots_.first(); slot < std::min<size_t>(names.size(), slots_.size());
+       ++slot) {
+    if (names[slot].empty() || slots_.find(names[slot])) continue;
+    auto assigned = slots_.assign(slot, names[slot]);
     if (!assigned) return assigned;
   }
   return {};

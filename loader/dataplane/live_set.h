@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "loader/config.h"
+#include "loader/dataplane/guard_carry.h"
 #include "loader/dataplane/guard_tables.h"
 #include "loader/dataplane/map_set.h"
 #include "loader/dataplane/name_table.h"
@@ -43,9 +44,17 @@ class LiveSet {
   /// What the programs remember of a VIP's rates.
   Result<tfo_trigger> trigger(const std::string& vip) const;
 
-  /// Gives these names a slot, so that totals can be carried to them. Names that do not fit are
-  /// left out.
+  /// Gives the names their slots, by their place (empty: nobody's), so that totals and loads can be
+  /// carried to them. Names that do not fit are left out.
   Result<> reserve_slots(const std::vector<std::string>& names);
+  /// Takes over the seed under which clients are named, and what the guard went by. Before VIPs are
+  /// set; the names have their slots.
+  Result<> begin_guard(const OldGuard& old);
+  /// Takes over what clients hold open, if they are still named under that seed; else that is said
+  /// in the journal. Before programs use this set, and as shortly as can be.
+  Result<> take_loads(const OldGuard& old);
+  /// Another seed, for VIPs that find no place under this one.
+  Result<> change_seed();
   /// Takes over pool numbers, live rings, what is known of servers and the operator's list of a set
   /// with the same layout.
   Result<> copy_rings(const LiveSet& from);
@@ -70,6 +79,7 @@ class LiveSet {
   Result<> apply(const Plan& plan, const std::vector<tfo_vip>& rows);
   Result<> reset_slot(uint32_t slot);
   Result<> set_settings(const VipConfig& vip, uint32_t slot, uint32_t side) const;
+  std::vector<bool> same_slots(const OldGuard& old) const;
   Result<> drop_pools(const std::set<uint32_t>& unused);
   Result<uint32_t> pool_number(const std::string& pool);
 
@@ -85,9 +95,5 @@ class LiveSet {
   std::vector<std::string> order_;  // VIPs as configured
   std::map<std::string, ServerFacts> servers_;  // by pool
 };
-
-/// Reads base (if asked for) plus all CPUs of slots [0, count) of a set of maps of any size of
-/// struct tfo_counters: reasons that the older layout lacks are zero.
-Result<std::vector<tfo_counters>> read_totals(const Map& stats, const Map* base, uint32_t count);
 
 }  // namespace tfo

@@ -48,6 +48,7 @@ constexpr Declared kDeclared[] = {
     {"guards", &decltype(tfo_xdp::maps)::guards},
     {"guard_vips", &decltype(tfo_xdp::maps)::guard_vips},
     {"guard_stats", &decltype(tfo_xdp::maps)::guard_stats},
+    {"guard_base", &decltype(tfo_xdp::maps)::guard_base},
     {"guard_list", &decltype(tfo_xdp::maps)::guard_list},
     {"guard_events", &decltype(tfo_xdp::maps)::guard_events},
 };
@@ -87,6 +88,7 @@ Result<MapSet> assemble(Maps maps) {
                           .settings = ArrayMap<tfo_guard>(take("guards")),
                           .vips = ArrayMap<tfo_guard_vip>(take("guard_vips")),
                           .stats = take("guard_stats"),
+                          .base = ArrayMap<tfo_guard_counters>(take("guard_base")),
                           .list = take("guard_list"),
                           .events = take("guard_events")}};
 }
@@ -94,13 +96,21 @@ Result<MapSet> assemble(Maps maps) {
 Result<> set_sizes(tfo_xdp& skeleton, const MapSizes& sizes) {
   const auto& maps = skeleton.maps;
   const std::pair<bpf_map*, uint32_t> sized[] = {
-      {maps.vips, 2 * sizes.vip_rows},         {maps.stats, sizes.slots},
-      {maps.stats_base, sizes.slots},          {maps.slot_names, sizes.slots},
-      {maps.policies, 2 * sizes.slots},        {maps.triggers, sizes.slots},
-      {maps.guards, 2 * sizes.slots},          {maps.guard_vips, sizes.slots},
-      {maps.guard_stats, sizes.slots},         {maps.handshake_bits, sizes.handshakes / 128},
-      {maps.handshakes, sizes.handshakes / 2}, {maps.guard_heads, sizes.handshakes / 16},
-      {maps.guard_rows, sizes.handshakes / 8}, {maps.retries, sizes.handshakes / 4},
+      {maps.vips, 2 * sizes.vip_rows},
+      {maps.stats, sizes.slots},
+      {maps.stats_base, sizes.slots},
+      {maps.slot_names, sizes.slots},
+      {maps.policies, 2 * sizes.slots},
+      {maps.triggers, sizes.slots},
+      {maps.guards, 2 * sizes.slots},
+      {maps.guard_vips, sizes.slots},
+      {maps.guard_stats, sizes.slots},
+      {maps.guard_base, sizes.slots},
+      {maps.handshake_bits, sizes.handshakes / 128},
+      {maps.handshakes, sizes.handshakes / 2},
+      {maps.guard_heads, sizes.handshakes / 16},
+      {maps.guard_rows, sizes.handshakes / 8},
+      {maps.retries, sizes.handshakes / 4},
   };
   int error = 0;
   for (const auto& [map, entries] : sized) {
@@ -194,6 +204,10 @@ void ControlMap::set_guard_list(uint32_t count) const {
   std::atomic_ref<__u32>(memory_->guard_list).store(count, std::memory_order_release);
 }
 
+uint32_t ControlMap::guard_list() const {
+  return std::atomic_ref<__u32>(memory_->guard_list).load(std::memory_order_acquire);
+}
+
 void ControlMap::set_table(const __u64 seed[2], const MapSizes& sizes) const {
   memory_->hash_seed[0] = seed[0];
   memory_->hash_seed[1] = seed[1];
@@ -201,6 +215,12 @@ void ControlMap::set_table(const __u64 seed[2], const MapSizes& sizes) const {
   memory_->handshake_mask = sizes.handshakes / 2 - 1;
   memory_->head_mask = sizes.handshakes / 16 - 1;
   memory_->retry_mask = sizes.handshakes / 4 - 1;
+}
+
+Result<std::array<__u64, 2>> new_seed() {
+  std::array<__u64, 2> seed{};
+  if (getrandom(seed.data(), sizeof(seed), 0) != sizeof(seed)) return fail_errno("getrandom");
+  return seed;
 }
 
 Result<MapSet> MapSet::create(const MapSizes& sizes) {
@@ -214,9 +234,9 @@ Result<MapSet> MapSet::create(const MapSizes& sizes) {
   if (!maps) return tl::unexpected(std::move(maps).error());
   auto set = assemble(std::move(*maps));
   if (!set) return set;
-  __u64 seed[2];
-  if (getrandom(seed, sizeof(seed), 0) != sizeof(seed)) return fail_errno("getrandom");
-  set->control.set_table(seed, sizes);
+  auto seed = new_seed();
+  if (!seed) return tl::unexpected(seed.error());
+  set->control.set_table(seed->data(), sizes);
   set->control.set_now_ns(boot_ns());
   return set;
 }
@@ -224,9 +244,11 @@ Result<MapSet> MapSet::create(const MapSizes& sizes) {
 Result<MapSet> MapSet::open_pins(const fs::path& directory) {
   auto meta = read_meta(directory);
   if (!meta) return tl::unexpected(meta.error());
-  if (meta->abi != TFO_ABI_VERSION || meta->counters_size != sizeof(tfo_counters)) {
+  if (meta->abi != TFO_ABI_VERSION || meta->counters_size != sizeof(tfo_counters) ||
+      meta->guard_layout != TFO_GUARD_LAYOUT) {
     return fail("the maps of " + directory.string() + " have ABI " + std::to_string(meta->abi) +
-                ", this version has " + std::to_string(TFO_ABI_VERSION));
+                " and guard layout " + std::to_string(meta->guard_layout) + ", this version has " +
+                std::to_string(TFO_ABI_VERSION) + " and " + std::to_string(TFO_GUARD_LAYOUT));
   }
   auto skeleton = XdpSkeleton::open();
   if (!skeleton) return tl::unexpected(std::move(skeleton).error());
@@ -274,6 +296,7 @@ std::vector<const Map*> MapSet::all() const {
           &guard.settings.raw(),
           &guard.vips.raw(),
           &guard.stats,
+          &guard.base.raw(),
           &guard.list,
           &guard.events,
           &guard.retries};
@@ -296,6 +319,7 @@ Result<> MapSet::mark_ready() const {
   value.reasons = TFO_REASON_COUNT;
   value.slots = stats.entries();
   value.counters_size = sizeof(tfo_counters);
+  value.guard_layout = TFO_GUARD_LAYOUT;
   std::strncpy(value.build, TFO_VERSION, sizeof(value.build) - 1);
   return meta.set(0, value);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -41,8 +42,10 @@ class ControlMap {
   void set_pool_side(uint32_t pool, uint32_t side) const;
   /// How many networks the operator's list holds.
   void set_guard_list(uint32_t count) const;
+  uint32_t guard_list() const;
   /// Fixed before the first packet.
   void set_table(const __u64 seed[2], const MapSizes& sizes) const;
+  /// VIPs stand, and clients are named, under it.
   const __u64* hash_seed() const { return memory_->hash_seed; }
   uint32_t vip_mask() const { return memory_->vip_mask; }
   const Map& raw() const { return map_; }
@@ -56,6 +59,9 @@ class ControlMap {
   std::unique_ptr<tfo_control, Unmap> memory_;
 };
 
+/// Random, for ControlMap::set_table().
+Result<std::array<__u64, 2>> new_seed();
+
 /// The maps of the guard (bpf/tfo_guard_abi.h).
 struct GuardMaps {
   Map handshake_bits;
@@ -65,7 +71,8 @@ struct GuardMaps {
   Map retries;                   // tfo_retry_set
   ArrayMap<tfo_guard> settings;  // by tfo_settings_index()
   ArrayMap<tfo_guard_vip> vips;
-  Map stats;   // tfo_guard_counters, per CPU
+  Map stats;                          // tfo_guard_counters, per CPU
+  ArrayMap<tfo_guard_counters> base;  // what older sets counted
   Map list;    // longest prefix match: tfo_guard_list_key, tfo_guard_list_entry
   Map events;  // ring of tfo_guard_event
 };

@@ -4,6 +4,10 @@
 #include <algorithm>
 #include <bit>
 #include <map>
+#include <optional>
+
+#include "loader/dataplane/guard_carry.h"
+#include "loader/dataplane/totals.h"
 
 namespace tfo {
 namespace {
@@ -14,7 +18,8 @@ namespace fs = std::filesystem;
 struct OldSet {
   Map stats;
   Map stats_base;
-  std::vector<std::string> names;  // by slot
+  std::optional<Map> guard_stats, guard_base;  // older ones have none
+  std::vector<std::string> names;              // by slot
 };
 
 /// The offset of cell[] and the size of one reason's cells: reasons may be more or fewer.
@@ -41,37 +46,64 @@ Result<OldSet> open_old(const fs::path& directory) {
   ArrayMap<tfo_slot_name> table(std::move(*names));
   auto values = table.get_range(0, std::min(table.entries(), stats->entries()));
   if (!values) return tl::unexpected(std::move(values).error());
-  OldSet old{std::move(*stats), std::move(*base), {}};
+  OldSet old{std::move(*stats), std::move(*base), {}, {}, {}};
+  if (auto map = Map::open_pin("guard_stats", directory / "guard_stats")) {
+    old.guard_stats = std::move(*map);
+  }
+  if (auto map = Map::open_pin("guard_base", directory / "guard_base")) {
+    old.guard_base = std::move(*map);
+  }
   for (const auto& value : *values) old.names.push_back(name_text(value));
   return old;
 }
 
-/// All names of the sets whose counts are owed; fails if one of them cannot be read.
+/// All names of the sets whose counts are owed; fails if one of them cannot be read. Those of the
+/// set in force stand at their slots, the others behind them.
 Result<std::vector<std::string>> owed_names(const PinDirectory& pins) {
-  std::vector<std::string> names;
+  std::vector<std::string> names(1);  // the node's
   for (const auto& directory : pins.owed()) {
     auto old = open_old(directory);
     if (!old) return tl::unexpected(std::move(old).error());
+    if (directory == pins.maps()) {
+      names = std::move(old->names);
+      while (names.size() > 1 && names.back().empty()) names.pop_back();
+      continue;
+    }
     for (const auto& name : old->names) {
-      if (!name.empty()) names.push_back(name);
+      const bool known = std::ranges::find(names, name) != names.end();
+      if (!name.empty() && !known) names.push_back(name);
     }
   }
-  std::sort(names.begin(), names.end());
-  names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
 }
 
-using Totals = std::map<std::string, tfo_counters>;  // by VIP; the node's under the empty name
+/// What one VIP counted.
+struct Total {
+  tfo_counters counters{};
+  tfo_guard_counters guard{};
+};
+
+using Totals = std::map<std::string, Total>;  // by VIP; the node's under the empty name
 
 Result<> add_totals(Totals& totals, const fs::path& directory, bool with_base) {
   auto old = open_old(directory);
   if (!old) return tl::unexpected(std::move(old).error());
-  auto counted = read_totals(old->stats, with_base ? &old->stats_base : nullptr,
-                             static_cast<uint32_t>(old->names.size()));
+  const auto slots = static_cast<uint32_t>(old->names.size());
+  auto counted = read_totals(old->stats, with_base ? &old->stats_base : nullptr, slots);
   if (!counted) return tl::unexpected(std::move(counted).error());
-  for (uint32_t slot = 0; slot < counted->size(); ++slot) {
+  std::vector<tfo_guard_counters> guard(slots);
+  if (old->guard_stats) {
+    const Map* base = with_base && old->guard_base ? &*old->guard_base : nullptr;
+    auto read = read_counters<tfo_guard_counters>(*old->guard_stats, base, slots);
+    if (!read) return tl::unexpected(std::move(read).error());
+    guard = std::move(*read);
+  }
+  for (uint32_t slot = 0; slot < slots; ++slot) {
     const std::string& name = old->names[slot];
-    if (slot == TFO_NODE_SLOT || !name.empty()) add_counters(totals[name], (*counted)[slot]);
+    if (slot != TFO_NODE_SLOT && name.empty()) continue;
+    Total& total = totals[name];
+    add_counters(total.counters, (*counted)[slot]);
+    add_counters(total.guard, guard[slot]);
   }
   return {};
 }
@@ -86,11 +118,12 @@ Result<> carry(const PinDirectory& pins, const LiveSet& set) {
     auto added = add_totals(totals, directory, directory == pins.maps());
     if (!added) return added;
   }
-  for (const auto& [name, counters] : totals) {
+  for (const auto& [name, total] : totals) {
     const auto slot =
         name.empty() ? std::optional<uint32_t>(TFO_NODE_SLOT) : set.slots().find(name);
     if (!slot) continue;
-    auto written = set.maps().stats_base.set(*slot, counters);
+    auto written = set.maps().stats_base.set(*slot, total.counters);
+    if (written) written = set.maps().guard.base.set(*slot, total.guard);
     if (!written) return written;
   }
   return {};
@@ -133,6 +166,10 @@ Result<std::unique_ptr<LiveSet>> make_set(const PinDirectory& pins, GracePeriod&
   auto set = LiveSet::make(std::move(*maps), grace);
   if (!set) return set;
   done = (*set)->reserve_slots(names);
+  if (done && pins.has_maps()) {
+    const auto old = OldGuard::find(pins.maps());
+    if (old) done = (*set)->begin_guard(*old);
+  }
   if (done) done = (*set)->maps().mark_ready();
   if (!done) return tl::unexpected(done.error());
   pins.step("new_ready");
@@ -171,6 +208,11 @@ Result<OpenedSet> open_set(const PinDirectory& pins, GracePeriod& grace, const S
   if (opened.created) done = pins.commit();
   if (!done) return tl::unexpected(done.error());
   return opened;
+}
+
+Result<> take_loads(const PinDirectory& pins, LiveSet& set) {
+  const auto old = OldGuard::open(pins.maps());
+  return old && *old ? set.take_loads(**old) : Result<>{};
 }
 
 Result<> finish_migration(const PinDirectory& pins, GracePeriod& grace, const LiveSet& set) {

@@ -26,10 +26,15 @@ struct SetNeeds {
 /// an earlier process began, or begins one, or creates the first set.
 Result<OpenedSet> open_set(const PinDirectory& pins, GracePeriod& grace, const SetNeeds& needs);
 
-/// A ready set in maps_new that knows `names`.
+/// A ready set in maps_new that knows `names`, by slot, and the guard's settings of the set in
+/// force.
 Result<std::unique_ptr<LiveSet>> make_set(const PinDirectory& pins, GracePeriod& grace,
                                           const MapSizes& sizes,
                                           const std::vector<std::string>& names);
+
+/// Takes over what clients hold open by the guard of the set in force, right before programs are
+/// switched to `set`. What cannot be taken over was said in the journal when `set` was made.
+Result<> take_loads(const PinDirectory& pins, LiveSet& set);
 
 /// Every program counts in `set` by now: waits until no packet is in an old one, carries the old
 /// totals into stats_base (set, not added: may be repeated after a crash), renames.

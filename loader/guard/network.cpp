@@ -22,14 +22,18 @@ ConfigAddress cut(ConfigAddress address, unsigned length) {
   return address;
 }
 
+/// A NUL would end the text for inet_pton, whatever comes behind it.
 bool parse_address(const std::string& text, ConfigAddress& out) {
+  if (text.find('\0') != std::string::npos) return false;
   std::memcpy(out.data(), kMapped, sizeof(kMapped));
   return inet_pton(AF_INET, text.c_str(), out.data() + sizeof(kMapped)) == 1 ||
          inet_pton(AF_INET6, text.c_str(), out.data()) == 1;
 }
 
 tl::unexpected<Error> refuse(std::string_view text, std::string_view why) {
-  return fail(fmt::format("'{}' {}", text.substr(0, 60), why));
+  std::string quoted(text.substr(0, 60));
+  std::ranges::replace_if(quoted, [](unsigned char c) { return c < ' ' || c == 127; }, '?');
+  return fail(fmt::format("'{}' {}", quoted, why));
 }
 
 }  // namespace
@@ -47,6 +51,11 @@ Result<ClientNetwork> parse_network(std::string_view text) {
                   "192.0.2.7");
   }
   const unsigned base = network.is_v4() ? kMappedBits : 0;
+  if (base != 0 && text.find(':') != std::string_view::npos) {
+    return refuse(
+        text, fmt::format("is an IPv4-mapped address: give it as {}, with a length of at most 32",
+                          address_text(network.address)));
+  }
   if (slash != std::string_view::npos) {
     const std::string_view digits = text.substr(slash + 1);
     unsigned length = 0;
@@ -71,7 +80,8 @@ std::string network_text(const ClientNetwork& network) {
 }
 
 bool holds(const ClientNetwork& outer, const ClientNetwork& inner) {
-  return outer.length <= inner.length && cut(inner.address, outer.length) == outer.address;
+  return outer.is_v4() == inner.is_v4() && outer.length <= inner.length &&
+         cut(inner.address, outer.length) == outer.address;
 }
 
 ClientNetwork network_at(const ConfigAddress& address, tfo_guard_level level) {

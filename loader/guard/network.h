@@ -19,14 +19,14 @@ struct ClientNetwork {
   bool operator==(const ClientNetwork&) const = default;
 };
 
-/// "192.0.2.0/24", "2001:db8::/48", or an address alone. Host bits that are set and lengths of 0
-/// are refused; the error quotes the text and says what to give.
+/// "192.0.2.0/24", "2001:db8::/48", or an address alone. Host bits that are set, lengths of 0 and
+/// IPv4-mapped addresses are refused; the error quotes the text and says what to give.
 Result<ClientNetwork> parse_network(std::string_view text);
 
 /// As it is written; an address alone without its length.
 std::string network_text(const ClientNetwork& network);
 
-/// Does `outer` hold all of `inner`? A network holds itself.
+/// Does `outer` hold all of `inner`? A network holds itself; none of IPv6 holds one of IPv4.
 bool holds(const ClientNetwork& outer, const ClientNetwork& inner);
 
 /// The network of this level (below TFO_LEVEL_VIP) that the address is in. IPv4 has no site: its

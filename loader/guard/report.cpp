@@ -90,6 +90,7 @@ json guard_counts_json(const tfo_guard_counters& counters) {
           {"duplicate", static_cast<uint64_t>(counters.answer[TFO_GUARD_DUPLICATE])},
           {"denied", static_cast<uint64_t>(counters.answer[TFO_GUARD_DENIED])},
           {"held", static_cast<uint64_t>(counters.held)},
+          {"spared", static_cast<uint64_t>(counters.spared)},
           {"events_lost", static_cast<uint64_t>(counters.events_lost)}};
 }
 

@@ -26,7 +26,7 @@ nlohmann::json outcomes_json(const tfo_guard_counters& counters);
 /// {buckets: [{below_ms, count}], sum_ms}: not cumulative; below_ms of the last one is null.
 nlohmann::json syn_to_ack_json(const tfo_guard_counters& counters);
 
-/// {over: {address, network, site, vip}, duplicate, denied, held, events_lost}
+/// {over: {address, network, site, vip}, duplicate, denied, held, spared, events_lost}
 nlohmann::json guard_counts_json(const tfo_guard_counters& counters);
 
 /// "accepted" and so on, and what it means (TFO_OUTCOMES in bpf/tfo_guard_abi.h).

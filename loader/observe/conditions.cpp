@@ -50,7 +50,8 @@ const std::vector<ConditionKind>& condition_kinds() {
       {"drop_disarmed", Severity::kCritical,
        "Invalid cookies are not dropped, since the pool's keys may be the wrong ones"},
       {"demote_unsafe", Severity::kCritical,
-       "Some server takes SYN data without a cookie; nothing is demoted for the VIP"},
+       "Some server takes SYN data without a cookie; nothing is demoted for the VIP, and its guard "
+       "holds nobody to a limit"},
       {"egress_failed", Severity::kWarning,
        "What leaves an interface cannot be seen; the guard is not exact"},
       {"guard_active", Severity::kWarning,

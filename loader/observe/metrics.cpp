@@ -120,6 +120,10 @@ void add_guard(const View& view, Families& out) {
                  MetricType::Counter);
   Family lost("tfo_guard_events_lost_total", "Events of the guard that found no place",
               MetricType::Counter);
+  Family spared("tfo_guard_spared_total",
+                "SYNs that the guard refused and the policy let through: signed, or the servers "
+                "take data without a cookie",
+                MetricType::Counter);
   Family guarded("tfo_guarded_networks", "Client networks over their limit", MetricType::Gauge);
   Family load("tfo_guard_load", "Handshakes that all clients of a VIP hold open",
               MetricType::Gauge);
@@ -138,12 +142,13 @@ void add_guard(const View& view, Families& out) {
       answers.add({{"vip", vip.name}, {"answer", answer}}, static_cast<double>(count));
     }
     lost.add({{"vip", vip.name}}, static_cast<double>(vip.guard.events_lost));
+    spared.add({{"vip", vip.name}}, static_cast<double>(vip.guard.spared));
   }
   for (const GuardVipView& vip : view.guard) {
     guarded.add({{"vip", vip.vip}}, static_cast<double>(vip.guarded));
     load.add({{"vip", vip.vip}}, vip.load);
   }
-  for (Family* family : {&handshakes, &times, &answers, &lost, &guarded, &load}) {
+  for (Family* family : {&handshakes, &times, &answers, &lost, &spared, &guarded, &load}) {
     out.push_back(family->take());
   }
 }

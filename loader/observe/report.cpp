@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/observe/report.h"
 
+#include <algorithm>
+
 #include "loader/guard/report.h"
 #include "loader/observe/reason_table.h"
 
@@ -93,6 +95,16 @@ json condition_json(const Condition& condition) {
 
 }  // namespace
 
+namespace {
+
+/// SYNs that the VIP's guard refused and its policy let through.
+uint64_t spared_of(const Snapshot& counters, const std::string& vip) {
+  const auto found = std::ranges::find(counters.vips, vip, &VipCounters::name);
+  return found == counters.vips.end() ? 0 : found->guard.spared;
+}
+
+}  // namespace
+
 json status_json(const View& view) {
   json out = {{"version", view.version},
               {"instance", view.instance},
@@ -114,7 +126,11 @@ json status_json(const View& view) {
   }
   for (const PoolView& pool : view.pools) out["pools"].push_back(pool_json(pool));
   for (const NamespaceView& ns : view.namespaces) out["namespaces"].push_back(namespace_json(ns));
-  for (const GuardVipView& vip : view.guard) out["guard"].push_back(guard_vip_json(vip));
+  for (const GuardVipView& vip : view.guard) {
+    json one = guard_vip_json(vip);
+    one["spared"] = spared_of(view.counters, vip.vip);
+    out["guard"].push_back(std::move(one));
+  }
   for (const Condition& condition : view.conditions) {
     out["conditions"].push_back(condition_json(condition));
   }

@@ -44,9 +44,10 @@ inline uint64_t packet_total(const Counters& counters) {
   return total;
 }
 
-/// sum += other, field by field.
-inline void add_counters(Counters& sum, const Counters& other) {
-  constexpr size_t kWords = sizeof(Counters) / sizeof(uint64_t);
+/// sum += other, word by word.
+template <class Words>
+void add_counters(Words& sum, const Words& other) {
+  constexpr size_t kWords = sizeof(Words) / sizeof(uint64_t);
   auto* to = reinterpret_cast<uint64_t*>(&sum);
   const auto* from = reinterpret_cast<const uint64_t*>(&other);
   for (size_t i = 0; i < kWords; ++i) to[i] += from[i];

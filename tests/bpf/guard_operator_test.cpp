@@ -3,6 +3,8 @@
 // maps.
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "loader/dataplane/guard_tables.h"
 #include "loader/dataplane/private_load.h"
 #include "tests/support/cases.h"
@@ -169,6 +171,32 @@ TEST_F(GuardOperator, DeniesUntilItsTimeIsOverAndAllowsBeyondTheLimit) {
   ASSERT_OK(guard().list({network("2001:db8:5::/48"), TFO_LIST_DENY, ListedNetwork::kForEver}));
   EXPECT_EQ(syns("2001:db8:5::", 1, 2), 2U);
   EXPECT_EQ(syns("2001:db8:6::", 1, 2), 0U);
+}
+
+TEST_F(GuardOperator, AWordOnIpv6IsNoneOnIpv4) {
+  for (const char* text : {"::/1", "::/80"}) {
+    ASSERT_OK(guard().list({network(text), TFO_LIST_DENY, ListedNetwork::kForEver}));
+  }
+  EXPECT_EQ(syns("10.0.1.", 0, 2), 0U);
+  EXPECT_EQ(syns("2001:db8:5::", 1, 2), 2U) << "in ::/1";
+  ASSERT_OK(guard().list({network("10.0.1.0/24"), TFO_LIST_DENY, ListedNetwork::kForEver}));
+  EXPECT_EQ(syns("10.0.1.", 7, 1), 1U);
+}
+
+TEST_F(GuardOperator, AddsEntriesWithoutReadingThemAllAnew) {
+  ClientNetwork one = network("10.0.0.1");
+  const auto begin = std::chrono::steady_clock::now();
+  for (size_t i = 0; i < GuardTables::kMostListed; ++i) {
+    one.address[13] = static_cast<uint8_t>(i >> 8);
+    one.address[14] = static_cast<uint8_t>(i);
+    ASSERT_OK(guard().list({one, TFO_LIST_DENY, ListedNetwork::kForEver}));
+  }
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  EXPECT_LT(took.count(), 0.5) << "seconds";
+  RecordProperty("seconds", std::to_string(took.count()));
+  EXPECT_EQ(guard().listed()->size(), GuardTables::kMostListed);
+  ASSERT_OK(guard().unlist(one));
+  EXPECT_EQ(load_->live().maps().control.guard_list(), GuardTables::kMostListed - 1);
 }
 
 TEST_F(GuardOperator, HoldsAThousandAndTwentyFourEntriesAndSaysSo) {

@@ -16,6 +16,7 @@
 #include "loader/audit/address.h"
 #include "loader/audit/packet.h"
 #include "loader/dataplane/live_set.h"
+#include "loader/dataplane/totals.h"
 #include "loader/keys/derived_ring.h"
 #include "loader/server/server_bit.h"
 #include "tests/support/frame_sender.h"

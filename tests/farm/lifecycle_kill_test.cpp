@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "loader/dataplane/live_set.h"
+#include "loader/dataplane/totals.h"
 #include "tests/support/daemon_process.h"
 #include "tests/support/frame_sender.h"
 #include "tests/support/options.h"

@@ -130,6 +130,21 @@ TEST_F(ControlTest, RefusesWhatIsNoRequest) {
   }
 }
 
+TEST_F(ControlTest, RefusesATextWithANul) {
+  serve();
+  const Fd client = dial();
+  for (const char* line : {R"({"command": "echo\u0000", "what": 1})",
+                           R"({"command": "echo", "what": "10.0.0.0\u0000/24"})",
+                           R"({"command": "echo", "what": [{"a": ["x\u0000"]}]})",
+                           R"({"command": "echo", "what": {"a\u0000b": 1}})"}) {
+    say(client, std::string(line) + "\n");
+    EXPECT_THAT(hear(client), HasSubstr("NUL")) << line;
+  }
+  say(client, R"({"command": "echo", "what": {"a": ["b", 0, null]}})"
+              "\n");
+  EXPECT_THAT(hear(client), HasSubstr("\"ok\":true"));
+}
+
 TEST_F(ControlTest, AnswersAClientThatHasFinishedSending) {
   serve();
   const Fd client = dial();

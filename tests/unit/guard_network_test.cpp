@@ -32,9 +32,20 @@ TEST(GuardNetwork, RefusalsQuoteTheTextAndSayWhatToGive) {
     EXPECT_NE(parsed.error().message.find(text), std::string::npos) << parsed.error().message;
     EXPECT_NE(parsed.error().message.find("give"), std::string::npos) << parsed.error().message;
   }
-  const auto host_bits = parse_network("192.0.2.7/24");
-  ASSERT_FALSE(host_bits);
-  EXPECT_NE(host_bits.error().message.find("192.0.2.0/24"), std::string::npos);
+  const std::pair<std::string, const char*> better[] = {
+      {"192.0.2.7/24", "give 192.0.2.0/24"},
+      {"2001:db8::1/48", "give 2001:db8::/48"},
+      {"::1/1", "give ::/1"},
+      {"::ffff:192.0.2.0/24", "give it as 192.0.2.0"},
+      {"::ffff:192.0.2.0/120", "give it as 192.0.2.0"},
+      {"::ffff:192.0.2.7", "give it as 192.0.2.7"},
+      {std::string("10.0.0.0\0/24", 12), "'10.0.0.0?/24' is no client network"},
+      {std::string("10.0.0.0/24\0", 12), "'10.0.0.0/24?' has no good length"}};
+  for (const auto& [text, words] : better) {
+    const auto parsed = parse_network(text);
+    ASSERT_FALSE(parsed) << text;
+    EXPECT_NE(parsed.error().message.find(words), std::string::npos) << parsed.error().message;
+  }
 }
 
 TEST(GuardNetwork, HoldsWhatLiesInIt) {
@@ -44,6 +55,8 @@ TEST(GuardNetwork, HoldsWhatLiesInIt) {
   EXPECT_FALSE(holds(network("192.0.2.0/24"), network("192.0.3.7")));
   EXPECT_TRUE(holds(network("2001:db8::/47"), network("2001:db8:1::/48")));
   EXPECT_FALSE(holds(network("2001:db8::/48"), network("2001:db8:1::/48")));
+  EXPECT_TRUE(holds(network("::/1"), network("2001:db8::1")));
+  EXPECT_FALSE(holds(network("::/1"), network("192.0.2.7"))) << "IPv4 lies in no network of IPv6";
 }
 
 TEST(GuardNetwork, LevelsAreThoseOfTheProgram) {

@@ -57,6 +57,7 @@ View example() {
   guard.rtt[2] = 2;
   guard.rtt_ticks = 100;
   guard.answer[TFO_GUARD_OVER] = 9;
+  guard.spared = 7;
   view.guard = {{.vip = "web", .load = 12, .guarded = 3}};
   return view;
 }
@@ -81,6 +82,7 @@ TEST(Metrics, SayWhatTheViewHolds) {
            "tfo_syn_to_ack_seconds_bucket{vip=\"web\",le=\"0.016777216\"} 4\n",
            "tfo_syn_to_ack_seconds_bucket{vip=\"web\",le=\"0.067108864\"} 6\n",
            "tfo_guard_syns_total{vip=\"web\",answer=\"over\"} 9\n",
+           "tfo_guard_spared_total{vip=\"web\"} 7\n",
            "tfo_guarded_networks{vip=\"web\"} 3\n",
            "tfo_guard_load{vip=\"web\"} 12\n",
            "tfo_condition_active{condition=\"generic_mode\"} 1\n",
@@ -173,6 +175,7 @@ TEST(Report, StatusHasConditionsAndRing) {
   EXPECT_EQ(status["conditions"][0]["id"], "generic_mode");
   EXPECT_EQ(status["pools"][0]["ring"][1]["fingerprint"], "bbbbbbbb");
   EXPECT_EQ(status["interfaces"][0]["mode"], "generic");
+  EXPECT_EQ(status["guard"][0]["spared"], 7);
 }
 
 TEST(KernelMib, IsReadByNameWhateverTheColumn) {

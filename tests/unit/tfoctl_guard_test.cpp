@@ -72,6 +72,9 @@ TEST(TfoctlGuard, ErrorsNameTheArgument) {
       {{"guard", "deny", "192.0.2.1/24", "--for", "1h"}, "give 192.0.2.0/24"},
       {{"guard", "deny", "192.0.2.0/24"}, "--for"},
       {{"guard", "deny", "192.0.2.0/24", "--for", "soon"}, "--for: 'soon'"},
+      {{"guard", "allow", "192.0.2.0/24", "--for", ""}, "--for: '' is no time"},
+      {{"guard", "allow", "192.0.2.0/24", "--for="}, "--for: '' is no time"},
+      {{"guard", "deny", "192.0.2.0/24", "--for", ""}, "--for: '' is no time"},
       {{"guard", "allow", "192.0.2.0/24", "--for", "0"}, "--for: '0'"},
       {{"guard", "allow", "192.0.2.0/24", "--for", "9999d"}, "--for: '9999d'"},
   };
@@ -98,11 +101,12 @@ TEST(TfoctlGuard, StatsShowHandshakesAndTimes) {
           {"syn_to_ack",
            {{"buckets", {{{"below_ms", 8.4}, {"count", 6}}, {{"below_ms", nullptr}, {"count", 2}}}},
             {"sum_ms", 20}}},
-          {"guard", {{"over", {{"network", 4}}}, {"denied", 1}}}}}}});
+          {"guard", {{"over", {{"network", 4}}}, {"denied", 1}, {"spared", 3}}}}}}});
   const std::string out = daemon.run({"stats", "--vip", "web"}).out;
   for (const char* text :
        {"accepted", "Not answered within two minutes", "0 to 8 ms", "75.0 %", "8 ms and more",
-        "guard: 4 SYNs of networks over their limits, 1 of denied networks"}) {
+        "guard: 4 SYNs of networks over their limits, 1 of denied networks, 3 refused and let through by "
+        "the policy"}) {
     EXPECT_NE(out.find(text), std::string::npos) << text << '\n' << out;
   }
 }
