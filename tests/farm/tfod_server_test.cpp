@@ -89,6 +89,17 @@ TEST_F(ServerRole, LeavesTheKeysAloneUnlessItManagesThem) {
   EXPECT_EQ(sysctl(names_[0], "tcp_fastopen"), "1");
 }
 
+TEST_F(ServerRole, SaysAtTheStartThatItsGuardIsHelplessWhereServersNeedNoCookie) {
+  ASSERT_TRUE(shell("ip netns exec " + names_[1] + " sysctl -qw net.ipv4.tcp_fastopen=0x203"));
+  site_.config["vips"][0]["mode"] = "enforce";
+  TfodProcess tfod(site_.write(), site_.path("log"));
+  ASSERT_TRUE(tfod.ready()) << tfod.log();
+  ASSERT_TRUE(wait_until([&] { return site_.raised("demote_unsafe"); }, 10)) << tfod.log();
+  EXPECT_THAT(tfod.log(), HasSubstr("it holds nobody to a limit"));
+  ASSERT_TRUE(shell("ip netns exec " + names_[1] + " sysctl -qw net.ipv4.tcp_fastopen=0x3"));
+  EXPECT_TRUE(wait_until([&] { return !site_.raised("demote_unsafe"); }, 20)) << tfod.log();
+}
+
 TEST_F(ServerRole, SetsTheServerBitOnlyAfterTheDelay) {
   site_.config["server"]["enable_delay"] = "24h";
   TfodProcess tfod(site_.write(), site_.path("log"));
