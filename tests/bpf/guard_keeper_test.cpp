@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What the keeper makes of the servers' overflows, in the settings that the programs go by.
-#include "loader/guard/keeper.h"
-
 #include <gtest/gtest.h>
 
 #include "loader/dataplane/dataplane.h"
+#include "loader/guard/keeper.h"
 #include "loader/keys/ring.h"
 #include "tests/support/outcome.h"
 #include "tests/support/sandbox.h"

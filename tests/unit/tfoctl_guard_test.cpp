@@ -105,7 +105,8 @@ TEST(TfoctlGuard, StatsShowHandshakesAndTimes) {
   const std::string out = daemon.run({"stats", "--vip", "web"}).out;
   for (const char* text :
        {"accepted", "Not answered within two minutes", "0 to 8 ms", "75.0 %", "8 ms and more",
-        "guard: 4 SYNs of networks over their limits, 1 of denied networks, 3 refused and let through by "
+        "guard: 4 SYNs of networks over their limits, 1 of denied networks, 3 refused and let "
+        "through by "
         "the policy"}) {
     EXPECT_NE(out.find(text), std::string::npos) << text << '\n' << out;
   }
