@@ -131,7 +131,7 @@ class DataplaneGuard : public testing::Test {
     for (unsigned i = 0; i < 8; ++i) send(client(i));
     answer(0);
     answer(1);
-    send(GuardWorld::segment(client(2), kRst, 0));
+    send(GuardWorld::segment(client(2), kRst, 20));
     EXPECT_EQ(load(*dataplane), 6U);
   }
 
