@@ -73,7 +73,7 @@ TEST(TfoctlGuard, ErrorsNameTheArgument) {
       {{"guard", "deny", "192.0.2.0/24"}, "--for"},
       {{"guard", "deny", "192.0.2.0/24", "--for", "soon"}, "--for: 'soon'"},
       {{"guard", "allow", "192.0.2.0/24", "--for", ""}, "--for: '' is no time"},
-      {{"guard", "allow", "192.0.2.0/24", "--for="}, "--for: '' is no time"},
+      {{"guard", "allow", "192.0.2.0/24", "--for="}, "--for: 1 required TIME missing"},
       {{"guard", "deny", "192.0.2.0/24", "--for", ""}, "--for: '' is no time"},
       {{"guard", "allow", "192.0.2.0/24", "--for", "0"}, "--for: '0'"},
       {{"guard", "allow", "192.0.2.0/24", "--for", "9999d"}, "--for: '9999d'"},
