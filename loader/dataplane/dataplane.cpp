@@ -146,6 +146,7 @@ Result<> Dataplane::Impl::grow(const std::vector<VipConfig>& vips) {
   auto done = migrating_ ? pins_.set_aside() : Result<>{};
   if (!done) return done;
   std::vector<std::string> names;
+  names.reserve(set_->slots().end_of_names());
   for (uint32_t slot = 0; slot < set_->slots().end_of_names(); ++slot) {
     names.push_back(set_->slots().name(slot));
   }

@@ -18,8 +18,8 @@ namespace fs = std::filesystem;
 struct OldSet {
   Map stats;
   Map stats_base;
-  std::optional<Map> guard_stats, guard_base;  // older ones have none
-  std::vector<std::string> names;              // by slot
+  Map guard_stats, guard_base;     // without entries: older ones have none
+  std::vector<std::string> names;  // by slot
 };
 
 /// The offset of cell[] and the size of one reason's cells: reasons may be more or fewer.
@@ -92,9 +92,9 @@ Result<> add_totals(Totals& totals, const fs::path& directory, bool with_base) {
   auto counted = read_totals(old->stats, with_base ? &old->stats_base : nullptr, slots);
   if (!counted) return tl::unexpected(std::move(counted).error());
   std::vector<tfo_guard_counters> guard(slots);
-  if (old->guard_stats) {
-    const Map* base = with_base && old->guard_base ? &*old->guard_base : nullptr;
-    auto read = read_counters<tfo_guard_counters>(*old->guard_stats, base, slots);
+  if (old->guard_stats.entries() != 0) {
+    const Map* base = with_base && old->guard_base.entries() != 0 ? &old->guard_base : nullptr;
+    auto read = read_counters<tfo_guard_counters>(old->guard_stats, base, slots);
     if (!read) return tl::unexpected(std::move(read).error());
     guard = std::move(*read);
   }
@@ -211,8 +211,10 @@ Result<OpenedSet> open_set(const PinDirectory& pins, GracePeriod& grace, const S
 }
 
 Result<> take_loads(const PinDirectory& pins, LiveSet& set) {
-  const auto old = OldGuard::open(pins.maps());
-  return old && *old ? set.take_loads(**old) : Result<>{};
+  auto opened = OldGuard::open(pins.maps());
+  if (!opened) return {};
+  const std::optional<OldGuard> old = std::move(*opened);
+  return old ? set.take_loads(*old) : Result<>{};
 }
 
 Result<> finish_migration(const PinDirectory& pins, GracePeriod& grace, const LiveSet& set) {

@@ -38,6 +38,7 @@ VipConfig vip(unsigned number) {
 /// "web", where GuardWorld's clients go, stands behind `others`.
 std::vector<VipConfig> vips(unsigned others) {
   std::vector<VipConfig> all;
+  all.reserve(others + 1);
   for (unsigned i = 0; i < others; ++i) all.push_back(vip(i));
   all.push_back(vip(0));
   all.back().name = "web";
