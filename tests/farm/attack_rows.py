@@ -7,64 +7,97 @@ import sys
 import time
 from pathlib import Path
 
-from attack_farm import ATTACKERS, BALANCER, EXACT, KEY, SERVERS, WRONG_KEY, attack_farm, guarded
-from client_farm import Failed, wait_for
+from attack_farm import KEY, WRONG_KEY, attack_farm
+from attack_guard import BALANCER, EXACT, SERVERS, Watch, guarded
+from client_farm import Failed, output, wait_for
 
-# The policies are as shipped but for what the operator has to say: enforce, and on a balancer that knows
-# none of the servers what these take: Fast Open queues of 256 and backlogs of 1022 in all, so an eighth of
-# the queues for one client network, half of them for all, and backlogs / 20 unproven SYNs a second.
+# The policies are as shipped: the operator says "enforce", and the limits come from the listeners. Only a
+# balancer that knows none of the servers has to be told what these take: Fast Open queues of 256 and backlogs
+# of 1022 in all, so an eighth of the queues for one client network, half of them for all, and backlogs / 20
+# unproven SYNs a second.
 ENFORCE = {"mode": "enforce"}
-SHIPPED = ENFORCE | {"guard": {"limit": 32, "vip_limit": 128}, "unproven_rate": 51}
+TOLD = ENFORCE | {"guard": {"limit": 32, "vip_limit": 128}, "unproven_rate": 51}
 STOLEN = ("--cookie", "valid")
+SILENT = (*STOLEN, "--rate", "100")
+HOPPING = (*STOLEN, "--rate", "200", "--prefixes", "200")
+# The same eight SYNs, each answered by a RST 60 ms later, again and again: 200 frames are 100 SYNs.
+REPEATED = (*STOLEN, "--rate", "200", "--tuples", "8", "--resets", "6")
+GUESSED = (*STOLEN, "--rate", "200", "--acks", "5")
 PLAIN = ("--cookie", "none", "--no-data", "--prefixes", "256", "--rate", "20000")
 PLAIN_CLIENTS = 8
 FIRST_RETRANSMISSION = 1.0  # second: TCP_TIMEOUT_INIT
 COPIES_PORT = 8080
 COPIES = ("--cookie", "valid", "--destinations", "1", "--to", f"192.0.2.1:{COPIES_PORT}", "--seed", "7",
           "--rate", "12", "--seconds", "1")
+MILLION = 1_000_000
+FLOOD_PREFIXES = 1 << 22  # /24s, from 16.0.0.0 on; which one is chance, so a million take 1.14 million SYNs
+FLOODED = (*STOLEN, "--from", "16.0.0.0", "--prefixes", str(FLOOD_PREFIXES), "--rate", "0", "--seconds", "1")
+HEAP = 1 << 20  # bytes that tfod may grow by: what it tells of networks is bounded
+PACE = 0.025  # seconds from one honest try to the next
 
 # flood: arguments of the attacker. least: the share of honest tries whose data must be accepted with us;
-# most: ... at most without us, None: that run is another row's. overflow: most SYNs that find the servers'
-# queues full with us. resets: the attacker's addresses answer. plain: clients that know no Fast Open come,
-# too, and each connects once it has sent its SYN again. condition: what tfod says within the row.
-# kind: what runs the row. loud: takes all of the machine, so it runs alone.
-Row = collections.namedtuple("Row", "name flood least most policy form overflow resets plain condition key kind loud",
-                             defaults=(SHIPPED, BALANCER, None, False, 0, None, KEY, "attack", False))
+# most: ... at most without us, None: that run is another row's. new: half of the tries are newcomers',
+# with the same bar. overflow: most SYNs that find the servers' queues full with us. resets: the attacker's
+# addresses answer. plain: clients that know no Fast Open come, too, and each connects once it has sent its SYN
+# again. condition: what tfod says while it lasts, and nothing else of the guard but guard_active. kind: what runs
+# the row. loud: takes all of the machine, so it runs alone. lasts: so many seconds, in the long form only.
+Row = collections.namedtuple(
+    "Row", "name flood least most policy form overflow resets plain condition key kind loud new family lasts",
+    defaults=(ENFORCE, SERVERS, None, False, 0, None, KEY, "attack", False, False, 4, None))
 # tries: honest ones. note: what no column shows. faults: bars that were missed.
 Result = collections.namedtuple("Result", "honest attack kernel note faults")
 
-GUESSED = (*STOLEN, "--rate", "200", "--acks", "5")
+
+def stolen(name, flood, most=None, **more):
+    """A row of the attackers with a stolen cookie: the same bar for all of them."""
+    return Row(f"stolen, {name}", flood, 0.99, most, overflow=0, new=True, **more)
+
+
 ROWS = [
-    Row("stolen, silent", (*STOLEN, "--rate", "100"), 0.99, 0.9, overflow=0),
-    Row("stolen, silent, no data", (*STOLEN, "--rate", "100", "--no-data"), 0.99, 0.9, overflow=0),
-    Row("stolen, resets", (*STOLEN, "--rate", "100"), 0.99, 0.9, overflow=0, resets=True),
-    Row("stolen, hopping", (*STOLEN, "--rate", "200", "--prefixes", "200"), 0.99, 0.9, overflow=0),
-    # By limits that are made of what is known of this server, which has other listeners, too.
-    Row("stolen, hopping, exact", (*STOLEN, "--rate", "200", "--prefixes", "200"), 0.99, None, ENFORCE, EXACT,
-        overflow=0),
-    # One way an ACK is only a claim: no bar. Where the servers' queues are seen it is found out.
-    Row("guessed ACKs", GUESSED, 0, 0.9),
-    Row("guessed ACKs, queues seen", GUESSED, 0, None, ENFORCE, SERVERS, condition="guard_evaded"),
-    Row("guessed ACKs, exact", GUESSED, 0.99, None, ENFORCE, EXACT, overflow=0),
-    Row("wrong key", None, 0, None, SHIPPED | {"on_invalid": "drop"}, key=WRONG_KEY, condition="drop_disarmed",
+    stolen("silent", SILENT, 0.9),
+    stolen("silent, no data", (*SILENT, "--no-data"), 0.9),
+    stolen("resets", SILENT, 0.9, resets=True),
+    stolen("repeated", REPEATED, 0.9),
+    stolen("hopping", HOPPING, 0.9),
+    stolen("silent, IPv6", SILENT, 0.9, family=6),
+    stolen("hopping, told", HOPPING, policy=TOLD, form=BALANCER),
+    stolen("silent, exact", SILENT, form=EXACT),
+    stolen("resets, exact", SILENT, form=EXACT, resets=True),
+    stolen("repeated, exact", REPEATED, form=EXACT),
+    stolen("hopping, exact", HOPPING, form=EXACT),
+    stolen("hopping, exact, IPv6", HOPPING, form=EXACT, family=6),
+    # Entries end and their places are taken anew.
+    stolen("silent, 200 s", SILENT, lasts=200),
+    stolen("hopping, exact, 200 s", HOPPING, form=EXACT, lasts=200),
+    # One way an ACK is only a claim: no bar. It is found out by the servers' queues.
+    Row("guessed ACKs", GUESSED, 0, 0.9, condition="guard_evaded", new=True),
+    Row("guessed ACKs, exact", GUESSED, 0.99, None, form=EXACT, overflow=0, new=True),
+    Row("wrong key", None, 0, None, TOLD | {"on_invalid": "drop"}, BALANCER, key=WRONG_KEY, condition="drop_disarmed",
         kind="wrong key"),
-    Row("duplicates", COPIES, 0, None, kind="duplicates"),
-    Row("quiet", None, 0.99, 1.0, loud=True),
+    Row("duplicates", COPIES, 0, None, TOLD, BALANCER, kind="duplicates"),
+    Row("a million prefixes", FLOODED, 0, None, TOLD, BALANCER, kind="memory", loud=True),
+    Row("quiet", None, 0.99, 1.0, TOLD, BALANCER, loud=True),
     Row("forged", ("--cookie", "forged", "--prefixes", "256", "--rate", "600000"), 0.995, 0.5,
-        SHIPPED | {"on_invalid": "drop"}, loud=True),
-    Row("plain flood, off", PLAIN, 0, None, ENFORCE, SERVERS, condition="syn_cookies", loud=True),
-    Row("plain flood, retry", PLAIN, 0.99, 0.5, SHIPPED | {"protect_syn_queue": "retry"}, plain=PLAIN_CLIENTS,
+        TOLD | {"on_invalid": "drop"}, BALANCER, loud=True),
+    Row("plain flood, off", PLAIN, 0, None, condition="syn_cookies", loud=True),
+    Row("plain flood, retry", PLAIN, 0.99, 0.5, TOLD | {"protect_syn_queue": "retry"}, BALANCER, plain=PLAIN_CLIENTS,
         loud=True),
 ]
 
 
+def share(outcomes):
+    """Of tries whose data was accepted in the SYN."""
+    tries = sum(outcomes.values())
+    return outcomes["data"] / tries if tries else 0
+
+
 def accepted(honest):
-    tries = sum(honest.outcomes.values())
-    return honest.outcomes["data"] / tries if tries else 0
+    return share(honest.outcomes + honest.newcomers)
 
 
 def failures(honest):
-    return sum(number for answer, number in honest.outcomes.items() if answer.startswith("failed"))
+    return sum(number for answer, number in (honest.outcomes + honest.newcomers).items()
+               if answer.startswith("failed"))
 
 
 def judge_plain(seconds):
@@ -80,11 +113,12 @@ def percentile(times, share):
     return times[min(len(times) - 1, int(len(times) * share))] * 1000 if times else 0
 
 
-def judge(row, honest, kernel, guards):
+def judge(row, honest, kernel, watch):
     """(note, faults) of a run with us."""
     note, faults = [], []
-    if accepted(honest) < row.least:
-        faults.append(f"{accepted(honest):.2%} are accepted, not {row.least:.1%}")
+    for who, outcomes in (("", honest.outcomes), (" of the newcomers", honest.newcomers)):
+        if outcomes and share(outcomes) < row.least:
+            faults.append(f"{share(outcomes):.2%}{who} are accepted, not {row.least:.1%}")
     if row.least and failures(honest):
         faults.append(f"{failures(honest)} honest connections failed")
     if row.overflow is not None and kernel["TCPFastOpenListenOverflow"] > row.overflow:
@@ -93,41 +127,84 @@ def judge(row, honest, kernel, guards):
         said, missed = judge_plain(honest.plain)
         note.append(said)
         faults += missed
+    if row.form != BALANCER or row.policy is TOLD:
+        note.append(f"load {watch.peak} of {watch.cap}")
+    # What passes on several CPUs at once is seen by none of them.
+    if watch.peak > watch.cap * 7 // 4 + 4:
+        faults.append(f"{watch.peak} handshakes were open at once, the cap is {watch.cap}")
+    false = watch.said & {"guard_blind", "guard_evaded"} - {row.condition}
+    if false:
+        faults.append(f"nothing is the matter, but {', '.join(sorted(false))} was raised")
+    return note, faults
+
+
+def await_condition(row, guards):
     if row.condition:
         wait_for(f"the condition {row.condition}", lambda: any(row.condition in one.conditions() for one in guards))
-        note.append(row.condition)
-    return note, faults
+    return [row.condition] if row.condition else []
 
 
 def attack(farm, guards, row, seconds):
     farm.visit()
     before = farm.kernel()
-    if row.flood is None:
-        honest, counted = farm.browse(seconds, 0.025), None
-    else:
-        # The attack alone first: its effect must be there before the honest ones are counted.
-        with farm.resets(row.resets), farm.attacked(*row.flood) as counted:
-            farm.browse(2, 0.025)
-            honest = farm.browse(seconds, 0.025, row.plain if guards else 0)
+    pace = PACE / 2 if row.new else PACE
+    with Watch(guards) as watch:
+        if row.flood is None:
+            honest, counted = farm.clients.browse(seconds, pace), None
+        else:
+            # The attack alone first: its effect must be there before the honest ones are counted.
+            with farm.resets(row.resets), farm.attacked(*row.flood) as counted:
+                farm.clients.browse(2, pace, row.new)
+                honest = farm.clients.browse(seconds, pace, row.new, row.plain if guards else 0)
+                said = await_condition(row, guards) if guards else []
     kernel = farm.kernel()
     kernel.subtract(before)
-    note, faults = judge(row, honest, kernel, guards) if guards else ([], [])
-    return Result(honest, counted, kernel, ", ".join(note), faults)
+    note, faults = judge(row, honest, kernel, watch) if guards else ([], [])
+    return Result(honest, counted, kernel, ", ".join((said if row.flood else []) + note), faults)
 
 
 def wrong_key(farm, guards, row, seconds):
     """So many honest clients that too many cookies look invalid, and none of them is dropped."""
     before = farm.kernel()
-    honest = farm.browse(seconds, 0.01)
+    honest = farm.clients.browse(seconds, 0.01)
     kernel = farm.kernel()
     kernel.subtract(before)
-    note, faults = judge(row, honest, kernel, guards)
+    note, faults = await_condition(row, guards), []
     actions = guards[0].ctl("stats", "--vip", "web")["vips"][0]["actions"]
     note.append(f"{actions['demote']} demoted, {actions['drop']} dropped")
     late = sum(one > FIRST_RETRANSMISSION / 2 for one in honest.seconds)
     if actions["drop"] or late or failures(honest):
         faults.append(f"{actions['drop']} SYNs were dropped, {late} clients waited, {failures(honest)} failed")
     return Result(honest, None, kernel, ", ".join(note), faults)
+
+
+def memory(farm, guards, row, _):
+    """More client networks than any table has rows for: it takes what it took before. What one such SYN costs
+    is a row of `tfoctl bench`."""
+    guard, rounds = guards[0], []
+    before = farm.kernel()
+
+    def flood():
+        with farm.attacked(*row.flood) as counted:
+            pass
+        rounds.append(counted)
+
+    flood()  # what the first flood touches is there from then on
+    tables, heap = guard.memory()
+    rounds.clear()
+    while sum(one["syns"] for one in rounds) < MILLION * 5 // 4:
+        flood()
+    total = {name: sum(one[name] for one in rounds) for name in ("syns", "seconds")}
+    now_tables, now_heap = guard.memory()
+    kernel = farm.kernel()
+    kernel.subtract(before)
+    bench = output(str(farm.binaries / "tfoctl"), "bench", "guard_flood", "-j")
+    note = (f"tables {tables / 2**20:.1f} MiB, now {now_tables / 2**20:.1f}; tfod's heap {heap / 2**20:.1f} MiB, now "
+            f"{now_heap / 2**20:.1f}")
+    faults = []
+    if not tables or now_tables != tables or now_heap > heap + HEAP:
+        faults.append(f"memory grew: {note}")
+    return Result(None, total, kernel, f"{note}{bench and ''}", faults)
 
 
 @contextlib.contextmanager
@@ -167,9 +244,10 @@ def duplicates(farm, guards, row, _):
     return Result(None, counted, kernel, f"data of {len(first)} SYNs, {twice} of them seen twice", faults)
 
 
-KINDS = {"attack": attack, "wrong key": wrong_key, "duplicates": duplicates}
+KINDS = {"attack": attack, "wrong key": wrong_key, "duplicates": duplicates, "memory": memory}
 
 
 def run(binaries, row, with_us, seconds):
-    with attack_farm(binaries) as farm, guarded(farm, row.form, row.policy if with_us else None, row.key) as guards:
-        return KINDS[row.kind](farm, guards, row, seconds)
+    with (attack_farm(binaries, row.family) as farm,
+          guarded(farm, row.form, row.policy if with_us else None, row.key) as guards):
+        return KINDS[row.kind](farm, guards, row, row.lasts or seconds)

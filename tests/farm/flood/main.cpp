@@ -32,28 +32,30 @@ constexpr char kUsage[] =
 
 SYNs with made-up sources, as fast as asked, out of an interface of this network namespace whose
 peer has an XDP program or generic receive offload (ethtool -K PEER gro on). Prints one JSON object
-{"syns": N, "acks": N, "seconds": S} when it ends, by time or by SIGTERM.
+{"syns": N, "answers": N, "seconds": S} when it ends, by time or by SIGTERM.
 
   --mac MAC            Ethernet destination, xx:xx:xx:xx:xx:xx
-  --to ADDRESS:PORT    IPv4; --destinations N: N addresses from there on (default 1)
-  --from ADDRESS       IPv4: the first /24 of the sources (default 198.19.0.0)
-  --prefixes N         so many /24s (default 1); --hosts N: sources in each, 1..254 (default 254)
+  --to ADDRESS:PORT    IPv6 without brackets; --destinations N: N addresses from there on (default 1)
+  --from ADDRESS       the first network of the sources, a /24 or /48 (default 198.19.0.0, 3fff::)
+  --prefixes N         so many of them (default 1); --hosts N: sources in each, 1..254 (default 254)
   --cookie KIND        none (no Fast Open option), forged, valid (under --key-file)
   --key-file FILE      a key in the kernel's text form, as in tcp_fastopen_key
   --no-data            SYNs carry no data
   --acks LAG           an ACK with a guessed number follows each SYN, LAG SYNs later
+  --resets LAG         the same with a RST that the server takes
+  --tuples N           the same N SYNs again and again, number and all
   --rate N             frames a second; 0: as many as can be (default 1000)
   --seconds N          end after that (default: when told to)
   --seed N             of all that is random (default: the clock)
 )";
 
 struct Options {
-  std::string interface, mac, to, from = "198.19.0.0", cookie = "none", key_file;
-  uint32_t prefixes = 1, hosts = 254, destinations = 1, ack_lag = 0;
+  std::string interface, mac, to, from, cookie = "none", key_file;
+  uint32_t prefixes = 1, hosts = 254, destinations = 1, lag = 0, tuples = 0;
   uint64_t rate = 1000,
            seed = static_cast<uint64_t>(steady_clock::now().time_since_epoch().count());
   double seconds = 1e9;
-  bool data = true;
+  bool data = true, resets = false;
 };
 
 [[noreturn]] void fail(const std::string& why) {
@@ -70,11 +72,14 @@ T number(const char* flag, const std::string& text, T least, T most) {
   return value;
 }
 
-uint32_t address(const char* flag, const std::string& text) {
-  in_addr parsed{};
-  if (inet_pton(AF_INET, text.c_str(), &parsed) != 1)
-    fail(std::string(flag) + ": \"" + text + "\" is no IPv4 address");
-  return ntohl(parsed.s_addr);
+/// Words in host order, one for IPv4; says whether it is IPv6.
+bool address(const char* flag, const std::string& text, __u32 (&words)[4]) {
+  const bool v6 = text.find(':') != std::string::npos;
+  uint32_t parsed[4] = {};
+  if (inet_pton(v6 ? AF_INET6 : AF_INET, text.c_str(), parsed) != 1)
+    fail(std::string(flag) + ": \"" + text + "\" is no address");
+  for (size_t i = 0; i < 4; ++i) words[i] = ntohl(parsed[i]);
+  return v6;
 }
 
 Options parse(int argc, char** argv) {
@@ -90,6 +95,8 @@ Options parse(int argc, char** argv) {
     kKeyFile,
     kNoData,
     kAcks,
+    kResets,
+    kTuples,
     kRate,
     kSeconds,
     kSeed
@@ -105,6 +112,8 @@ Options parse(int argc, char** argv) {
                           {"key-file", 1, nullptr, kKeyFile},
                           {"no-data", 0, nullptr, kNoData},
                           {"acks", 1, nullptr, kAcks},
+                          {"resets", 1, nullptr, kResets},
+                          {"tuples", 1, nullptr, kTuples},
                           {"rate", 1, nullptr, kRate},
                           {"seconds", 1, nullptr, kSeconds},
                           {"seed", 1, nullptr, kSeed},
@@ -145,7 +154,12 @@ Options parse(int argc, char** argv) {
         o.data = false;
         break;
       case kAcks:
-        o.ack_lag = number<uint32_t>("--acks", text, 1, 1U << 20);
+      case kResets:
+        o.resets = c == kResets;
+        o.lag = number<uint32_t>("--acks, --resets", text, 1, 1U << 20);
+        break;
+      case kTuples:
+        o.tuples = number<uint32_t>("--tuples", text, 1, 1U << 20);
         break;
       case kRate:
         o.rate = number<uint64_t>("--rate", text, 0, 100'000'000);
@@ -184,58 +198,75 @@ void store16(uint8_t* at, uint16_t value) {
   at[1] = static_cast<uint8_t>(value);
 }
 
-/// Ethernet, IPv4 and TCP headers; `segment`: bytes of TCP.
-void fill_headers(uint8_t* frame, const Options& o, uint16_t port, size_t header, size_t segment) {
+/// Ethernet, IP and TCP headers; `header`: bytes of TCP's, `segment`: of TCP in all. Returns where
+/// TCP begins.
+uint8_t* fill_headers(uint8_t* frame, const Options& o, bool v6, size_t header, size_t segment) {
   if (std::sscanf(o.mac.c_str(), "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &frame[0], &frame[1], &frame[2],
                   &frame[3], &frame[4], &frame[5]) != 6)
     fail("--mac: \"" + o.mac + "\" is no Ethernet address");
   const uint8_t source[6] = {2, 0, 0, 0, 0x66, 0x6c};
   std::memcpy(frame + 6, source, 6);
-  store16(frame + 12, ETH_P_IP);
-  frame[14] = 0x45;
-  store16(frame + 16, static_cast<uint16_t>(20 + segment));
-  frame[22] = 64;
-  frame[23] = IPPROTO_TCP;
-  store16(frame + 36, port);
-  frame[46] = static_cast<uint8_t>(header / 4 << 4);
-  store16(frame + 48, 64240);
+  store16(frame + 12, v6 ? ETH_P_IPV6 : ETH_P_IP);
+  uint8_t* ip = frame + 14;
+  if (v6) {
+    ip[0] = 0x60;
+    store16(ip + 4, static_cast<uint16_t>(segment));
+    ip[6] = IPPROTO_TCP;
+    ip[7] = 64;
+  } else {
+    ip[0] = 0x45;
+    store16(ip + 2, static_cast<uint16_t>(20 + segment));
+    ip[8] = 64;
+    ip[9] = IPPROTO_TCP;
+  }
+  uint8_t* tcp = ip + (v6 ? 40 : 20);
+  store16(tcp + 2, number<uint16_t>("--to", o.to.substr(o.to.rfind(':') + 1), 1, 65535));
+  tcp[12] = static_cast<uint8_t>(header / 4 << 4);
+  store16(tcp + 14, 64240);
+  return tcp;
 }
 
-uint32_t tcp_sum(const uint8_t* frame, size_t bytes, size_t segment) {
-  return sum_of(frame + 34, bytes) + htons(IPPROTO_TCP) + htons(static_cast<uint16_t>(segment));
+uint32_t tcp_sum(const uint8_t* tcp, size_t bytes, size_t segment) {
+  return sum_of(tcp, bytes) + htons(IPPROTO_TCP) + htons(static_cast<uint16_t>(segment));
 }
 
 void fill(tfo_flood_config& config, const Options& o, const std::string& data) {
   const size_t colon = o.to.rfind(':');
   if (colon == std::string::npos) fail("--to: \"" + o.to + "\" is not ADDRESS:PORT");
-  const auto port = number<uint16_t>("--to", o.to.substr(colon + 1), 1, 65535);
-  config.destination = address("--to", o.to.substr(0, colon));
+  const bool v6 = address("--to", o.to.substr(0, colon), config.destination);
+  const std::string from = !o.from.empty() ? o.from : v6 ? "3fff::" : "198.19.0.0";
+  if (address("--from", from, config.source) != v6) fail("--from: is not of the family of --to");
+  if (v6 && o.prefixes > 65536) fail("--prefixes: at most 65536 of IPv6");
+  config.source[v6 ? 3 : 0] &= 0xffffff00U;
+  config.v6 = v6 ? 1 : 0;
+  config.headers = FLOOD_HEADERS - (v6 ? 0 : 20);
   config.destinations = o.destinations;
-  config.source = address("--from", o.from) & 0xffffff00U;
   config.prefixes = o.prefixes;
   config.hosts = o.hosts;
   config.data = static_cast<uint32_t>(data.size());
-  config.ack_lag = o.ack_lag;
+  config.lag = o.lag;
+  config.guess = o.resets ? 0 : 1;
+  config.tuples = o.tuples;
   config.seed = o.seed * 0x9e3779b97f4a7c15ULL;
 
   const size_t header = 20 + FLOOD_OPTIONS;
   uint8_t syn[FLOOD_HEADERS] = {};
-  fill_headers(syn, o, port, header, header + data.size());
-  syn[47] = 0x02;
+  uint8_t* tcp = fill_headers(syn, o, v6, header, header + data.size());
+  tcp[13] = 0x02;
   const uint8_t fast_open[FLOOD_OPTIONS] = {34, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1};
   const uint8_t plain[FLOOD_OPTIONS] = {2, 4, 0x05, 0xb4, 4, 2, 1, 1, 1, 3, 3, 7};
-  std::memcpy(syn + 54, config.cookie == FLOOD_NO_OPTION ? plain : fast_open, FLOOD_OPTIONS);
+  std::memcpy(tcp + 20, config.cookie == FLOOD_NO_OPTION ? plain : fast_open, FLOOD_OPTIONS);
   config.syn_ip_sum = sum_of(syn + 14, 20);
-  config.syn_tcp_sum = tcp_sum(syn, header, header + data.size()) +
+  config.syn_tcp_sum = tcp_sum(tcp, header, header + data.size()) +
                        sum_of(reinterpret_cast<const uint8_t*>(data.data()), data.size());
   std::memcpy(config.syn, syn, sizeof(syn));
 
-  uint8_t ack[FLOOD_HEADERS] = {};
-  fill_headers(ack, o, port, 20, 20);
-  ack[47] = 0x10;
-  config.ack_ip_sum = sum_of(ack + 14, 20);
-  config.ack_tcp_sum = tcp_sum(ack, 20, 20);
-  std::memcpy(config.ack, ack, sizeof(ack));
+  uint8_t answer[FLOOD_HEADERS] = {};
+  tcp = fill_headers(answer, o, v6, 20, 20);
+  tcp[13] = o.resets ? 0x04 : 0x10;
+  config.answer_ip_sum = sum_of(answer + 14, 20);
+  config.answer_tcp_sum = tcp_sum(tcp, 20, 20);
+  std::memcpy(config.answer, answer, sizeof(answer));
 }
 
 void set_cookie(tfo_flood_config& config, const Options& o) {
@@ -313,7 +344,7 @@ int main(int argc, char** argv) {
   std::memcpy(const_cast<tfo_flood_config*>(&skeleton->rodata->flood), &config, sizeof(config));
   if (tfo_flood__load(skeleton.get()) != 0) fail("the kernel refused the program");
 
-  std::string frame = std::string(FLOOD_HEADERS, '\0') + data;
+  std::string frame = std::string(config.headers, '\0') + data;
   xdp_md context{};
   context.data_end = static_cast<uint32_t>(frame.size());
   context.ingress_ifindex = if_nametoindex(o.interface.c_str());
@@ -322,9 +353,9 @@ int main(int argc, char** argv) {
   const __u64& made = skeleton->bss->flood_made;
   flood_on(bpf_program__fd(skeleton->progs.flood_frame), context, frame, o, made);
   const std::chrono::duration<double> passed = steady_clock::now() - start;
-  const uint64_t acks = o.ack_lag == 0 || made / 2 < o.ack_lag ? 0 : made / 2 - o.ack_lag;
-  std::printf("{\"syns\": %llu, \"acks\": %llu, \"seconds\": %.3f}\n",
-              static_cast<unsigned long long>(made - acks), static_cast<unsigned long long>(acks),
-              passed.count());
+  const uint64_t answers = o.lag == 0 || made / 2 < o.lag ? 0 : made / 2 - o.lag;
+  std::printf("{\"syns\": %llu, \"answers\": %llu, \"seconds\": %.3f}\n",
+              static_cast<unsigned long long>(made - answers),
+              static_cast<unsigned long long>(answers), passed.count());
   return 0;
 }
