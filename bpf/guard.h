@@ -10,6 +10,7 @@
 
 #include "guard_answer.h"
 #include "guard_icmp.h"
+#include "guard_request.h"
 #include "guard_syn.h"
 #include "retry.h"
 

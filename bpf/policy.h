@@ -11,8 +11,9 @@
  *    was seen lately; else `drop` demotes.
  *  - A revoked cookie is demoted. It was honest once, so it never counts as one too many.
  *  - A valid cookie is demoted where the guard says so. Over its limit, or denied, as fast as
- *    `unproven_rate` allows, and dropped beyond, since a demoted SYN is half-open at the server;
- *    what the guard gives each network for its own is not rationed. A duplicate always.
+ *    `unproven_rate` allows, and dropped beyond, since a demoted SYN is half-open at the server.
+ *    What the guard gives each network for its own has that rate once more, for itself: those who
+ *    are few among many come through, and very many networks fill no queue. A duplicate always.
  *  - Else it is renewed if some server would refuse it: servers hold two keys and validators up to
  *    sixteen (rewrite.h).
  *
@@ -190,6 +191,14 @@ tfo_inline int tfo_is_unproven(const struct tfo_facts *facts, int would)
 	return would == TFO_DEMOTE;
 }
 
+/* Is what the guard says a demotion that is to cost the servers no more than they bear? */
+tfo_inline int tfo_is_rationed(int guard)
+{
+	int answer = guard & ~TFO_GUARD_OWN;
+
+	return answer == TFO_GUARD_OVER || answer == TFO_GUARD_DENIED;
+}
+
 /*
  * What enforcing does with the SYN: an action, with TFO_IF_RETRIED while the VIP is flooded with
  * such that prove nothing and its policy holds them back.
@@ -203,11 +212,13 @@ tfo_inline int tfo_decide(const struct tfo_policy *policy, struct tfo_trigger *t
 	    tfo_trigger_on(&trigger->unproven, &trigger->flooded_until_ns, policy->unproven_rate,
 			   facts->now_ns))
 		return would | TFO_IF_RETRIED;
-	if (would == TFO_DEMOTE &&
-	    (facts->guard == TFO_GUARD_OVER || facts->guard == TFO_GUARD_DENIED) &&
-	    !tfo_take_token(&trigger->token_ns, policy->unproven_ns, facts->now_ns))
-		return TFO_DROP;
-	return would;
+	if (would != TFO_DEMOTE || !tfo_is_rationed(facts->guard))
+		return would;
+	if (facts->guard & TFO_GUARD_OWN &&
+	    tfo_take_in_second(&trigger->own, policy->unproven_rate, facts->now_ns))
+		return would;
+	return tfo_take_token(&trigger->token_ns, policy->unproven_ns, facts->now_ns) ? would
+										       : TFO_DROP;
 }
 
 /* The same for what tfo_decide() marked, once it is known whether the SYN came before. */

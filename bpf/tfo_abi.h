@@ -172,7 +172,7 @@ struct tfo_trigger {
 	__u64 flooded_until_ns;
 	__u64 token_ns; /* when the bucket of unproven_rate is full again */
 	__u32 unproved; /* invalid cookies since a valid one, counted up to TFO_DISARMED_AFTER */
-	__u32 pad;
+	__u32 own; /* second (16 bits) | networks' own demotions in it */
 };
 
 /*

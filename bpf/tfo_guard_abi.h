@@ -59,7 +59,7 @@ enum tfo_guard_answer {
 	TFO_GUARD_ANSWERS
 };
 
-/* With TFO_GUARD_OVER: this demotion is the network's own, unproven_rate does not ration it. */
+/* With TFO_GUARD_OVER: this demotion is the network's own, which has a ration of its own. */
 #define TFO_GUARD_OWN 4
 #define TFO_OWN_DEMOTIONS 2 /* so many has each client network in a bucket */
 

@@ -248,7 +248,8 @@ __attribute__((noinline)) int tfo_classify_any(struct xdp_md *ctx, struct tfo_pa
 /* Could the guard or the policy do more with this SYN than pass it? Not with nearly all. */
 static __always_inline int tfo_concerns(const struct tfo_packet *p, int reason)
 {
-	return (tfo_cfg.guard && tfo_is_accepted(reason)) || p->would != TFO_PASS ||
+	return (tfo_cfg.guard && (tfo_is_accepted(reason) || reason == TFO_REQUEST)) ||
+	       p->would != TFO_PASS ||
 	       tfo_concerns_policy(p->flags, reason);
 }
 
@@ -259,6 +260,8 @@ static __always_inline void tfo_act(struct xdp_md *ctx, struct tfo_packet *p, in
 
 	if (tfo_cfg.guard && tfo_is_accepted(reason))
 		p->guard = tfo_guard_ask(ctx, p);
+	else if (tfo_cfg.guard && reason == TFO_REQUEST)
+		tfo_guard_request(ctx, p);
 	if (p->would == TFO_PASS && p->guard == TFO_GUARD_OK &&
 	    !tfo_concerns_policy(p->flags, reason))
 		return;

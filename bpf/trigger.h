@@ -67,6 +67,27 @@ tfo_inline int tfo_take_token(__u64 *cell, __u64 interval_ns, __u64 now_ns)
 }
 
 /*
+ * Is there room for one more in this second, of at most `most` (and 65,535)? `cell`: second (16
+ * bits) << 16 | count.
+ */
+tfo_inline int tfo_take_in_second(__u32 *cell, __u32 most, __u64 now_ns)
+{
+	__u32 second = now_ns / TFO_SECOND_NS & 0xffff;
+	int i;
+
+	for (i = 0; i < TFO_BUCKET_TRIES; i++) {
+		__u32 seen = *(volatile __u32 *)cell;
+		__u32 taken = seen >> 16 == second ? seen & 0xffff : 0;
+
+		if (taken >= most || taken == 0xffff)
+			return 0;
+		if (__sync_val_compare_and_swap(cell, seen, second << 16 | (taken + 1)) == seen)
+			return 1;
+	}
+	return 0;
+}
+
+/*
  * Remembers that a cookie was valid under the pool's keys, which says that they are the servers'.
  * On the way of every valid cookie to a VIP that may drop, hence once a second is enough.
  */

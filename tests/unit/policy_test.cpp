@@ -121,7 +121,7 @@ TEST(PolicyDrop, AWrongKeyDropsNobodyAndSaysSoSoon) {
 
 TEST(PolicyUnproven, OverItsLimitANetworkIsDemotedAsFastAsTheRateAllows) {
   Vip vip;
-  int demoted = 0, dropped = 0;
+  int demoted = 0, dropped = 0, owned = 0;
   for (uint64_t i = 0; i < 10'000; i++) {
     vip.now = kStart + i * kSecond / 1000;  // 10 s of 1000/s
     const int would = vip.decide(TFO_COOKIE_CURRENT, TFO_GUARD_OVER);
@@ -134,6 +134,11 @@ TEST(PolicyUnproven, OverItsLimitANetworkIsDemotedAsFastAsTheRateAllows) {
   const auto own = static_cast<tfo_guard_answer>(TFO_GUARD_OVER | TFO_GUARD_OWN);
   EXPECT_EQ(vip.decide(TFO_COOKIE_CURRENT, TFO_GUARD_OVER), TFO_DROP);
   EXPECT_EQ(vip.decide(TFO_COOKIE_CURRENT, own), TFO_DEMOTE) << "nobody else uses it up";
+  for (uint64_t i = 0; i < 10'000; i++) {
+    vip.now += kSecond / 1000;
+    owned += vip.decide(TFO_COOKIE_CURRENT, own) == TFO_DEMOTE ? 1 : 0;
+  }
+  EXPECT_NEAR(owned, 2000, 120) << "very many networks cost the servers no more than twice the rate";
   EXPECT_EQ(vip.decide(TFO_COOKIE_CURRENT, TFO_GUARD_OK, 1), TFO_RENEW);
 }
 
