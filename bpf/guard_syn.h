@@ -227,7 +227,8 @@ static __always_inline int tfo_guard_try(const struct tfo_syn *syn, struct tfo_s
 
 	if (!seat->head)
 		tfo_seat_find(seat, syn->tag, bucket, TFO_WORTHLESS + 1);
-	if (!seat->head || !tfo_take_own(&seat->row->demoted, bucket))
+	if (!seat->head ||
+	    !tfo_take_own(seat->row, syn->tag, seat->head->epoch & TFO_HEAD_PROVEN, bucket))
 		return 0;
 	if (!tfo_is_pending(at, now)) {
 		tfo_opening_of(&what, syn, TFO_HANDSHAKE_TRIAL, 0);

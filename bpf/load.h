@@ -217,16 +217,24 @@ tfo_inline int tfo_is_full(__u32 vip_load, __u32 cap)
 
 /*
  * Has the network a demotion of its own left in this bucket? The rate that is shared by all may be
- * used up by those who are many; these nobody can take from a network, and few as they are they add
- * nothing to what plain SYNs from as many networks do to a server. `cell`: tfo_guard_row.demoted.
+ * used up by those who are many; these nobody can take from a network. Who had one lately and has
+ * not answered (`proven`: it has, ever) gets none: of very many that only open, most are such.
+ * `tag`: its head's.
  */
-tfo_inline int tfo_take_own(__u32 *cell, __u32 bucket)
+tfo_inline int tfo_take_own(struct tfo_guard_row *row, __u64 tag, int proven, __u32 bucket)
 {
-	__u32 seen = *(volatile __u32 *)cell;
-	__u32 taken = seen >> 2 == bucket ? seen & 3 : 0;
+	__u32 owner = tag >> 16, seen, taken;
 
+	if (row->owner != owner) {
+		row->owner = owner;
+		*(volatile __u32 *)&row->demoted = 0;
+	}
+	seen = *(volatile __u32 *)&row->demoted;
+	taken = seen >> 2 == bucket ? seen & 3 : 0;
+	if (seen && !taken && !proven && ((bucket - (seen >> 2)) & TFO_EPOCH_MASK) < TFO_BUCKETS)
+		return 0;
 	return taken < TFO_OWN_DEMOTIONS &&
-	       __sync_val_compare_and_swap(cell, seen, bucket << 2 | (taken + 1)) == seen;
+	       __sync_val_compare_and_swap(&row->demoted, seen, bucket << 2 | (taken + 1)) == seen;
 }
 
 /* A head that begins to count for a network. The tag comes last: until then nobody finds it. */

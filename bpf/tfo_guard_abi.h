@@ -174,7 +174,8 @@ struct tfo_guard_row {
 	__u32 settled[TFO_BUCKETS]; /* resets included */
 	__u32 reset[TFO_BUCKETS];
 	__u32 demoted; /* tfo_take_own(): bucket << 2 | demotions of its own in it */
-	__u32 reserved[7];
+	__u32 owner; /* of `demoted`: bits 16 to 47 of the head's tag */
+	__u32 reserved[6];
 };
 
 /* A VIP's own load, by slot. */

@@ -231,7 +231,7 @@ Result<GuardWorld> closed(const tfo_guard& guard) {
   auto world = GuardWorld::make(guard, 4096);
   if (!world) return world;
   tfo_policy policy{};
-  policy.unproven_rate = 1;
+  policy.unproven_rate = 1000;  // of which those of their own have a ration
   policy.unproven_ns = static_cast<__u32>(kSecond);
   auto done = world->xdp().set_policy(GuardWorld::kSlot, policy);
   for (unsigned i = 0; done && i < kClosed + 40; i++) {
@@ -242,6 +242,11 @@ Result<GuardWorld> closed(const tfo_guard& guard) {
   }
   if (!done) return tl::unexpected(done.error());
   return world;
+}
+
+Packet request(const std::string& client) {
+  const Packet syn = GuardWorld::syn(client, 0);
+  return Packet::syn(syn.ip.source, syn.ip.destination).option(fast_open());
 }
 
 tfo_action done_with(GuardWorld& world, const Packet& syn) {
@@ -284,6 +289,36 @@ TEST(GuardNewcomers, ComeInOnceTheirDemotedHandshakeWasAnswered) {
     const auto counters = world->counters();
     EXPECT_EQ(counters->outcome[TFO_OUTCOME_NOT_ACCEPTED], 0U) << "it was none of the guard's";
   }
+}
+
+TEST(GuardNewcomers, ComeInOnceTheirRequestForACookieWasAnswered) {
+  for (const bool exact : {false, true}) {
+    tfo_guard guard = limits();
+    if (exact) guard.flags |= TFO_GUARD_EXACT;
+    auto world = closed(guard);
+    ASSERT_OK(world);
+    auto egress = load_egress(world->xdp());
+    ASSERT_OK(egress);
+    for (const std::string client : {"172.16.1.1", "2001:db8:77::1"}) {
+      const Packet ask = request(client);
+      ASSERT_OK(world->pour(ask.frame()));
+      if (exact) ASSERT_OK(leave(*egress, syn_ack(ask, kIsn, 0)));
+      ASSERT_OK(world->pour(GuardWorld::segment(ask, kAck, 0, exact ? kIsn + 2 : 1).frame()));
+      const auto guessed = world->send(from_port(GuardWorld::syn(client), 2000));
+      EXPECT_EQ(*guessed, exact ? TFO_GUARD_OVER : TFO_GUARD_OK) << client;
+      ASSERT_OK(world->pour(GuardWorld::segment(ask, kAck, 0, kIsn + 1).frame()));
+      EXPECT_EQ(*world->send(from_port(GuardWorld::syn(client), 2001)), TFO_GUARD_OK) << client;
+    }
+    ASSERT_OK(world->pour(request("172.16.2.1").frame()));
+    EXPECT_EQ(*world->send(from_port(GuardWorld::syn("172.16.2.1"), 2000)), TFO_GUARD_OVER);
+  }
+}
+
+TEST(GuardNewcomers, RequestsLeaveNothingWhileTheVipIsBelowItsCap) {
+  auto world = GuardWorld::make(limits());
+  ASSERT_OK(world);
+  ASSERT_OK(world->pour(request("172.16.1.1").frame()));
+  EXPECT_EQ(*world->handshakes(TFO_HANDSHAKE_TRIAL), 0U);
 }
 
 // --- blindness

@@ -234,12 +234,24 @@ TEST(GuardLoad, TheLastBoundIsForAll) {
 }
 
 TEST(GuardLoad, EachNetworkHasDemotionsOfItsOwn) {
-  __u32 cell = 0;
+  tfo_guard_row row{};
   for (const __u32 bucket : {0U, 1U, 77U, TFO_EPOCH_MASK, 0U}) {
     for (int i = 0; i < 5; i++) {
-      EXPECT_EQ(tfo_take_own(&cell, bucket), i < TFO_OWN_DEMOTIONS) << bucket << ' ' << i;
+      EXPECT_EQ(tfo_take_own(&row, 1, 1, bucket), i < TFO_OWN_DEMOTIONS) << bucket << ' ' << i;
     }
   }
+}
+
+TEST(GuardLoad, WhoDoesNotAnswerHasNoMoreDemotionsOfItsOwnForAWhile) {
+  constexpr __u64 kFirst = 7ULL << 16, kSecond = 8ULL << 16;
+  tfo_guard_row row{};
+  EXPECT_EQ(tfo_take_own(&row, kFirst, 0, 100), 1);
+  EXPECT_EQ(tfo_take_own(&row, kFirst, 0, 100), 1) << "its neighbour comes in the same moment";
+  EXPECT_EQ(tfo_take_own(&row, kFirst, 0, 101), 0);
+  EXPECT_EQ(tfo_take_own(&row, kFirst, 0, 100 + TFO_BUCKETS - 1), 0);
+  EXPECT_EQ(tfo_take_own(&row, kFirst, 1, 101), 1) << "it has answered";
+  EXPECT_EQ(tfo_take_own(&row, kFirst, 0, 101 + TFO_BUCKETS), 1);
+  EXPECT_EQ(tfo_take_own(&row, kSecond, 0, 102 + TFO_BUCKETS), 1) << "whose row it was before";
 }
 
 TEST(GuardLoad, ATagNamesItsSlot) {
