@@ -20,8 +20,7 @@ static __always_inline void tfo_request_try(const struct tfo_syn *syn,
 	struct tfo_seat seat;
 
 	at = at ?: tfo_handshake_place(set, now);
-	if (tfo_is_pending(at, now) ||
-	    !tfo_seat_find(&seat, syn->tag, bucket, TFO_WORTHLESS + 1) ||
+	if (tfo_is_pending(at, now) || !tfo_seat_find(&seat, syn->tag, bucket, TFO_WORTHLESS + 1) ||
 	    seat.head->epoch & TFO_HEAD_PROVEN)
 		return;
 	tfo_opening_of(&what, syn, TFO_HANDSHAKE_TRIAL, 0);

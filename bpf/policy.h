@@ -218,7 +218,7 @@ tfo_inline int tfo_decide(const struct tfo_policy *policy, struct tfo_trigger *t
 	    tfo_take_in_second(&trigger->own, policy->unproven_rate, facts->now_ns))
 		return would;
 	return tfo_take_token(&trigger->token_ns, policy->unproven_ns, facts->now_ns) ? would
-										       : TFO_DROP;
+										      : TFO_DROP;
 }
 
 /* The same for what tfo_decide() marked, once it is known whether the SYN came before. */

@@ -138,7 +138,8 @@ TEST(PolicyUnproven, OverItsLimitANetworkIsDemotedAsFastAsTheRateAllows) {
     vip.now += kSecond / 1000;
     owned += vip.decide(TFO_COOKIE_CURRENT, own) == TFO_DEMOTE ? 1 : 0;
   }
-  EXPECT_NEAR(owned, 2000, 120) << "very many networks cost the servers no more than twice the rate";
+  EXPECT_NEAR(owned, 2000, 120)
+      << "very many networks cost the servers no more than twice the rate";
   EXPECT_EQ(vip.decide(TFO_COOKIE_CURRENT, TFO_GUARD_OK, 1), TFO_RENEW);
 }
 
