@@ -249,8 +249,7 @@ __attribute__((noinline)) int tfo_classify_any(struct xdp_md *ctx, struct tfo_pa
 static __always_inline int tfo_concerns(const struct tfo_packet *p, int reason)
 {
 	return (tfo_cfg.guard && (tfo_is_accepted(reason) || reason == TFO_REQUEST)) ||
-	       p->would != TFO_PASS ||
-	       tfo_concerns_policy(p->flags, reason);
+	       p->would != TFO_PASS || tfo_concerns_policy(p->flags, reason);
 }
 
 /* What becomes of a SYN that they may do something with. */
