@@ -307,6 +307,8 @@ TEST(GuardNewcomers, ComeInOnceTheirRequestForACookieWasAnswered) {
       const auto guessed = world->send(from_port(GuardWorld::syn(client), 2000));
       EXPECT_EQ(*guessed, exact ? TFO_GUARD_OVER : TFO_GUARD_OK) << client;
       ASSERT_OK(world->pour(GuardWorld::segment(ask, kAck, 0, kIsn + 1).frame()));
+      const Packet first = from_port(GuardWorld::syn(client), 2000);
+      ASSERT_OK(world->pour(GuardWorld::segment(first, kAck, kData).frame()));
       EXPECT_EQ(*world->send(from_port(GuardWorld::syn(client), 2001)), TFO_GUARD_OK) << client;
     }
     ASSERT_OK(world->pour(request("172.16.2.1").frame()));
