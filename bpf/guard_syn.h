@@ -33,7 +33,8 @@ struct tfo_syn {
 
 /*
  * The levels below the coarsest: `opens` a handshake on each, or returns 1 + the level that is over
- * its limit, or 0. Few SYNs come here.
+ * its limit, or 0. Few SYNs come here. Opens are never held against these (TFO_GUARD_COUNT_OPENS):
+ * their limits are low, and an honest address soon opens more in two minutes.
  */
 __attribute__((noinline)) int tfo_guard_finer(struct xdp_md *ctx, const struct tfo_packet *p,
 					      int opens)
@@ -61,8 +62,8 @@ __attribute__((noinline)) int tfo_guard_finer(struct xdp_md *ctx, const struct t
 				      guard->limit[TFO_LEVEL_VIP]);
 		if (opens)
 			tfo_load_open(seat.head);
-		else if (tfo_seat_is_over(&flow, &seat, slot, level,
-					  tfo_load_of(seat.head, guard->flags), limit))
+		else if (tfo_seat_is_over(&flow, &seat, slot, level, tfo_load_of(seat.head, 0),
+					  limit))
 			return 1 + level;
 	}
 	return 0;

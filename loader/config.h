@@ -93,11 +93,14 @@ struct PolicyConfig {
 };
 
 /// How many handshakes with a valid cookie clients may hold open at a VIP: see struct tfo_guard.
+/// What is not given goes by the others and by the servers' queues (guard_limits()).
 struct GuardConfig {
   bool on = true;
-  std::optional<unsigned> limit;      // of a client network; none: by the servers' queues
-  std::optional<unsigned> vip_limit;  // of all of them; none: likewise
-  unsigned open_rate = 0;             // opened by one client network, a second; 0: no limit
+  std::optional<unsigned> address_limit;  // of one client address
+  std::optional<unsigned> limit;          // of a client network, /24 or /64
+  std::optional<unsigned> site_limit;     // of a /48
+  std::optional<unsigned> vip_limit;      // of all of them
+  unsigned open_rate = 0;                 // opened by one client network, a second; 0: no limit
 
   bool operator==(const GuardConfig&) const = default;
 };

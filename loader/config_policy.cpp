@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <bit>
+#include <utility>
 
 #include "loader/config_parser.h"
 #include "loader/pool_store.h"
@@ -124,13 +125,25 @@ void ConfigParser::guard(const ConfigNode& node, GuardConfig& out) {
     const auto number = field->integer(1, kMaxRate, what);
     return number ? std::optional(static_cast<unsigned>(*number)) : std::nullopt;
   };
+  out.address_limit = take("address_limit", "handshakes that one client address may hold open");
   out.limit = take("limit", "handshakes that one client network may hold open");
+  out.site_limit = take("site_limit", "handshakes that one client /48 may hold open");
   out.vip_limit = take("vip_limit", "handshakes that all clients together may hold open");
   out.open_rate = take("open_rate", "handshakes a second of one client network").value_or(0);
   object.finish();
-  if (out.limit && out.vip_limit && *out.limit > *out.vip_limit) {
-    node.complain("has a \"limit\" above its \"vip_limit\"",
-                  "give one client network less than all of them");
+  const std::pair<const char*, std::optional<unsigned>> ladder[] = {
+      {"address_limit", out.address_limit},
+      {"limit", out.limit},
+      {"site_limit", out.site_limit},
+      {"vip_limit", out.vip_limit}};
+  const std::pair<const char*, std::optional<unsigned>>* finer = nullptr;
+  for (const auto& one : ladder) {
+    if (!one.second) continue;
+    if (finer != nullptr && *finer->second > *one.second) {
+      node.complain(fmt::format("has \"{}\" above its \"{}\"", finer->first, one.first),
+                    "give a part of the clients no more than the whole");
+    }
+    finer = &one;
   }
 }
 

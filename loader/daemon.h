@@ -112,9 +112,9 @@ class Daemon {
   // daemon_policy.cpp
   Result<> check_demote(const Config& config, const NamespaceWatch::Files& files) const;
   /// Nothing: the farm that shares the pool was not heard of since tfod started.
-  std::optional<ServerFacts> heard_of_servers(const std::string& pool) const;
+  std::optional<ServerFacts> heard_of_servers(const VipConfig& vip) const;
   rotation::FarmReports farm_reports(const std::string& pool) const;
-  ServerFacts server_facts(const std::string& pool) const;
+  ServerFacts server_facts(const VipConfig& vip) const;
   void review_policies();
   void show_unsafe_demote();
   void show_disarmed(const Dataplane& dataplane);

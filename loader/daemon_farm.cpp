@@ -11,6 +11,7 @@
 #include "loader/keys/redact.h"
 #include "loader/log.h"
 #include "loader/rotation/records.h"
+#include "loader/server/serving.h"
 
 namespace tfo {
 namespace {
@@ -25,7 +26,8 @@ constexpr size_t kMaxReported = 64;
 
 /// Over all listeners that may do Fast Open: see FarmReports.
 json sums_of(const ListenerReport& report) {
-  uint64_t count = 0, backlog = 0, unknown = 0, qlen = 0, least = 0, fullest = 0;
+  const uint64_t least = least_queues(report).fast_open.value_or(0);
+  uint64_t count = 0, backlog = 0, unknown = 0, qlen = 0, fullest = 0;
   for (const Listener& one : report.listeners) {
     if (!one.may_fast_open()) continue;
     ++count;
@@ -36,7 +38,6 @@ json sums_of(const ListenerReport& report) {
     }
     const uint64_t limit = one.fast_open->limit;
     qlen += limit;
-    least = least == 0 ? limit : std::min(least, limit);
     fullest =
         std::max(fullest, std::min<uint64_t>(4, uint64_t{4} * one.fast_open->pending / limit));
   }

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <ctime>
 #include <iterator>
-#include <set>
 
 #include "loader/daemon.h"
 #include "loader/rotation/etcd_store.h"
@@ -71,13 +70,13 @@ Result<> Daemon::check_demote(const Config& config, const NamespaceWatch::Files&
   return {};
 }
 
-/// Of a pool's servers, as far as they are known here; see server_facts_of().
-std::optional<ServerFacts> Daemon::heard_of_servers(const std::string& pool) const {
-  const KeyPool* keys = pools_.find(pool);
+/// Of a VIP's servers, as far as they are known here; see server_facts_of().
+std::optional<ServerFacts> Daemon::heard_of_servers(const VipConfig& vip) const {
+  const KeyPool* keys = pools_.find(vip.pool);
   const bool shared = keys != nullptr && keys->farm() != nullptr;
-  const rotation::FarmReports reports = farm_reports(pool);
+  const rotation::FarmReports reports = farm_reports(vip.pool);
   if (shared && !has_heard(reports)) return std::nullopt;
-  return server_facts_of(namespaces_.listeners(pool), reports);
+  return server_facts_of(vip, namespaces_.listeners(vip.pool), reports);
 }
 
 /// Nothing, unless the pool is shared through etcd.
@@ -87,19 +86,17 @@ rotation::FarmReports Daemon::farm_reports(const std::string& pool) const {
   return farm == nullptr ? rotation::FarmReports() : farm->agent().reports();
 }
 
-ServerFacts Daemon::server_facts(const std::string& pool) const {
-  return heard_of_servers(pool).value_or(ServerFacts{});
+ServerFacts Daemon::server_facts(const VipConfig& vip) const {
+  return heard_of_servers(vip).value_or(ServerFacts{});
 }
 
 void Daemon::review_policies() {
   if (!dataplane_) return;
   Result<> done;
-  std::set<std::string> pools;
-  for (const VipConfig& vip : config_.vips) pools.insert(vip.pool);
-  for (const std::string& pool : pools) {
-    const auto facts = heard_of_servers(pool);
+  for (const VipConfig& vip : config_.vips) {
+    const auto facts = heard_of_servers(vip);
     // Until the farm is heard of, what the maps hold stays in force.
-    if (done && facts) done = dataplane_->set_servers(config_.vips, pool, *facts);
+    if (done && facts) done = dataplane_->set_servers(vip, *facts);
   }
   conditions_.set("dataplane_failed", "policies", !done, done ? "" : done.error().message);
   show_disarmed(*dataplane_);
@@ -115,7 +112,7 @@ void Daemon::show_unsafe_demote() {
     if (condition.id == kId && !known) conditions_.clear(kId, condition.subject);
   }
   for (const VipConfig& vip : config_.vips) {
-    const auto facts = heard_of_servers(vip.pool);
+    const auto facts = heard_of_servers(vip);
     if (!facts) continue;
     conditions_.set(kId, vip.name, facts->no_cookie && vip.mode != TFO_OBSERVE,
                     fmt::format("a server of pool {} has bit {:#x} in net.ipv4.tcp_fastopen, and "

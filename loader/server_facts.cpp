@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "loader/server/server_bit.h"
+#include "loader/server/serving.h"
 
 namespace tfo {
 namespace {
@@ -16,15 +17,16 @@ bool has_heard(const rotation::FarmReports& reports) {
   return reports.balancers != 0 || reports.servers != 0;
 }
 
-ServerFacts server_facts_of(const std::vector<const ListenerReport*>& own,
+ServerFacts server_facts_of(const VipConfig& vip, const std::vector<const ListenerReport*>& own,
                             const rotation::FarmReports& farm) {
   uint64_t backlogs = 0;
   uint64_t queues = 0;
   ServerFacts facts;
   facts.no_cookie = farm.any_no_cookie_bit;
   for (const ListenerReport* report : own) {
-    backlogs += report->backlog_least();
-    queues += report->fastopen_least().value_or(0);
+    const LeastQueues least = least_queues(*report, vip);
+    backlogs += least.backlog;
+    queues += least.fast_open.value_or(0);
     facts.no_cookie = facts.no_cookie || (report->fastopen_bits & kFastopenNoCookie) != 0;
   }
   if (farm.listeners != 0) {

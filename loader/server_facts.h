@@ -13,15 +13,15 @@ namespace tfo {
 /// answer is yes once it has read the farm's acknowledgements.
 bool has_heard(const rotation::FarmReports& reports);
 
-/// What is known of a pool's servers: `own`, this host's own listeners, and what the farm's servers
-/// report, nothing unless the pool is shared through etcd. This host's are among the farm's as soon
-/// as it has acknowledged, hence the greater one of the sums counts. Of each server its smallest
-/// queue counts, in the farm the smallest of all as often as there are servers: every listener has
-/// one of its own, so more than that can be opened only by filling one of them. Likewise the
-/// smallest backlog, in the farm the mean one. Where only some queues can be seen, the limits go by
-/// those. No queue at all is as good as unknown: a limit would
-/// protect nothing, and the service may be about to start.
-ServerFacts server_facts_of(const std::vector<const ListenerReport*>& own,
+/// What is known of a VIP's servers: `own`, this host's own listeners, and what the servers of the
+/// farm that shares its pool report. This host's are among the farm's as soon as it has
+/// acknowledged, hence the greater one of the sums counts. Every listener has a queue of its own,
+/// so more than the least can be opened only by filling it. Of each own namespace the least counts
+/// of those that serve this VIP (least_queues()). Of the farm only sums are known: the least of the
+/// pool's listeners, whatever they serve, as often as there are servers, and the mean backlog.
+/// Where only some queues can be seen, the limits go by those. No queue at all is as good as
+/// unknown: a limit would protect nothing, and the service may be about to start.
+ServerFacts server_facts_of(const VipConfig& vip, const std::vector<const ListenerReport*>& own,
                             const rotation::FarmReports& farm);
 
 }  // namespace tfo

@@ -22,14 +22,16 @@ std::string when(const json& object, const char* key, const char* none) {
 }
 
 void print_vips(Context& context, const json& reply) {
-  TextTable table({"vip", "<guard", "load", "limit", "per network", "guarded", "<note"});
+  TextTable table({"vip", "<guard", "load", "limit", "per address", "per network", "per /48",
+                   "guarded", "<note"});
   for (const json& one : array_of(reply, "vips")) {
     std::string note;
     if (text_of(one, "blind") == "yes") note += "blind ";
     if (text_of(one, "evaded") == "yes") note += "evaded ";
     if (text_of(one, "exact") == "yes") note += "exact";
     table.add({text_of(one, "vip"), text_of(one, "state"), text_of(one, "load"),
-               text_of(one, "vip_limit"), text_of(one, "limit"), text_of(one, "guarded"), note});
+               text_of(one, "vip_limit"), text_of(one, "address_limit"), text_of(one, "limit"),
+               text_of(one, "site_limit"), text_of(one, "guarded"), note});
   }
   table.print(context.out);
 }

@@ -33,11 +33,14 @@ std::string on_invalid_words(const json& vip) {
   return text_of(vip, "on_invalid") + " >" + above->dump() + "/s";
 }
 
-/// Handshakes that one client network may hold open; "off" where the guard is, "-" without a limit.
+/// "8/16/32/64": handshakes that one address, /24 or /64, /48, and all may hold open, each "-"
+/// without a limit; "off" where the guard is.
 std::string guard_words(const json& vip) {
   const auto guard = vip.find("guard");
   if (guard == vip.end()) return "-";
-  return guard->is_object() ? text_of(*guard, "limit") : text_of(vip, "guard");
+  if (!guard->is_object()) return text_of(vip, "guard");
+  return text_of(*guard, "address_limit") + "/" + text_of(*guard, "limit") + "/" +
+         text_of(*guard, "site_limit") + "/" + text_of(*guard, "vip_limit");
 }
 
 }  // namespace

@@ -254,9 +254,8 @@ std::unique_ptr<KeySink> Dataplane::key_sink(const std::string& pool) {
 
 Result<> Dataplane::set_vips(const std::vector<VipConfig>& vips) { return impl_->set_vips(vips); }
 
-Result<> Dataplane::set_servers(const std::vector<VipConfig>& vips, const std::string& pool,
-                                const ServerFacts& facts) {
-  return impl_->set().set_servers(vips, pool, facts);
+Result<> Dataplane::set_servers(const VipConfig& vip, const ServerFacts& facts) {
+  return impl_->set().set_servers(vip, facts);
 }
 
 Result<tfo_trigger> Dataplane::trigger(const std::string& vip) const {

@@ -101,10 +101,9 @@ class Dataplane {
   /// the programs moved to them, if the present ones are too small.
   Result<> set_vips(const std::vector<VipConfig>& vips);
 
-  /// What became known of a pool's servers: those of `vips` that belong to it go by it from now on,
-  /// and so do those of a later set_vips().
-  Result<> set_servers(const std::vector<VipConfig>& vips, const std::string& pool,
-                       const ServerFacts& facts);
+  /// What became known of the servers of a VIP, as it is configured: it goes by that from now on,
+  /// and so does the VIP of this name in a later set_vips().
+  Result<> set_servers(const VipConfig& vip, const ServerFacts& facts);
   /// What the programs remember of a VIP's rates; times are boot time in ns.
   Result<tfo_trigger> trigger(const std::string& vip) const;
 

@@ -120,12 +120,14 @@ Result<std::vector<GuardedNetwork>> GuardTables::guarded(size_t most, size_t* al
     const auto& [guard, vip_load] = vips.at(slot);
     const auto level = static_cast<tfo_guard_level>(row_now.level);
     const uint32_t limit = tfo_limit_now(guard.limit[level], vip_load, guard.limit[TFO_LEVEL_VIP]);
-    const uint32_t load = load_at(one, row_now, tfo_bucket(now), guard.flags);
+    const ClientNetwork network = network_at(address_of(row_now.prefix), level);
+    const bool coarsest = level == tfo_coarsest(network.is_v4() ? 4 : 6);
+    const uint32_t load = load_at(one, row_now, tfo_bucket(now), coarsest ? guard.flags : 0);
     if (tfo_is_over(load, limit, 1) == 0) continue;
     const uint32_t ticks = static_cast<uint32_t>(now >> TFO_TICK_SHIFT) - row_now.since;
     found.push_back({.slot = slot,
                      .level = level,
-                     .network = network_at(address_of(row_now.prefix), level),
+                     .network = network,
                      .load = load,
                      .limit = limit,
                      .since_ns = now - (uint64_t{ticks} << TFO_TICK_SHIFT),

@@ -201,6 +201,7 @@ Result<> LiveSet::apply(const Plan& plan, const std::vector<tfo_vip>& rows) {
   live_pools_ = plan.used_pools;
   order_.clear();
   for (const auto& vip : *plan.vips) order_.push_back(vip.name);
+  std::erase_if(servers_, [&](const auto& one) { return !plan.slots.contains(one.first); });
   return drop_pools(unused);
 }
 
@@ -223,7 +224,7 @@ Result<> LiveSet::reset_slot(uint32_t slot) {
 
 /// What packets go by that find the rows of this side.
 Result<> LiveSet::set_settings(const VipConfig& vip, uint32_t slot, uint32_t side) const {
-  const auto known = servers_.find(vip.pool);
+  const auto known = servers_.find(vip.name);
   const ServerFacts servers = known == servers_.end() ? ServerFacts{} : known->second;
   tfo_guard guard = kernel_guard(vip, servers);
   tfo_policy policy = kernel_policy(vip.policy, servers);
@@ -239,18 +240,12 @@ Result<> LiveSet::set_settings(const VipConfig& vip, uint32_t slot, uint32_t sid
   return maps_.policies.set(index, policy);
 }
 
-Result<> LiveSet::set_servers(const std::vector<VipConfig>& vips, const std::string& pool,
-                              const ServerFacts& facts) {
-  if (const auto known = servers_.find(pool); known != servers_.end() && known->second == facts) {
-    return {};
-  }
-  servers_[pool] = facts;
-  for (const VipConfig& vip : vips) {
-    const auto slot = slots_.find(vip.name);
-    if (vip.pool != pool || !slot) continue;
-    if (auto set = set_settings(vip, *slot, maps_.control.vip_side()); !set) return set;
-  }
-  return {};
+Result<> LiveSet::set_servers(const VipConfig& vip, const ServerFacts& facts) {
+  const auto known = servers_.find(vip.name);
+  if (known != servers_.end() && known->second == facts) return {};
+  servers_[vip.name] = facts;
+  const auto slot = slots_.find(vip.name);
+  return slot ? set_settings(vip, *slot, maps_.control.vip_side()) : Result<>{};
 }
 
 Result<tfo_trigger> LiveSet::trigger(const std::string& vip) const {

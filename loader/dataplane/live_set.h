@@ -39,8 +39,7 @@ class LiveSet {
 
   /// What became known of a pool's servers: `vips` of that pool go by it from now on, and so do
   /// those of a later set_vips().
-  Result<> set_servers(const std::vector<VipConfig>& vips, const std::string& pool,
-                       const ServerFacts& facts);
+  Result<> set_servers(const VipConfig& vip, const ServerFacts& facts);
   /// What the programs remember of a VIP's rates.
   Result<tfo_trigger> trigger(const std::string& vip) const;
 
@@ -93,7 +92,7 @@ class LiveSet {
   std::set<uint32_t> live_slots_;   // of the rows that packets see
   std::set<uint32_t> live_pools_;   // likewise
   std::vector<std::string> order_;  // VIPs as configured
-  std::map<std::string, ServerFacts> servers_;  // by pool
+  std::map<std::string, ServerFacts> servers_;  // by VIP
 };
 
 }  // namespace tfo

@@ -2,6 +2,7 @@
 #include "loader/dataplane/vip_policy.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace tfo {
 namespace {
@@ -15,17 +16,21 @@ unsigned unproven_rate(const PolicyConfig& config, std::optional<unsigned> known
   return std::max(1U, config.unproven_rate.value_or(known.value_or(kUnprovenRate)));
 }
 
-unsigned guard_limit(const GuardConfig& config, const ServerFacts& servers) {
+GuardLimits guard_limits(const GuardConfig& config, const ServerFacts& servers) {
   constexpr uint64_t kLeast = 8;
-  if (config.limit || !servers.fastopen_limit) return config.limit.value_or(0);
-  return static_cast<unsigned>(
-      std::clamp<uint64_t>(*servers.fastopen_limit / 8 / servers.balancers, kLeast, UINT32_MAX));
-}
-
-unsigned guard_vip_limit(const GuardConfig& config, const ServerFacts& servers) {
-  if (config.vip_limit || !servers.fastopen_limit) return config.vip_limit.value_or(0);
-  return static_cast<unsigned>(
-      std::clamp<uint64_t>(*servers.fastopen_limit / 2 / servers.balancers, 1, UINT32_MAX));
+  constexpr uint64_t kNone = UINT32_MAX;
+  const uint64_t queues = servers.fastopen_limit.value_or(0) / servers.balancers;
+  const bool known = servers.fastopen_limit.has_value();
+  const uint64_t vip = config.vip_limit.value_or(known ? std::clamp(queues / 2, 1UL, kNone) : 0);
+  const uint64_t most = vip == 0 ? kNone : vip;
+  uint64_t network = known ? std::max(queues / 8, kLeast) : 0;
+  if (known) network = std::max<uint64_t>(network, config.address_limit.value_or(0));
+  network = std::min({network, most, uint64_t{config.site_limit.value_or(kNone)}});
+  network = config.limit.value_or(network);
+  const uint64_t site = std::max(network, std::min(2 * network, most));
+  const uint64_t address = std::max(network / 4, std::min(kLeast, (network + 1) / 2));
+  return {config.address_limit.value_or(address), static_cast<unsigned>(network),
+          config.site_limit.value_or(site), static_cast<unsigned>(vip)};
 }
 
 unsigned drop_above(const PolicyConfig& config, std::optional<unsigned> known) {
@@ -51,11 +56,7 @@ tfo_policy kernel_policy(const PolicyConfig& config, const ServerFacts& servers)
 tfo_guard kernel_guard(const VipConfig& vip, const ServerFacts& servers) {
   tfo_guard guard{};
   if (!vip.guard.on) return guard;
-  const unsigned network = guard_limit(vip.guard, servers);
-  guard.limit[TFO_LEVEL_ADDRESS] = network;
-  guard.limit[TFO_LEVEL_NETWORK] = network;
-  guard.limit[TFO_LEVEL_SITE] = network;
-  guard.limit[TFO_LEVEL_VIP] = guard_vip_limit(vip.guard, servers);
+  std::ranges::copy(guard_limits(vip.guard, servers), std::begin(guard.limit));
   const uint64_t opens = (uint64_t{vip.guard.open_rate} << TFO_BUCKET_SHIFT) / kSecondNs;
   guard.opens = static_cast<__u32>(std::min<uint64_t>(opens, UINT32_MAX));
   const auto window = static_cast<uint64_t>(vip.policy.duplicate_window.count());
@@ -67,8 +68,7 @@ tfo_guard kernel_guard(const VipConfig& vip, const ServerFacts& servers) {
 void keep_facts(const VipConfig& vip, const tfo_guard& guard_before,
                 const tfo_policy& policy_before, tfo_guard& guard, tfo_policy& policy) {
   for (unsigned level = 0; level < TFO_LEVELS && vip.guard.on; ++level) {
-    const auto& given = level == TFO_LEVEL_VIP ? vip.guard.vip_limit : vip.guard.limit;
-    if (!given) guard.limit[level] = guard_before.limit[level];
+    if (guard.limit[level] == 0) guard.limit[level] = guard_before.limit[level];
   }
   policy.flags |= policy_before.flags & TFO_POLICY_NO_DEMOTE;
   if (vip.policy.unproven_rate || policy_before.unproven_rate == 0) return;

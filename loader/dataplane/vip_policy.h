@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -22,25 +23,28 @@ unsigned drop_above(const PolicyConfig& config, std::optional<unsigned> known = 
 
 /// What user space knows of a VIP's servers; see struct tfo_policy.
 struct ServerFacts {
-  std::optional<unsigned> unproven_rate;   // sum of each one's smallest backlog / 20; none: unknown
-  std::optional<uint64_t> fastopen_limit;  // sum of each one's smallest queue; none: unknown
+  std::optional<unsigned> unproven_rate;   // sum of each one's least backlog / 20; none: unknown
+  std::optional<uint64_t> fastopen_limit;  // sum of each one's least queue; none: unknown
   unsigned balancers = 1;                  // nodes that share them
   bool no_cookie = false;                  // one of them takes SYN data without a cookie
 
   bool operator==(const ServerFacts&) const = default;
 };
 
-/// Handshakes that one client network, or all together, may hold open; 0: no limit, since nothing
-/// is configured and the servers' queues are not known.
-unsigned guard_limit(const GuardConfig& config, const ServerFacts& servers);
-unsigned guard_vip_limit(const GuardConfig& config, const ServerFacts& servers);
+/// Handshakes that may be open, by enum tfo_guard_level; 0: no limit, since neither this level is
+/// configured nor one that it goes by, and the servers' queues are not known. Of this node's share
+/// of those all clients together get one half, one network (/24, /64) an eighth, at least 8. A site
+/// (/48) gets twice what a network does, an address a quarter of it, but 8 where that is no more
+/// than half of it: so one that holds all it can, and half as much again before it is told from its
+/// neighbours, leaves them room. No default is above the limit of what holds it, nor below a given
+/// one of what it holds.
+using GuardLimits = std::array<unsigned, TFO_LEVELS>;
+GuardLimits guard_limits(const GuardConfig& config, const ServerFacts& servers);
 
 /// What the programs are told of a VIP.
 tfo_policy kernel_policy(const PolicyConfig& config, const ServerFacts& servers);
 
-/// What the guard is told: limits as configured, else by the servers' queues, else none. One client
-/// network (address, /24 or /64, /48) gets an eighth of this node's share of them, all clients
-/// together half of it.
+/// What the guard is told, guard_limits() among it.
 tfo_guard kernel_guard(const VipConfig& vip, const ServerFacts& servers);
 
 /// As long as nothing was heard of the servers: `guard` and `policy`, made without, take over what

@@ -124,7 +124,9 @@ Result<> GuardKeeper::look_at(const Dataplane& dataplane, const VipConfig& vip) 
     if (!load) return tl::unexpected(load.error());
     const auto now = dataplane.guard().settings(*slot);
     if (!now) return tl::unexpected(now.error());
+    view.address_limit = now->limit[TFO_LEVEL_ADDRESS];
     view.limit = now->limit[TFO_LEVEL_NETWORK];
+    view.site_limit = now->limit[TFO_LEVEL_SITE];
     view.vip_limit = now->limit[TFO_LEVEL_VIP];
     view.load = load->load;
     view.forgotten = load->forgotten;

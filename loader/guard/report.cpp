@@ -42,7 +42,9 @@ double rtt_bucket_seconds(unsigned bucket) {
 json guard_vip_json(const GuardVipView& vip) {
   return {{"vip", vip.vip},
           {"state", vip.state()},
+          {"address_limit", known(vip.address_limit)},
           {"limit", known(vip.limit)},
+          {"site_limit", known(vip.site_limit)},
           {"vip_limit", known(vip.vip_limit)},
           {"load", vip.load},
           {"guarded", vip.guarded},

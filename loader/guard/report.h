@@ -13,7 +13,8 @@ namespace tfo {
 /// The guard's part of the control commands' results. Times are unix seconds. Addresses of clients
 /// are shown to operators; they never become labels of metrics.
 
-/// {vip, state, limit, vip_limit, load, guarded, forgotten, untracked, blind, evaded, exact};
+/// {vip, state, address_limit, limit, site_limit, vip_limit, load, guarded, forgotten, untracked,
+/// blind, evaded, exact};
 /// limits are null if not known.
 nlohmann::json guard_vip_json(const GuardVipView& vip);
 

@@ -10,20 +10,23 @@ namespace tfo {
 struct GuardVipView {
   std::string vip;
   bool on = true;
-  unsigned limit = 0;      // of one client network; 0: the servers' queues are not known
-  unsigned vip_limit = 0;  // of all together; likewise
-  uint32_t load = 0;       // of all together
-  size_t guarded = 0;      // client networks over their limit
-  uint32_t forgotten = 0;  // handshakes that made place for younger ones; wraps
-  uint32_t untracked = 0;  // SYNs whose network found no place; wraps
-  bool blind = false;      // answers do not come this way: nobody is held to a limit
-  bool evaded = false;     // what was opened counts, settled or not
-  bool exact = false;      // SYN-ACKs leave through this node
+  unsigned address_limit = 0;  // of one client address; 0: the servers' queues are not known
+  unsigned limit = 0;          // of one client network, /24 or /64; likewise
+  unsigned site_limit = 0;     // of one /48; likewise
+  unsigned vip_limit = 0;      // of all together; likewise
+  uint32_t load = 0;           // of all together
+  size_t guarded = 0;          // client networks over their limit
+  uint32_t forgotten = 0;      // handshakes that made place for younger ones; wraps
+  uint32_t untracked = 0;      // SYNs whose network found no place; wraps
+  bool blind = false;          // answers do not come this way: nobody is held to a limit
+  bool evaded = false;         // what was opened counts, settled or not
+  bool exact = false;          // SYN-ACKs leave through this node
 
   /// "on", "off", "off: qlen unknown".
   std::string state() const {
     if (!on) return "off";
-    return limit == 0 && vip_limit == 0 ? "off: qlen unknown" : "on";
+    const bool limited = address_limit != 0 || limit != 0 || site_limit != 0 || vip_limit != 0;
+    return limited ? "on" : "off: qlen unknown";
   }
 };
 

@@ -33,14 +33,14 @@ nlohmann::json stats_json(const Snapshot& snapshot);
 /// {pools: [{name, generations: [{id, fingerprint, place, created_at, not_after}]}]}
 nlohmann::json keys_json(const View& view);
 
-/// What is known of a pool's servers.
-using AskServers = std::function<ServerFacts(const std::string& pool)>;
+/// What is known of a VIP's servers.
+using AskServers = std::function<ServerFacts(const VipConfig& vip)>;
 
 /// {vips: [{name, addresses, ports, pool, mode, canary, renew, on_invalid, on_data_without_option,
 ///  on_truncated, drop_above, unproven_rate, protect_syn_queue, signed, duplicate_window,
-///  can_demote, guard: {limit, vip_limit, open_rate} or "off"}]}: what is in force. canary is null
-///  in other modes, drop_above where on_invalid is not "drop"; can_demote is false where a server
-///  takes SYN data without a cookie.
+///  can_demote, guard: {address_limit, limit, site_limit, vip_limit, open_rate} or "off"}]}: what
+///  is in force. canary is null in other modes, drop_above where on_invalid is not "drop";
+///  can_demote is false where a server takes SYN data without a cookie.
 nlohmann::json vips_json(const std::vector<VipConfig>& vips, const AskServers& ask);
 
 }  // namespace tfo

@@ -16,8 +16,11 @@ json limit_json(unsigned limit) { return limit == 0 ? json(nullptr) : json(limit
 
 json guard_json(const GuardConfig& guard, const ServerFacts& servers) {
   if (!guard.on) return "off";
-  return {{"limit", limit_json(guard_limit(guard, servers))},
-          {"vip_limit", limit_json(guard_vip_limit(guard, servers))},
+  const auto limits = guard_limits(guard, servers);
+  return {{"address_limit", limit_json(limits[TFO_LEVEL_ADDRESS])},
+          {"limit", limit_json(limits[TFO_LEVEL_NETWORK])},
+          {"site_limit", limit_json(limits[TFO_LEVEL_SITE])},
+          {"vip_limit", limit_json(limits[TFO_LEVEL_VIP])},
           {"open_rate", limit_json(guard.open_rate)}};
 }
 
@@ -49,7 +52,7 @@ json vips_json(const std::vector<VipConfig>& vips, const AskServers& ask) {
                 {"pool", vip.pool},  {"mode", kModes[vip.mode]}, {"canary", nullptr},
                 {"renew", vip.renew}};
     if (vip.mode == TFO_CANARY) one["canary"] = vip.canary;
-    one.update(policy_json(vip, ask ? ask(vip.pool) : ServerFacts{}));
+    one.update(policy_json(vip, ask ? ask(vip) : ServerFacts{}));
     out.push_back(std::move(one));
   }
   return {{"vips", out}};

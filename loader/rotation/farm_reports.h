@@ -21,7 +21,7 @@ struct FarmReports {
   uint64_t balancers = 0;     ///< the same
   uint64_t listeners = 0;     ///< of all servers
   uint64_t qlen_sum = 0;      ///< pending Fast Open connections that they take, in all
-  uint64_t qlen_least = 0;    ///< the smallest one's; 0: none is known
+  uint64_t qlen_least = 0;    ///< of the least address and port; 0: none is known
   uint64_t qlen_unknown = 0;  ///< listeners whose queue their node's kernel does not show
   uint64_t backlog_sum = 0;   ///< listen()'s backlogs, as somaxconn cuts them
   /// How full the fullest queue was when it was reported: whole quarters, 0 to 4. Finer, and every

@@ -30,25 +30,6 @@ json fast_open_field(const Listener& listener, uint32_t FastOpenQueue::* field) 
 
 }  // namespace
 
-uint64_t ListenerReport::backlog_least() const {
-  uint64_t least = 0;
-  for (const Listener& listener : listeners) {
-    if (!listener.may_fast_open() || listener.backlog == 0) continue;
-    if (least == 0 || listener.backlog < least) least = listener.backlog;
-  }
-  return least;
-}
-
-std::optional<uint64_t> ListenerReport::fastopen_least() const {
-  uint64_t least = 0;
-  for (const Listener& listener : listeners) {
-    if (!listener.fast_open) return std::nullopt;
-    const uint64_t limit = listener.fast_open->limit;
-    if (limit != 0 && (least == 0 || limit < least)) least = limit;
-  }
-  return least;
-}
-
 void tidy(ListenerReport& report) {
   std::erase_if(report.listeners, [](const Listener& one) { return is_loopback(one.address); });
   std::sort(report.listeners.begin(), report.listeners.end(),

@@ -50,13 +50,6 @@ struct ListenerReport {
   std::string error;                ///< why there is no list; empty: there is
 
   static constexpr size_t kMaxListeners = 1024;
-
-  /// The smallest backlog of those that may do Fast Open, 0 if there are none.
-  uint64_t backlog_least() const;
-  /// The smallest of their Fast Open queues, 0 if there is none; nothing while it cannot be seen.
-  /// Each listener has a queue of its own (IPv4 and IPv6, each port), so that it is what can be
-  /// filled, whatever the others would still take.
-  std::optional<uint64_t> fastopen_least() const;
 };
 
 /// Sorts, leaves loopback out, cuts to kMaxListeners.

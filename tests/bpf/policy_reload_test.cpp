@@ -157,14 +157,16 @@ TEST_F(PolicyReload, LimitsFollowTheServersAndOutliveTheDaemon) {
     ASSERT_OK(dataplane);
     EXPECT_EQ(limit(*dataplane), 0U) << "nothing is known";
     facts.fastopen_limit = 4096;
-    ASSERT_OK(dataplane->set_servers({vip}, "web", facts));
+    ASSERT_OK(dataplane->set_servers(vip, facts));
     EXPECT_EQ(limit(*dataplane), 512U);
     facts.fastopen_limit = 1024;
     facts.balancers = 2;
-    ASSERT_OK(dataplane->set_servers({vip}, "web", facts));
+    ASSERT_OK(dataplane->set_servers(vip, facts));
     EXPECT_EQ(limit(*dataplane), 64U) << "they follow";
-    ASSERT_OK(dataplane->set_servers({vip}, "other", {}));
-    EXPECT_EQ(limit(*dataplane), 64U) << "another pool's servers";
+    VipConfig other = vip;
+    other.name = "other";
+    ASSERT_OK(dataplane->set_servers(other, {}));
+    EXPECT_EQ(limit(*dataplane), 64U) << "another VIP's servers";
     vip.mode = TFO_ENFORCE;
     ASSERT_OK(dataplane->set_vips({vip}));
     EXPECT_EQ(limit(*dataplane), 64U) << "a reload";
@@ -172,7 +174,7 @@ TEST_F(PolicyReload, LimitsFollowTheServersAndOutliveTheDaemon) {
   auto dataplane = open(vip);
   ASSERT_OK(dataplane);
   EXPECT_EQ(limit(*dataplane), 64U) << "a restart, and nothing is heard yet";
-  ASSERT_OK(dataplane->set_servers({vip}, "web", {}));
+  ASSERT_OK(dataplane->set_servers(vip, {}));
   EXPECT_EQ(limit(*dataplane), 0U) << "heard that there is none";
 }
 

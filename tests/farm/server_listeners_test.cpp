@@ -11,6 +11,7 @@
 
 #include "loader/dataplane/fd.h"
 #include "loader/keys/key.h"
+#include "tests/support/sandbox.h"
 #include "tests/support/server_site.h"
 
 #ifndef TCP_FASTOPEN_KEY
@@ -22,6 +23,21 @@ namespace {
 
 using nlohmann::json;
 using ::testing::HasSubstr;
+
+/// A listener at an IPv4 address of the thread's namespace, one of several. Empty: failed.
+Fd sibling(uint32_t address, uint16_t port, int qlen) {
+  Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+  setsockopt(fd.get(), IPPROTO_TCP, TCP_FASTOPEN, &qlen, sizeof(qlen));
+  sockaddr_in place{};
+  place.sin_family = AF_INET;
+  place.sin_port = htons(port);
+  place.sin_addr.s_addr = htonl(address);
+  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&place), sizeof(place)) != 0) return {};
+  if (listen(fd.get(), qlen) != 0) return {};
+  return fd;
+}
 
 /// A listener in the thread's namespace; `qlen` 0: no Fast Open. Empty: failed.
 Fd listen_here(int family, uint16_t port, int backlog, int qlen, const std::vector<uint8_t>& key) {
@@ -92,6 +108,30 @@ TEST_F(ServerListeners, AreAsTheyAndSsSay) {
   for (const std::string& line : lines) text += line;
   EXPECT_EQ(text, told_by_ss());
   EXPECT_TRUE(status["conditions"].empty()) << status["conditions"];
+}
+
+/// A VIP stands on loopback, as behind direct server return.
+TEST_F(ServerListeners, ThoseThatServeTheVipMakeItsLimits) {
+  ASSERT_TRUE(server_->ip("addr add 192.0.2.10/32 dev lo"));
+  const auto there = [&](uint32_t address, uint16_t port, int qlen) {
+    const NetNs::Inside inside(*server_);
+    return sibling(address, port, qlen);
+  };
+  const Fd first = there(0xc000020a, 443, 256), second = there(0xc000020a, 443, 256);
+  const Fd wildcard = there(0, 443, 4), stray = there(0, 8080, 2);
+  ASSERT_TRUE(first && second && wildcard && stray);
+  site_.config["vips"] = {
+      {{"name", "web"}, {"addresses", {"192.0.2.10"}}, {"ports", {443}}, {"pool", "web"}},
+      {{"name", "any"}, {"addresses", {"192.0.2.11"}}, {"pool", "web"}}};
+  TfodProcess tfod(site_.write(), site_.path("log"));
+  ASSERT_TRUE(tfod.ready()) << tfod.log();
+  const auto limits = [&](size_t vip) {
+    const json guard = site_.status()["guard"][vip];
+    return json::array(
+        {guard["address_limit"], guard["limit"], guard["site_limit"], guard["vip_limit"]});
+  };
+  EXPECT_TRUE(wait_until([&] { return limits(0) == json({16, 64, 128, 256}); })) << limits(0);
+  EXPECT_EQ(limits(1), json({1, 1, 1, 1})) << "at port 8080";
 }
 
 TEST_F(ServerListeners, OneWithKeysOfItsOwnIsNamed) {

@@ -26,11 +26,13 @@ const std::string kGood = R"("name": "a", "addresses": ["192.0.2.1"], "pool": "w
 
 TEST(ConfigPolicy, ReadsEveryField) {
   const auto result = parse_config(
-      with_vip(kGood + R"(, "mode": "canary", "canary": 5, "on_invalid": "drop",)"
-                       R"( "on_data_without_option": "drop", "on_truncated": "pass",)"
-                       R"( "drop_above": 200, "unproven_rate": 300, "protect_syn_queue": "retry",)"
-                       R"( "signed": true, "duplicate_window": "2m",)"
-                       R"( "guard": {"limit": 16, "vip_limit": 256, "open_rate": 4})"),
+      with_vip(kGood +
+               R"(, "mode": "canary", "canary": 5, "on_invalid": "drop",)"
+               R"( "on_data_without_option": "drop", "on_truncated": "pass",)"
+               R"( "drop_above": 200, "unproven_rate": 300, "protect_syn_queue": "retry",)"
+               R"( "signed": true, "duplicate_window": "2m",)"
+               R"( "guard": {"address_limit": 4, "limit": 16, "site_limit": 24, "vip_limit": 256,)"
+               R"( "open_rate": 4})"),
       "f");
   ASSERT_TRUE(result) << ::testing::PrintToString(errors_of(result));
   const VipConfig& vip = result->vips.at(0);
@@ -45,7 +47,12 @@ TEST(ConfigPolicy, ReadsEveryField) {
                             .passes_signed = true,
                             .duplicate_window = std::chrono::minutes(2)};
   EXPECT_EQ(vip.policy, wanted);
-  const GuardConfig guard{.on = true, .limit = 16, .vip_limit = 256, .open_rate = 4};
+  const GuardConfig guard{.on = true,
+                          .address_limit = 4,
+                          .limit = 16,
+                          .site_limit = 24,
+                          .vip_limit = 256,
+                          .open_rate = 4};
   EXPECT_EQ(vip.guard, guard);
   EXPECT_TRUE(result->interfaces[0].guard);
 }
@@ -99,10 +106,53 @@ TEST(VipPolicy, GuardLimitsAreSharesOfTheServersQueues) {
   servers.balancers = 2;
   EXPECT_EQ(kernel_guard(vip, servers).limit[TFO_LEVEL_NETWORK], 128U);
   EXPECT_EQ(kernel_guard(vip, servers).limit[TFO_LEVEL_VIP], 512U);
-  servers.fastopen_limit = 16;
-  EXPECT_EQ(kernel_guard(vip, servers).limit[TFO_LEVEL_ADDRESS], 8U) << "never less";
+  servers.fastopen_limit = 64;
+  EXPECT_EQ(kernel_guard(vip, servers).limit[TFO_LEVEL_NETWORK], 8U) << "at least";
   vip.guard.open_rate = 10;
   EXPECT_EQ(kernel_guard(vip, servers).opens, 85U) << "in a bucket of 8.6 s";
+}
+
+struct LadderCase {
+  std::optional<uint64_t> queues;
+  GuardConfig config;
+  GuardLimits limits;  // address, network, site, VIP
+};
+
+const LadderCase kLadders[] = {
+    {4096, {}, {128, 512, 1024, 2048}},
+    {256, {}, {8, 32, 64, 128}},
+    {128, {}, {8, 16, 32, 64}},
+    {64, {}, {4, 8, 16, 32}},
+    {8, {}, {2, 4, 4, 4}},
+    {1, {}, {1, 1, 1, 1}},
+    {{}, {}, {0, 0, 0, 0}},
+    {UINT64_MAX, {.vip_limit = 100}, {25, 100, 100, 100}},
+    {256, {.address_limit = 3}, {3, 32, 64, 128}},
+    {256, {.address_limit = 50}, {50, 50, 100, 128}},
+    {256, {.limit = 40}, {10, 40, 80, 128}},
+    {256, {.limit = 200}, {50, 200, 200, 128}},
+    {256, {.site_limit = 20}, {8, 20, 20, 128}},
+    {256, {.address_limit = 1, .limit = 2, .site_limit = 3, .vip_limit = 4}, {1, 2, 3, 4}},
+    {{}, {.limit = 1}, {1, 1, 2, 0}},
+    {{}, {.limit = 100, .vip_limit = 128}, {25, 100, 128, 128}},
+    {{}, {.address_limit = 5}, {5, 0, 0, 0}},
+};
+
+TEST(VipPolicy, TheLimitsAreALadder) {
+  for (const LadderCase& one : kLadders) {
+    ServerFacts servers;
+    servers.fastopen_limit = one.queues;
+    EXPECT_EQ(guard_limits(one.config, servers), one.limits) << one.queues.value_or(0);
+  }
+  // By default who holds all that one address can leaves half of its network to the neighbours.
+  for (uint64_t queues = 128; queues < 70'000; queues += 17) {
+    ServerFacts servers;
+    servers.fastopen_limit = queues;
+    const GuardLimits limits = guard_limits({}, servers);
+    EXPECT_LE(2 * limits[TFO_LEVEL_ADDRESS], limits[TFO_LEVEL_NETWORK]) << queues;
+    EXPECT_LT(limits[TFO_LEVEL_NETWORK], limits[TFO_LEVEL_SITE]) << queues;
+    EXPECT_LE(2 * limits[TFO_LEVEL_SITE], limits[TFO_LEVEL_VIP]) << queues;
+  }
 }
 
 TEST(VipPolicy, PacketsOfAVipWithoutAPolicyAskNoOne) {
@@ -156,7 +206,11 @@ const BadCase kBad[] = {
     {"vip_guard",
      with_vip(kGood + R"(, "guard": {"limit": 9, "vip_limit": 8, "open_rat": 1})"),
      {R"(vips[0].guard.open_rat: is no known field; did you mean "open_rate"?)",
-      R"(vips[0].guard: has a "limit" above its "vip_limit"; give one client network less than all of them)"}},
+      R"(vips[0].guard: has "limit" above its "vip_limit"; give a part of the clients no more than the whole)"}},
+    {"vip_guard_ladder",
+     with_vip(kGood + R"(, "guard": {"address_limit": 9, "limit": 8, "site_limit": 7})"),
+     {R"(vips[0].guard: has "address_limit" above its "limit"; give a part of the clients no more than the whole)",
+      R"(vips[0].guard: has "limit" above its "site_limit"; give a part of the clients no more than the whole)"}},
     {"vip_guard_word",
      with_vip(kGood + R"(, "guard": "on")"),
      {R"(vips[0].guard: is the string "on"; give an object, such as {"limit": 32}, or "off")"}},

@@ -8,13 +8,20 @@
 namespace tfo {
 namespace {
 
-/// Listeners with a Fast Open queue of this limit each; 0: such as this kernel does not show.
+/// Any port of 192.0.2.1.
+const VipConfig kVip{.name = "web",
+                     .addresses = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1}},
+                     .ports = {},
+                     .pool = "web"};
+
+/// Listeners on ports from 443 on, with a Fast Open queue of this limit each; 0: such as this
+/// kernel does not show.
 ListenerReport own(std::initializer_list<uint32_t> limits, uint32_t backlog = 200) {
   ListenerReport report;
   report.fastopen_bits = 3;
   for (const uint32_t limit : limits) {
     Listener listener;
-    listener.port = 443;
+    listener.port = static_cast<uint16_t>(443 + report.listeners.size());
     listener.backlog = backlog;
     if (limit != 0) listener.fast_open.emplace().limit = limit;
     report.listeners.push_back(listener);
@@ -42,22 +49,38 @@ rotation::FarmReports of_nodes(uint64_t servers, uint64_t balancers) {
 
 TEST(ServerFacts, OfThisHostAlone) {
   const ListenerReport one = own({128, 256}), two = own({64}, 1000);
-  const ServerFacts facts = server_facts_of({&one, &two}, {});
+  const ServerFacts facts = server_facts_of(kVip, {&one, &two}, {});
   EXPECT_EQ(facts.fastopen_limit, 192U) << "128 and 64: the smallest is full first";
   EXPECT_EQ(facts.unproven_rate, 60U) << "(200 + 1000) / 20";
   EXPECT_EQ(facts.balancers, 1U);
   EXPECT_FALSE(facts.no_cookie);
 }
 
+/// One stray listener would lower the limits of all.
+TEST(ServerFacts, OnlyListenersThatServeTheVip) {
+  const ListenerReport report = own({128, 4});
+  VipConfig vip = kVip;
+  vip.ports = {443};
+  EXPECT_EQ(server_facts_of(vip, {&report}, {}).fastopen_limit, 128U);
+  vip.ports = {444};
+  EXPECT_EQ(server_facts_of(vip, {&report}, {}).fastopen_limit, 4U) << "another VIP of the pool";
+  rotation::FarmReports farm = kFarm;
+  farm.qlen_least = 4;
+  farm.qlen_sum = 528;
+  vip.ports = {443};
+  EXPECT_EQ(server_facts_of(vip, {&report}, farm).fastopen_limit, 128U)
+      << "the farm's least, four times, is less than what this host alone has";
+}
+
 TEST(ServerFacts, OfTheFarmWhichThisHostBelongsTo) {
-  const ServerFacts facts = server_facts_of({}, kFarm);
+  const ServerFacts facts = server_facts_of(kVip, {}, kFarm);
   EXPECT_EQ(facts.fastopen_limit, 4096U);
   EXPECT_EQ(facts.unproven_rate, 800U);
   EXPECT_EQ(facts.balancers, 2U);
   const ListenerReport small = own({128}), large = own({9000}, 40'000);
-  EXPECT_EQ(server_facts_of({&small}, kFarm), facts) << "counted already";
-  EXPECT_EQ(server_facts_of({&large}, kFarm).fastopen_limit, 9000U) << "not acknowledged yet";
-  EXPECT_EQ(server_facts_of({&large}, kFarm).unproven_rate, 2000U);
+  EXPECT_EQ(server_facts_of(kVip, {&small}, kFarm), facts) << "counted already";
+  EXPECT_EQ(server_facts_of(kVip, {&large}, kFarm).fastopen_limit, 9000U) << "not acknowledged yet";
+  EXPECT_EQ(server_facts_of(kVip, {&large}, kFarm).unproven_rate, 2000U);
 }
 
 TEST(ServerFacts, TheSmallestQueueOfTheFarmAsOftenAsThereAreServers) {
@@ -65,36 +88,37 @@ TEST(ServerFacts, TheSmallestQueueOfTheFarmAsOftenAsThereAreServers) {
   farm.listeners = 12;
   farm.qlen_sum = 12'288;
   farm.backlog_sum = 48'000;
-  EXPECT_EQ(server_facts_of({}, farm), server_facts_of({}, kFarm)) << "three listeners each";
+  EXPECT_EQ(server_facts_of(kVip, {}, farm), server_facts_of(kVip, {}, kFarm))
+      << "three listeners each";
 }
 
 TEST(ServerFacts, LimitsFollowTheFarm) {
   const VipConfig vip;
-  EXPECT_EQ(kernel_guard(vip, server_facts_of({}, kFarm)).limit[TFO_LEVEL_NETWORK], 256U);
-  EXPECT_EQ(kernel_guard(vip, server_facts_of({}, kFarm)).limit[TFO_LEVEL_VIP], 1024U);
+  EXPECT_EQ(kernel_guard(vip, server_facts_of(kVip, {}, kFarm)).limit[TFO_LEVEL_NETWORK], 256U);
+  EXPECT_EQ(kernel_guard(vip, server_facts_of(kVip, {}, kFarm)).limit[TFO_LEVEL_VIP], 1024U);
   rotation::FarmReports fewer = kFarm;
   fewer.qlen_sum = 1024;
   fewer.balancers = 1;
-  EXPECT_EQ(kernel_guard(vip, server_facts_of({}, fewer)).limit[TFO_LEVEL_NETWORK], 128U);
-  EXPECT_EQ(kernel_guard(vip, server_facts_of({}, fewer)).limit[TFO_LEVEL_VIP], 512U);
+  EXPECT_EQ(kernel_guard(vip, server_facts_of(kVip, {}, fewer)).limit[TFO_LEVEL_NETWORK], 128U);
+  EXPECT_EQ(kernel_guard(vip, server_facts_of(kVip, {}, fewer)).limit[TFO_LEVEL_VIP], 512U);
 }
 
 TEST(ServerFacts, NoQueueIsAsGoodAsUnknown) {
   const ListenerReport none = own({}), unseen = own({0});
-  EXPECT_EQ(server_facts_of({&none}, {}), ServerFacts{}) << "the service is about to start";
-  EXPECT_EQ(server_facts_of({&unseen}, {}).fastopen_limit, std::nullopt);
-  EXPECT_EQ(server_facts_of({&unseen}, {}).unproven_rate, 10U) << "its backlog is seen";
-  EXPECT_EQ(server_facts_of({}, of_nodes(1, 1)), ServerFacts{});
+  EXPECT_EQ(server_facts_of(kVip, {&none}, {}), ServerFacts{}) << "the service is about to start";
+  EXPECT_EQ(server_facts_of(kVip, {&unseen}, {}).fastopen_limit, std::nullopt);
+  EXPECT_EQ(server_facts_of(kVip, {&unseen}, {}).unproven_rate, 10U) << "its backlog is seen";
+  EXPECT_EQ(server_facts_of(kVip, {}, of_nodes(1, 1)), ServerFacts{});
 }
 
 TEST(ServerFacts, OneServerWithTheBitIsEnough) {
   ListenerReport here = own({128});
   here.fastopen_bits |= kFastopenNoCookie;
-  EXPECT_TRUE(server_facts_of({&here}, {}).no_cookie);
+  EXPECT_TRUE(server_facts_of(kVip, {&here}, {}).no_cookie);
   rotation::FarmReports farm = kFarm;
   farm.any_no_cookie_bit = true;
   const ListenerReport harmless = own({128});
-  EXPECT_TRUE(server_facts_of({&harmless}, farm).no_cookie);
+  EXPECT_TRUE(server_facts_of(kVip, {&harmless}, farm).no_cookie);
 }
 
 TEST(ServerFacts, AFarmIsHeardOfOnceAnybodyHasAcknowledged) {
@@ -116,7 +140,8 @@ TEST(ServerFacts, WhatTheMapsHeldStaysUntilSomethingIsHeard) {
   tfo_guard guard = kernel_guard(vip, {});
   tfo_policy policy = kernel_policy(vip.policy, {});
   keep_facts(vip, guard_before, policy_before, guard, policy);
-  EXPECT_EQ(guard.limit[TFO_LEVEL_SITE], 512U);
+  EXPECT_EQ(guard.limit[TFO_LEVEL_ADDRESS], 128U);
+  EXPECT_EQ(guard.limit[TFO_LEVEL_SITE], 1024U);
   EXPECT_EQ(guard.limit[TFO_LEVEL_VIP], 2048U);
   EXPECT_EQ(policy.unproven_rate, 800U);
   EXPECT_EQ(policy.unproven_ns, 1'250'000U);
@@ -129,6 +154,7 @@ TEST(ServerFacts, WhatTheMapsHeldStaysUntilSomethingIsHeard) {
   policy = kernel_policy(vip.policy, {});
   keep_facts(vip, guard_before, policy_before, guard, policy);
   EXPECT_EQ(guard.limit[TFO_LEVEL_NETWORK], 20U) << "what is configured wins";
+  EXPECT_EQ(guard.limit[TFO_LEVEL_ADDRESS], 8U) << "and so does what goes by it";
   EXPECT_EQ(guard.limit[TFO_LEVEL_VIP], 2048U);
   EXPECT_EQ(policy.unproven_rate, 50U);
   EXPECT_EQ(policy.drop_above, 50U);

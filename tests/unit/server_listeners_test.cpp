@@ -38,20 +38,6 @@ TEST(Listeners, LeavesLoopbackOutSortsAndCuts) {
   EXPECT_EQ(report.left_out, 7U);
 }
 
-TEST(Listeners, TellsWhatMayDoFastOpen) {
-  ListenerReport report;
-  EXPECT_EQ(report.fastopen_least(), 0U);
-  EXPECT_EQ(report.backlog_least(), 0U);
-  report.listeners = {listener({}, 80, 100, 10), listener({}, 81, 1000, 0),
-                      listener({}, 83, 50, 9)};
-  EXPECT_EQ(report.backlog_least(), 50U);
-  EXPECT_EQ(report.fastopen_least(), 9U) << "each has a queue of its own";
-  report.listeners.push_back(listener({}, 82, 7, 1));
-  report.listeners.back().fast_open.reset();
-  EXPECT_EQ(report.backlog_least(), 7U) << "nobody knows: it may";
-  EXPECT_EQ(report.fastopen_least(), std::nullopt);
-}
-
 TEST(Listeners, JudgesOwnKeysByFingerprint) {
   KeyRing ring;
   ring.generations = {{.id = 1, .key = Key::random()}};

@@ -135,20 +135,25 @@ TEST(TfoctlDaemon, WatchShowsRatesAndEnds) {
 
 TEST(TfoctlDaemon, VipList) {
   FakeDaemon daemon;
-  daemon.answer("vips", {{"vips",
-                          {{{"name", "web"},
-                            {"addresses", {"192.0.2.10", "2001:db8::10"}},
-                            {"ports", {80, 443}},
-                            {"pool", "farm"},
-                            {"mode", "observe"}},
-                           {{"name", "any"},
-                            {"addresses", {"192.0.2.11"}},
-                            {"ports", json::array()},
-                            {"pool", "farm"},
-                            {"mode", "observe"}}}}});
+  daemon.answer(
+      "vips",
+      {{"vips",
+        {{{"name", "web"},
+          {"addresses", {"192.0.2.10", "2001:db8::10"}},
+          {"ports", {80, 443}},
+          {"pool", "farm"},
+          {"mode", "observe"},
+          {"guard",
+           {{"address_limit", 8}, {"limit", 32}, {"site_limit", nullptr}, {"vip_limit", 128}}}},
+         {{"name", "any"},
+          {"addresses", {"192.0.2.11"}},
+          {"ports", json::array()},
+          {"pool", "farm"},
+          {"mode", "observe"}}}}});
   const Ran ran = daemon.run({"vip", "list"});
   EXPECT_NE(ran.out.find("80 443  192.0.2.10 2001:db8::10"), std::string::npos) << ran.out;
   EXPECT_NE(ran.out.find("any     192.0.2.11"), std::string::npos) << ran.out;
+  EXPECT_NE(ran.out.find("8/32/-/128"), std::string::npos) << ran.out;
 }
 
 json keys_of(const Words& pools) {

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <regex>
+#include <string>
 
 #include "tests/support/fake_daemon.h"
 
@@ -26,13 +28,24 @@ TEST(TfoctlGuard, ListShowsWhoIsOverAndWhatWasSaid) {
        {"guarded_total", 300},
        {"listed", {{{"network", "192.0.2.7"}, {"verdict", "deny"}, {"until", 1700000060}}}},
        {"history", json::array()},
-       {"vips", {{{"vip", "web"}, {"state", "off: qlen unknown"}, {"exact", true}}}}});
+       {"vips",
+        {{{"vip", "web"}, {"state", "off: qlen unknown"}, {"exact", true}},
+         {{"vip", "mail"},
+          {"state", "on"},
+          {"load", 5},
+          {"vip_limit", 128},
+          {"address_limit", 8},
+          {"limit", 32},
+          {"site_limit", 64},
+          {"guarded", 0}}}}});
   const Ran ran = daemon.run({"guard", "list"});
   EXPECT_EQ(ran.code, 0);
   for (const char* text : {"198.19.0.0/24", "512", "and 299 older ones", "192.0.2.7", "deny",
                            "off: qlen unknown", "exact", "2023-11-14 22:14:20Z"}) {
     EXPECT_NE(ran.out.find(text), std::string::npos) << text << '\n' << ran.out;
   }
+  EXPECT_NE(ran.out.find("limit  per address  per network  per /48"), std::string::npos) << ran.out;
+  EXPECT_TRUE(std::regex_search(ran.out, std::regex("mail +on +5 +128 +8 +32 +64 +0"))) << ran.out;
   EXPECT_EQ(json::parse(daemon.run({"-j", "guard", "list"}).out)["guarded_total"], 300);
 }
 
