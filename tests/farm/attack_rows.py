@@ -37,6 +37,7 @@ FLOOD_PREFIXES = 1 << 22  # /24s, from 16.0.0.0 on
 FLOOD_SYNS = 1_250_000  # each from a /24 that is chance, so 1.08 million of them
 FLOODED = (*STOLEN, "--from", "16.0.0.0", "--prefixes", str(FLOOD_PREFIXES), "--rate", "0", "--seconds", "1")
 HEAP = 1 << 20  # bytes that tfod may grow by: what it tells of networks is bounded
+WAIT = 0.05  # of honest tries: while all of a hopping attack's networks are new they use up what newcomers need, too
 PACE = 0.025  # seconds from one honest try to the next
 
 # flood: arguments of the attacker. least: the share of honest tries whose data must be accepted with us;
@@ -131,8 +132,8 @@ def judge(row, honest, kernel, watch):
         if outcomes and share(outcomes) < least:
             faults.append(f"{share(outcomes):.2%}{who} are accepted, not {least:.1%}")
     late = sum(one > FIRST_RETRANSMISSION / 2 for one in honest.seconds)
-    if row.new and not row.waits and late * 100 > len(honest.seconds):
-        faults.append(f"{late} honest clients waited")
+    if row.new and not row.waits and late > len(honest.seconds) * WAIT:
+        faults.append(f"{late} of {len(honest.seconds)} honest clients waited")
     if row.least and failures(honest):
         faults.append(f"{failures(honest)} honest connections failed")
     if row.overflow is not None and kernel["TCPFastOpenListenOverflow"] > row.overflow:
