@@ -23,7 +23,8 @@ tfo_inline __u32 tfo_frame_len(const struct tfo_frame *frame)
 static __always_inline void tfo_note_answer(struct tfo_handshake *one, __u32 seq, __u32 ack)
 {
 	__u64 word = *(volatile __u64 *)&one->word, after = word | TFO_HANDSHAKE_ANSWERED;
-	__u32 past = ack - (one->isn + 1);
+	__u32 past = ack - (one->isn + 1), slot = one->slot;
+	struct tfo_guard_counters *counters;
 
 	if (past && past != tfo_handshake_len(word) && !(word & TFO_HANDSHAKE_PART))
 		return;
@@ -33,6 +34,9 @@ static __always_inline void tfo_note_answer(struct tfo_handshake *one, __u32 seq
 		after |= TFO_HANDSHAKE_REFUSED;
 	*(volatile __u32 *)&one->server_isn = seq;
 	__sync_val_compare_and_swap(&one->word, word, after);
+	counters = bpf_map_lookup_elem(&guard_stats, &slot);
+	if (counters)
+		counters->answers++;
 }
 
 SEC("tc")

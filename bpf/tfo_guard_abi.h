@@ -99,6 +99,7 @@ struct tfo_guard_counters {
 	__u64 held; /* over a limit, not held against them: guard_blind */
 	__u64 events_lost; /* the ring of events was full */
 	__u64 spared; /* of those over, denied or copies: let through, as the policy wants it */
+	__u64 answers; /* SYN-ACKs to pending handshakes that were seen to leave */
 };
 
 enum tfo_handshake_state {
