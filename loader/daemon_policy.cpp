@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <ctime>
 #include <iterator>
 
@@ -76,7 +77,9 @@ std::optional<ServerFacts> Daemon::heard_of_servers(const VipConfig& vip) const 
   const bool shared = keys != nullptr && keys->farm() != nullptr;
   const rotation::FarmReports reports = farm_reports(vip.pool);
   if (shared && !has_heard(reports)) return std::nullopt;
-  return server_facts_of(vip, namespaces_.listeners(vip.pool), reports);
+  const auto followers = std::ranges::count(config_.vips, vip.pool, &VipConfig::pool);
+  return server_facts_of(vip, namespaces_.listeners(vip.pool), reports,
+                         static_cast<size_t>(std::max<ptrdiff_t>(1, followers)));
 }
 
 /// Nothing, unless the pool is shared through etcd.

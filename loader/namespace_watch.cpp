@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "loader/log.h"
+#include "loader/server/serving.h"
 
 namespace tfo {
 namespace {
@@ -19,11 +20,11 @@ constexpr size_t kDoCookies = 10;      // there, too
 constexpr uint32_t kUsualSomaxconn = 4096;
 
 /// Every condition that is raised here.
-constexpr std::array<std::string_view, 13> kOurs = {
+constexpr std::array<std::string_view, 14> kOurs = {
     "namespace_gone",   "server_bit_failed", "cookie_not_required", "kernel_counters_failed",
     "server_bit_drift", "server_bit_fight",  "server_bit_repaired", "server_off",
     "every_listener",   "listeners_failed",  "listener_own_key",    "backlog_clamped",
-    "syn_cookies"};
+    "syn_cookies",      "synack_retries"};
 
 /// Listeners that may do Fast Open and whose backlog is all that a low somaxconn allows.
 std::string clamped(const ListenerReport& report) {
@@ -77,6 +78,8 @@ void NamespaceWatch::use(const Config& config, Files files) {
     return at == files.end() || at->second != files_[one.first];
   });
   files_ = std::move(files);
+  vips_ = config.vips;
+  for (const NamespaceConfig& one : config_.namespaces) count_vips_of(one);
   for (const Condition& condition : conditions_.list()) {
     if (std::find(kOurs.begin(), kOurs.end(), condition.id) != kOurs.end()) {
       conditions_.clear(condition.id, condition.subject);
@@ -97,6 +100,7 @@ void NamespaceWatch::tick(const Moment& now, const AskPool& ask) {
     const PoolKeys keys = ask(config.pool);
     if (managed_) keep_server_bit(files, known, now, keys);
     watch_bits(files);
+    watch_retries(files);
     watch_queues(files, known, now);
   }
   list_some(now, ask);
@@ -114,6 +118,7 @@ void NamespaceWatch::list_some(const Moment& now, const AskPool& ask) {
     if (files.gone()) continue;
     known->second.listed_at = now.boot_s;
     watch_listeners(files, known->second, ask(config.pool));
+    count_vips_of(config);
     ++listed;
   }
   if (!all.empty()) next_list_ = (next_list_ + listed) % all.size();
@@ -143,6 +148,16 @@ void NamespaceWatch::watch_bits(const NetworkNamespace& files) {
                   "never does");
 }
 
+void NamespaceWatch::watch_retries(const NetworkNamespace& files) {
+  const unsigned retries = files.synack_retries().value_or(0);
+  conditions_.set(
+      "synack_retries", files.label(), retries > kUsualRetries,
+      fmt::format("tcp_synack_retries is {}: a silent client holds its place in a Fast "
+                  "Open queue for {} s, and the guard reckons with {} s, so queues may "
+                  "overflow unseen: set net.ipv4.tcp_synack_retries to {} or less",
+                  retries, held_seconds(retries), held_seconds(kUsualRetries), kUsualRetries));
+}
+
 void NamespaceWatch::watch_listeners(const NetworkNamespace& files, Known& known,
                                      const PoolKeys& keys) {
   known.listeners = files.listeners();
@@ -151,6 +166,11 @@ void NamespaceWatch::watch_listeners(const NetworkNamespace& files, Known& known
   const std::string evidence = clamped(report);
   conditions_.set("backlog_clamped", files.label(), !evidence.empty(), evidence);
   if (keys.ring != nullptr) watch_own_keys(known, *keys.ring);
+}
+
+void NamespaceWatch::count_vips_of(const NamespaceConfig& config) {
+  const auto known = known_.find(config.netns);
+  if (known != known_.end()) count_vips(known->second.listeners, vips_, config.pool);
 }
 
 /// One condition for each namespace, whose evidence counts: listeners come and go.

@@ -73,8 +73,10 @@ class NamespaceWatch {
   void keep_server_bit(const NetworkNamespace& files, Known& known, const Moment& now,
                        PoolKeys keys);
   void watch_bits(const NetworkNamespace& files);
+  void watch_retries(const NetworkNamespace& files);
   void list_some(const Moment& now, const AskPool& ask);
   void watch_listeners(const NetworkNamespace& files, Known& known, const PoolKeys& keys);
+  void count_vips_of(const NamespaceConfig& config);
   void watch_own_keys(const Known& known, const KeyRing& ring);
   void watch_queues(const NetworkNamespace& files, Known& known, const Moment& now);
   void watch_cookies(const NetworkNamespace& files, Known& known, const Moment& now,
@@ -82,6 +84,7 @@ class NamespaceWatch {
 
   Conditions& conditions_;
   ServerConfig config_;
+  std::vector<VipConfig> vips_;
   Files files_;
   std::map<std::string, Known> known_;  // by path
   std::set<std::string> unopened_;      // see not_ours_before()

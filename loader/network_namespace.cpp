@@ -49,8 +49,9 @@ Result<> NetworkNamespace::open_files(bool manage) {
   auto netstat = open_file("/proc/thread-self/net/netstat", O_RDONLY);
   if (!netstat) return tl::unexpected(netstat.error());
   netstat_ = std::move(*netstat);
-  // Without these two something less is shown, and said to be so.
+  // Without these three something less is shown.
   somaxconn_ = Fd(::open("/proc/sys/net/core/somaxconn", O_RDONLY | O_CLOEXEC));
+  synack_retries_ = Fd(::open("/proc/sys/net/ipv4/tcp_synack_retries", O_RDONLY | O_CLOEXEC));
   if (auto diag = SocketDiag::open()) diag_.emplace(std::move(*diag));
   const int flags = manage ? O_RDWR : O_RDONLY;
   auto fastopen = open_file("/proc/sys/net/ipv4/tcp_fastopen", flags);
@@ -126,6 +127,12 @@ Result<unsigned> NetworkNamespace::fastopen_bits() const {
   return bits;
 }
 
+std::optional<unsigned> NetworkNamespace::synack_retries() const {
+  if (!synack_retries_) return std::nullopt;
+  const auto number = read_number(synack_retries_);
+  return number ? std::optional(*number) : std::nullopt;
+}
+
 Result<std::vector<Key>> NetworkNamespace::keys() const {
   auto sink = key_sink();
   if (!sink) return tl::unexpected(sink.error());
@@ -192,6 +199,7 @@ bool NetworkNamespace::gone() {
   if (gone_) {
     resident_.reset();
     diag_.reset();
+    synack_retries_.reset();
     somaxconn_.reset();
     netstat_.reset();
     fastopen_.reset();

@@ -47,6 +47,9 @@ class NetworkNamespace {
   Result<unsigned> fastopen_bits() const;
   Result<> set_fastopen_bits(unsigned bits) const;
 
+  /// net.ipv4.tcp_synack_retries; nothing: not known.
+  std::optional<unsigned> synack_retries() const;
+
   /// Everything but the namespace's name in it, which is label(). Never fails: it says what it does
   /// not know. About 0.6 us a listener, and see NamespaceWatch::kListsPerTick.
   ListenerReport listeners() const;
@@ -75,6 +78,7 @@ class NetworkNamespace {
   Fd fastopen_;
   Fd netstat_;
   Fd somaxconn_;
+  Fd synack_retries_;
   std::optional<SocketDiag> diag_;
   std::unique_ptr<Resident> resident_;  // none in our own namespace
   std::shared_ptr<const ListenerIterator> iterator_;

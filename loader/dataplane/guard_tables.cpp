@@ -90,6 +90,7 @@ Result<VipLoad> GuardTables::vip(uint32_t slot) const {
   tfo_guard_vip vip = *vips_->at<tfo_guard_vip>(slot);
   const uint32_t bucket = tfo_bucket(now_ns());
   VipLoad out{.load = load_at(vip.head, vip.row, bucket, 0),
+              .opened = vip.head.opened,
               .forgotten = vip.forgotten,
               .untracked = vip.untracked};
   // As tfo_is_blind() of bpf/guard_load.h. Who has opened nothing waits for no answer.
@@ -142,6 +143,16 @@ Result<std::vector<GuardedNetwork>> GuardTables::guarded(size_t most, size_t* al
 
 Result<std::vector<tfo_guard_counters>> GuardTables::counters(uint32_t count) const {
   return read_counters<tfo_guard_counters>(maps_.guard.stats, &maps_.guard.base.raw(), count);
+}
+
+Result<uint64_t> GuardTables::answers(uint32_t slot) const {
+  std::vector<tfo_guard_counters> each(possible_cpus());
+  if (auto read = maps_.guard.stats.read(slot, each.data()); !read) {
+    return tl::unexpected(std::move(read).error());
+  }
+  uint64_t sum = 0;
+  for (const tfo_guard_counters& one : each) sum += one.answers;
+  return sum;
 }
 
 Result<> GuardTables::set_flags(uint32_t slot, uint32_t mask, uint32_t flags) const {

@@ -33,6 +33,7 @@ struct GuardedNetwork {
 /// What all clients of a VIP together have open.
 struct VipLoad {
   uint32_t load = 0;
+  uint32_t opened = 0;     // ever; wraps
   uint32_t forgotten = 0;  // see struct tfo_guard_vip
   uint32_t untracked = 0;
   bool blind = false;  // answers do not come this way: no network is held to a limit
@@ -64,6 +65,8 @@ class GuardTables {
   Result<VipLoad> vip(uint32_t slot) const;
   /// Of all CPUs, by slot, for slots [0, count).
   Result<std::vector<tfo_guard_counters>> counters(uint32_t count) const;
+  /// Of all CPUs, of this set of maps only.
+  Result<uint64_t> answers(uint32_t slot) const;
   Result<tfo_guard> settings(uint32_t slot) const;
   /// Flags of a VIP whose guard is on, of those in `mask`.
   Result<> set_flags(uint32_t slot, uint32_t mask, uint32_t flags) const;

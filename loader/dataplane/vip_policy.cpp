@@ -23,7 +23,8 @@ GuardLimits guard_limits(const GuardConfig& config, const ServerFacts& servers) 
   const bool known = servers.fastopen_limit.has_value();
   const uint64_t vip = config.vip_limit.value_or(known ? std::clamp(queues / 2, 1UL, kNone) : 0);
   const uint64_t most = vip == 0 ? kNone : vip;
-  uint64_t network = known ? std::max(queues / 8, kLeast) : 0;
+  const uint64_t least = servers.fastopen_least.value_or(servers.fastopen_limit.value_or(0));
+  uint64_t network = known ? std::max(least / servers.balancers / 8, kLeast) : 0;
   if (known) network = std::max<uint64_t>(network, config.address_limit.value_or(0));
   network = std::min({network, most, uint64_t{config.site_limit.value_or(kNone)}});
   network = config.limit.value_or(network);

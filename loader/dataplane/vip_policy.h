@@ -25,6 +25,7 @@ unsigned drop_above(const PolicyConfig& config, std::optional<unsigned> known = 
 struct ServerFacts {
   std::optional<unsigned> unproven_rate;   // sum of each one's least backlog / 20; none: unknown
   std::optional<uint64_t> fastopen_limit;  // sum of each one's least queue; none: unknown
+  std::optional<uint64_t> fastopen_least;  // the least of those; none: it is the only one
   unsigned balancers = 1;                  // nodes that share them
   bool no_cookie = false;                  // one of them takes SYN data without a cookie
 
@@ -33,11 +34,12 @@ struct ServerFacts {
 
 /// Handshakes that may be open, by enum tfo_guard_level; 0: no limit, since neither this level is
 /// configured nor one that it goes by, and the servers' queues are not known. Of this node's share
-/// of those all clients together get one half, one network (/24, /64) an eighth, at least 8. A site
-/// (/48) gets twice what a network does, an address a quarter of it, but 8 where that is no more
-/// than half of it: so one that holds all it can, and half as much again before it is told from its
-/// neighbours, leaves them room. No default is above the limit of what holds it, nor below a given
-/// one of what it holds.
+/// of those all clients together get one half: that supposes that connections spread evenly. One
+/// network (/24, /64) gets an eighth of what the least server holds, at least 8, since all of its
+/// connections may come to one server, by chance or by choice. A site (/48) gets twice what a
+/// network does, an address a quarter of it, but 8 where that is no more than half of it: so one
+/// that holds all it can, and half as much again before it is told from its neighbours, leaves them
+/// room. No default is above the limit of what holds it, nor below a given one of what it holds.
 using GuardLimits = std::array<unsigned, TFO_LEVELS>;
 GuardLimits guard_limits(const GuardConfig& config, const ServerFacts& servers);
 

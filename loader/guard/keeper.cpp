@@ -14,25 +14,32 @@ namespace tfo {
 namespace {
 
 constexpr int64_t kSecond = 1'000'000'000;
-constexpr const char* kConditions[] = {"guard_active", "guard_blind", "guard_evaded"};
+constexpr const char* kConditions[] = {"guard_active", "guard_blind", "guard_evaded",
+                                       "egress_blind"};
 
-bool is_exact(const Dataplane& dataplane) {
+/// May SYN-ACKs be seen to leave, wherever they do?
+bool watches_egress(const Dataplane& dataplane) {
   const auto& all = dataplane.interfaces();
   return !all.empty() && std::ranges::all_of(all, &InterfaceStatus::egress);
 }
 
-/// Is one of this pool's VIPs at its cap? Nothing if none has one.
-std::optional<bool> is_full(const Config& config, const std::vector<GuardVipView>& view,
-                            const std::string& pool) {
-  std::optional<bool> full;
-  for (const VipConfig& vip : config.vips) {
-    if (vip.pool != pool) continue;
-    for (const GuardVipView& one : view) {
-      if (one.vip != vip.name || one.vip_limit == 0) continue;
-      full = full.value_or(false) || one.load >= one.vip_limit;
-    }
-  }
-  return full;
+/// Has one of this pool's VIPs a cap?
+bool has_cap(const Config& config, const std::vector<GuardVipView>& view, const std::string& pool) {
+  return std::ranges::any_of(config.vips, [&](const VipConfig& vip) {
+    return vip.pool == pool && std::ranges::any_of(view, [&](const GuardVipView& one) {
+             return one.vip == vip.name && one.vip_limit != 0;
+           });
+  });
+}
+
+std::string evasion_text(const VipConfig& vip, const GuardVipView& view) {
+  return fmt::format(
+      "the servers of pool {} refused Fast Open for full queues while {} handshakes are open here "
+      "(the cap is {}; all that passes it is less than they hold{}): somebody sends ACKs or RSTs "
+      "that the servers do not take, other ways lead to them, or connections spread unevenly; what "
+      "was opened in the last 127 s counts as load until it stops",
+      vip.pool, view.load, view.vip_limit,
+      vip.guard.vip_limit ? ", unless \"vip_limit\" is more than half of that" : "");
 }
 
 }  // namespace
@@ -133,14 +140,52 @@ Result<> GuardKeeper::look_at(const Dataplane& dataplane, const VipConfig& vip) 
     view.untracked = load->untracked;
     view.blind = load->blind;
     view.evaded = (now->flags & TFO_GUARD_COUNT_OPENS) != 0;
-    view.exact = is_exact(dataplane);
   }
   view_.push_back(view);
   return {};
 }
 
-/// The servers' queues were full while what we know of was below its cap: somebody settles
-/// handshakes here that the servers still hold.
+Result<> GuardKeeper::prove_egress(const Dataplane& dataplane) {
+  std::map<std::string, EgressProof> proofs;
+  const int64_t now = clock_.now().boot_s;
+  for (size_t i = 0; i < view_.size() && watches_egress(dataplane); ++i) {
+    GuardVipView& view = view_[i];
+    const auto slot = dataplane.slot_of(view.vip);
+    if (!view.on || !slot) continue;
+    const auto load = dataplane.guard().vip(*slot);
+    if (!load) return tl::unexpected(load.error());
+    const auto guard = dataplane.guard().settings(*slot);
+    if (!guard) return tl::unexpected(guard.error());
+    const auto answers = dataplane.guard().answers(*slot);
+    if (!answers) return tl::unexpected(answers.error());
+    const auto before = proofs_.find(view.vip);
+    const bool armed = (guard->flags & TFO_GUARD_EXACT) != 0;
+    EgressProof proof =
+        before != proofs_.end() ? before->second : EgressProof(armed, *answers, load->opened, now);
+    proof.look(*answers, load->opened, now);
+    view.exact = proof.armed();
+    proofs.emplace(view.vip, proof);
+  }
+  proofs_ = std::move(proofs);
+  return {};
+}
+
+void GuardKeeper::say_egress(const Config& config) {
+  for (const VipConfig& vip : config.vips) {
+    const auto proof = proofs_.find(vip.name);
+    const bool blind = proof != proofs_.end() && proof->second.blind();
+    conditions_.set(
+        "egress_blind", vip.name, blind,
+        fmt::format("{} handshakes were opened and no SYN-ACK to them was seen to leave, though "
+                    "the interfaces have \"egress\": the servers answer past this node, and ACKs "
+                    "are believed as they come; remove \"egress\", or let all SYN-ACKs leave by "
+                    "these interfaces",
+                    blind ? proof->second.unanswered() : 0));
+  }
+}
+
+/// The servers' queues were full. The cap is half of what they hold, and at one and three quarters
+/// of it nobody gets through: so they hold handshakes that were settled here, at whatever load.
 void GuardKeeper::judge_evasion(const Config& config, const Overflows& overflows) {
   std::map<std::string, Evasion> known;
   const int64_t now = clock_.now().boot_s;
@@ -149,10 +194,9 @@ void GuardKeeper::judge_evasion(const Config& config, const Overflows& overflows
     const bool fresh = !evasions_.contains(vip.pool);
     Evasion& one = known.emplace(vip.pool, evasions_[vip.pool]).first->second;
     const auto count = overflows(vip.pool);
-    // Once it is known, the load is what was opened: it tells nothing of what is pending.
     if (count && one.overflow && *count > *one.overflow) {
       one.full_until = now + kEvaded;
-      if (one.until > now || is_full(config, view_, vip.pool) == false) one.until = now + kEvaded;
+      if (has_cap(config, view_, vip.pool)) one.until = now + kEvaded;
     }
     one.overflow = count;
     // Found out by the tfod before this one.
@@ -186,12 +230,7 @@ Result<> GuardKeeper::mark_evasion(const Dataplane& dataplane, const Config& con
                     "most client networks stopped answering at once, or nobody answers: the way "
                     "back to the clients does not pass here any more, and no network is held to "
                     "its limit until it does; the VIP is to its cap");
-    conditions_.set("guard_evaded", vip.name, view.evaded,
-                    fmt::format("the servers of pool {} refused Fast Open for full queues while "
-                                "only {} of {} handshakes are open here: somebody sends ACKs that "
-                                "the servers do not take, or other ways lead to them; what was "
-                                "opened in the last 127 s counts as load until it stops",
-                                vip.pool, view.load, view.vip_limit));
+    conditions_.set("guard_evaded", vip.name, view.evaded, evasion_text(vip, view));
   }
   return done;
 }
@@ -220,6 +259,9 @@ Result<> GuardKeeper::tick(const Dataplane& dataplane, const Config& config,
     if (done) done = look_at(dataplane, vip);
   }
   if (!done) return done;
+  done = prove_egress(dataplane);
+  if (!done) return done;
+  say_egress(config);
   judge_evasion(config, overflows);
   done = mark_evasion(dataplane, config);
   return done ? settle(dataplane) : done;

@@ -10,6 +10,7 @@
 
 #include "loader/config.h"
 #include "loader/dataplane/guard_tables.h"
+#include "loader/guard/egress_proof.h"
 #include "loader/guard/history.h"
 #include "loader/guard/view.h"
 #include "loader/keys/clock.h"
@@ -35,8 +36,8 @@ class GuardKeeper {
   GuardKeeper(Conditions& conditions, const Clock& clock)
       : conditions_(conditions), clock_(clock) {}
 
-  /// Every few seconds: what has ended goes from the operator's list, guard_active, guard_blind and
-  /// guard_evaded are judged anew.
+  /// Every few seconds: what has ended goes from the operator's list, guard_active, guard_blind,
+  /// guard_evaded and egress_blind are judged anew.
   Result<> tick(const Dataplane& dataplane, const Config& config, const Overflows& overflows);
 
   /// The programs have told something.
@@ -59,6 +60,8 @@ class GuardKeeper {
   };
 
   Result<> look_at(const Dataplane& dataplane, const VipConfig& vip);
+  Result<> prove_egress(const Dataplane& dataplane);
+  void say_egress(const Config& config);
   void judge_evasion(const Config& config, const Overflows& overflows);
   Result<> mark_evasion(const Dataplane& dataplane, const Config& config);
   Result<> settle(const Dataplane& dataplane);
@@ -75,7 +78,8 @@ class GuardKeeper {
   Conditions& conditions_;
   const Clock& clock_;
   GuardHistory history_;
-  std::map<std::string, Evasion> evasions_;  // by pool
+  std::map<std::string, Evasion> evasions_;    // by pool
+  std::map<std::string, EgressProof> proofs_;  // by VIP
   std::vector<GuardVipView> view_;
   size_t told_ = 0;  // to the journal, or left out, since the last tick
 };

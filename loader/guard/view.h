@@ -20,7 +20,7 @@ struct GuardVipView {
   uint32_t untracked = 0;      // SYNs whose network found no place; wraps
   bool blind = false;          // answers do not come this way: nobody is held to a limit
   bool evaded = false;         // what was opened counts, settled or not
-  bool exact = false;          // SYN-ACKs leave through this node
+  bool exact = false;          // SYN-ACKs leave through this node: see EgressProof
 
   /// "on", "off", "off: qlen unknown".
   std::string state() const {

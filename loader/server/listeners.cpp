@@ -41,6 +41,16 @@ void tidy(ListenerReport& report) {
   report.listeners.resize(ListenerReport::kMaxListeners);
 }
 
+unsigned held_seconds(unsigned synack_retries) {
+  constexpr unsigned kLongest = 120;
+  unsigned sum = 0, wait = 1;
+  for (unsigned i = 0; i <= synack_retries + 1; ++i) {
+    sum += wait;
+    wait = std::min(2 * wait, kLongest);
+  }
+  return sum;
+}
+
 std::string listener_text(const Listener& listener) {
   if (is_any(listener.address)) return fmt::format("*:{}", listener.port);
   const std::string address = address_text(listener.address);

@@ -32,6 +32,7 @@ struct Listener {
   uint32_t backlog = 0;                    ///< listen()'s, already cut to somaxconn
   uint32_t accept_queue = 0;               ///< connections that wait for accept()
   std::optional<FastOpenQueue> fast_open;  ///< nothing: this kernel does not show it
+  unsigned vips = 0;                       ///< of the configuration, that it serves: count_vips()
 
   /// Fast Open is on here as far as can be seen.
   bool may_fast_open() const { return !fast_open || fast_open->limit > 0; }
@@ -54,6 +55,13 @@ struct ListenerReport {
 
 /// Sorts, leaves loopback out, cuts to kMaxListeners.
 void tidy(ListenerReport& report);
+
+/// Default of net.ipv4.tcp_synack_retries, which the guard goes by (TFO_PENDING_BUCKETS).
+inline constexpr unsigned kUsualRetries = 5;
+/// How long the kernel holds a Fast Open connection whose client is silent: one more retry than it
+/// is set to, each twice as late as the one before it and at most TCP_RTO_MAX
+/// (tcp_fastopen_synack_timer).
+unsigned held_seconds(unsigned synack_retries);
 
 /// "192.0.2.1:80", "[2001:db8::1]:80", "*:80" for any.
 std::string listener_text(const Listener& listener);

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "loader/config.h"
 #include "loader/server/listeners.h"
@@ -22,9 +24,14 @@ struct LeastQueues {
 /// Of all listeners of the report; tidy() has sorted it.
 LeastQueues least_queues(const ListenerReport& report);
 
-/// Of those that serve the VIP: at each of its addresses and ports (without any: at every port that
-/// somebody listens on) the kernel takes the listeners of that address, and those of "any" only
-/// where there is none, for IPv4 those of 0.0.0.0 before those of :: (__inet_lookup_listener). That
+/// Sets Listener::vips of all listeners of a pool's namespace; tidy() has sorted them.
+void count_vips(ListenerReport& report, const std::vector<VipConfig>& vips,
+                const std::string& pool);
+
+/// Of those that serve the VIP, each divided by the VIPs that it serves: at each of its addresses
+/// and ports (without any: at every port that somebody listens on) the kernel takes the listeners
+/// of that address, and those of "any" only where there is none, for IPv4 those of 0.0.0.0 before
+/// those of :: (__inet_lookup_listener). That
 /// :: may be for IPv6 only is not seen.
 LeastQueues least_queues(const ListenerReport& report, const VipConfig& vip);
 

@@ -7,7 +7,8 @@ clients that nobody has seen before.
 
   attack_test.py BIN [--only ROW] [--seconds N]      BIN: the directory of tfod and tfoctl
 
-TFO_TEST_FULL=1: 60 seconds a row and some of 200; otherwise 4. Exit 0 if every row with us holds its bar and every row
+TFO_TEST_FULL=1: 60 seconds a row and some of 200, at least 2,000 tries against each attack, and as many SYNs
+a second as its row says; otherwise 4 seconds. Exit 0 if every row with us holds its bar and every row
 without us shows what the attack does; 77: not root.
 """
 import argparse
@@ -19,15 +20,19 @@ from attack_rows import ROWS, accepted, failures, percentile, run, share
 from client_farm import Failed
 
 FULL = bool(os.environ.get("TFO_TEST_FULL"))
+TRIES = 2000  # honest ones of a row, in the long form
 AT_ONCE = 3  # farms of rows that leave the machine mostly idle
 
 HEAD = (f"{'attack':27}{'':9}{'SYN/s':>8}{'tries':>7}{'accepted':>9}{'new':>8}{'failed':>7}{'p50 ms':>8}{'p99 ms':>8}"
         f"{'overflow':>9}{'cookies':>9}")
 
 
+def rate_of(result):
+    return result.attack["syns"] / result.attack["seconds"] if result.attack else 0
+
+
 def show(row, with_us, result):
-    rate = result.attack["syns"] / result.attack["seconds"] if result.attack else 0
-    line = f"{row.name:27}{'with' if with_us else 'without':9}{rate:8.0f}"
+    line = f"{row.name:27}{'with' if with_us else 'without':9}{rate_of(result):8.0f}"
     if result.honest:
         times = result.honest.seconds
         line += (f"{len(times):7}{share(result.honest.outcomes):9.2%}"
@@ -42,7 +47,17 @@ def show(row, with_us, result):
 def faults_of(row, with_us, result):
     if not with_us and result.honest and accepted(result.honest) > row.most:
         return [f"{accepted(result.honest):.1%} are accepted all the same: this proves nothing"]
-    return result.faults
+    return result.faults + (too_little(row, with_us, result) if FULL else [])
+
+
+def too_little(row, with_us, result):
+    """What was not enough to show anything."""
+    faults = []
+    if with_us and row.least and len(result.honest.seconds) < TRIES:
+        faults.append(f"{len(result.honest.seconds)} honest tries, not {TRIES}")
+    if rate_of(result) < row.fastest:
+        faults.append(f"the attack sent {rate_of(result):.0f} SYNs a second, not {row.fastest}")
+    return faults
 
 
 def runs_of(rows, arguments):

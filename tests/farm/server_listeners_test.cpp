@@ -159,6 +159,17 @@ TEST_F(ServerListeners, ALowSomaxconnIsSaid) {
   EXPECT_THAT(tfod.log(), ::testing::AllOf(HasSubstr("*:80:"), ::testing::Not(HasSubstr("*:81"))));
 }
 
+TEST_F(ServerListeners, MoreSynAckRetriesThanTheGuardReckonsWithAreSaid) {
+  TfodProcess tfod(site_.write(), site_.path("log"));
+  ASSERT_TRUE(tfod.ready()) << tfod.log();
+  EXPECT_FALSE(site_.raised("synack_retries")) << "5, by default";
+  set("tcp_synack_retries", "8");
+  EXPECT_TRUE(wait_until([&] { return site_.raised("synack_retries"); }));
+  EXPECT_THAT(tfod.log(), HasSubstr("for 487 s"));
+  set("tcp_synack_retries", "3");
+  EXPECT_TRUE(wait_until([&] { return !site_.raised("synack_retries"); }));
+}
+
 TEST_F(ServerListeners, WithoutBpfTheFastOpenQueueIsUnknownAndTheRestIsNot) {
   const Fd web = listen_here(AF_INET, 80, 33, 7, {});
   const Fd web6 = listen_here(AF_INET6, 81, 600, 0, {});

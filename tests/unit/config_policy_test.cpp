@@ -144,6 +144,19 @@ TEST(VipPolicy, TheLimitsAreALadder) {
     servers.fastopen_limit = one.queues;
     EXPECT_EQ(guard_limits(one.config, servers), one.limits) << one.queues.value_or(0);
   }
+  // What the least server holds bounds all of one network's connections, which may come to it.
+  for (const uint64_t servers_count : {1, 2, 8, 64}) {
+    ServerFacts servers;
+    servers.fastopen_limit = 128 * servers_count;
+    servers.fastopen_least = 128;
+    const GuardLimits limits = guard_limits({}, servers);
+    EXPECT_EQ(limits[TFO_LEVEL_NETWORK], 16U) << servers_count;
+    EXPECT_EQ(limits[TFO_LEVEL_ADDRESS], 8U) << servers_count;
+    EXPECT_EQ(limits[TFO_LEVEL_SITE], 32U) << servers_count;
+    EXPECT_EQ(limits[TFO_LEVEL_VIP], 64 * servers_count);
+    servers.balancers = 2;
+    EXPECT_EQ(guard_limits({}, servers)[TFO_LEVEL_NETWORK], 8U);
+  }
   // By default who holds all that one address can leaves half of its network to the neighbours.
   for (uint64_t queues = 128; queues < 70'000; queues += 17) {
     ServerFacts servers;

@@ -51,6 +51,7 @@ TEST(ServerFacts, OfThisHostAlone) {
   const ListenerReport one = own({128, 256}), two = own({64}, 1000);
   const ServerFacts facts = server_facts_of(kVip, {&one, &two}, {});
   EXPECT_EQ(facts.fastopen_limit, 192U) << "128 and 64: the smallest is full first";
+  EXPECT_EQ(facts.fastopen_least, 64U);
   EXPECT_EQ(facts.unproven_rate, 60U) << "(200 + 1000) / 20";
   EXPECT_EQ(facts.balancers, 1U);
   EXPECT_FALSE(facts.no_cookie);
@@ -75,10 +76,14 @@ TEST(ServerFacts, OnlyListenersThatServeTheVip) {
 TEST(ServerFacts, OfTheFarmWhichThisHostBelongsTo) {
   const ServerFacts facts = server_facts_of(kVip, {}, kFarm);
   EXPECT_EQ(facts.fastopen_limit, 4096U);
+  EXPECT_EQ(facts.fastopen_least, 1024U);
   EXPECT_EQ(facts.unproven_rate, 800U);
   EXPECT_EQ(facts.balancers, 2U);
   const ListenerReport small = own({128}), large = own({9000}, 40'000);
-  EXPECT_EQ(server_facts_of(kVip, {&small}, kFarm), facts) << "counted already";
+  const ServerFacts with_small = server_facts_of(kVip, {&small}, kFarm);
+  EXPECT_EQ(with_small.fastopen_limit, facts.fastopen_limit) << "counted already";
+  EXPECT_EQ(with_small.unproven_rate, facts.unproven_rate);
+  EXPECT_EQ(with_small.fastopen_least, 128U) << "and is full first";
   EXPECT_EQ(server_facts_of(kVip, {&large}, kFarm).fastopen_limit, 9000U) << "not acknowledged yet";
   EXPECT_EQ(server_facts_of(kVip, {&large}, kFarm).unproven_rate, 2000U);
 }
@@ -92,14 +97,27 @@ TEST(ServerFacts, TheSmallestQueueOfTheFarmAsOftenAsThereAreServers) {
       << "three listeners each";
 }
 
+TEST(ServerFacts, VipsThatMayShareTheFarmsListenersGetNoMoreThanTheirPart) {
+  const ServerFacts part = server_facts_of(kVip, {}, kFarm, 8);
+  EXPECT_EQ(part.fastopen_limit, 512U);
+  EXPECT_EQ(part.fastopen_least, 128U);
+  EXPECT_EQ(part.unproven_rate, 100U);
+  rotation::FarmReports own_listeners = kFarm;
+  own_listeners.listeners *= 8;
+  own_listeners.qlen_sum *= 8;
+  own_listeners.backlog_sum *= 8;
+  EXPECT_EQ(server_facts_of(kVip, {}, own_listeners, 8), server_facts_of(kVip, {}, kFarm))
+      << "as many listeners as VIPs";
+}
+
 TEST(ServerFacts, LimitsFollowTheFarm) {
   const VipConfig vip;
-  EXPECT_EQ(kernel_guard(vip, server_facts_of(kVip, {}, kFarm)).limit[TFO_LEVEL_NETWORK], 256U);
+  EXPECT_EQ(kernel_guard(vip, server_facts_of(kVip, {}, kFarm)).limit[TFO_LEVEL_NETWORK], 64U);
   EXPECT_EQ(kernel_guard(vip, server_facts_of(kVip, {}, kFarm)).limit[TFO_LEVEL_VIP], 1024U);
   rotation::FarmReports fewer = kFarm;
   fewer.qlen_sum = 1024;
   fewer.balancers = 1;
-  EXPECT_EQ(kernel_guard(vip, server_facts_of(kVip, {}, fewer)).limit[TFO_LEVEL_NETWORK], 128U);
+  EXPECT_EQ(kernel_guard(vip, server_facts_of(kVip, {}, fewer)).limit[TFO_LEVEL_NETWORK], 32U);
   EXPECT_EQ(kernel_guard(vip, server_facts_of(kVip, {}, fewer)).limit[TFO_LEVEL_VIP], 512U);
 }
 

@@ -51,6 +51,16 @@ TEST(Listeners, JudgesOwnKeysByFingerprint) {
   EXPECT_EQ(own_key_evidence(one, ring), "") << "it takes no Fast Open";
 }
 
+/// The kernel's default is what the guard's buckets are made for.
+TEST(Listeners, SilentClientsHoldTheirPlaces) {
+  EXPECT_EQ(held_seconds(0), 3U);
+  EXPECT_EQ(held_seconds(kUsualRetries), 127U);
+  EXPECT_LE(uint64_t{held_seconds(kUsualRetries)} * 1'000'000'000,
+            uint64_t{TFO_PENDING_BUCKETS - 1} << TFO_BUCKET_SHIFT);
+  EXPECT_EQ(held_seconds(6), 247U);
+  EXPECT_EQ(held_seconds(8), 487U);
+}
+
 TEST(Listeners, WhatIsNotKnownIsNull) {
   ListenerReport report{.netns = "a",
                         .fastopen_bits = 3,

@@ -121,6 +121,40 @@ TEST(ServingListeners, WhatCannotBeSeenIsNotKnown) {
       (LeastQueues{.backlog = 300, .fast_open = 30}));
 }
 
+std::vector<unsigned> counts(const ListenerReport& report) {
+  std::vector<unsigned> all;
+  for (const Listener& one : report.listeners) all.push_back(one.vips);
+  return all;
+}
+
+/// Each VIP's limits would be those of a whole queue that it has a part of.
+TEST(ServingListeners, AreDividedByTheVipsThatTheyServe) {
+  const char* const places[] = {"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"};
+  std::vector<VipConfig> vips;
+  for (const char* one : places) vips.push_back(vip_of({one}, {443}));
+  ListenerReport report = report_of({listener(kAny4, 443, 64), listener(kAny4, 443, 64)});
+  count_vips(report, vips, "");
+  EXPECT_EQ(counts(report), (std::vector<unsigned>{4, 4}));
+  EXPECT_EQ(least_queues(report, vips[0]), (LeastQueues{.backlog = 320, .fast_open = 32}));
+  EXPECT_EQ(least_queues(report), (LeastQueues{.backlog = 1280, .fast_open = 128}))
+      << "for the farm, which knows its own VIPs";
+  vips[3].pool = "other";
+  count_vips(report, vips, "");
+  EXPECT_EQ(least_queues(report, vips[0]).fast_open, 42U) << "another pool has other servers";
+
+  report = report_of({listener(kAny4, 443, 90), listener(address(places[0]), 443, 40)});
+  vips[3] = vip_of({places[3], "192.0.2.5"}, {});
+  count_vips(report, vips, "");
+  EXPECT_EQ(counts(report), (std::vector<unsigned>{3, 1}));
+  EXPECT_EQ(least_queues(report, vips[0]).fast_open, 40U) << "a listener of its own";
+  EXPECT_EQ(least_queues(report, vips[1]).fast_open, 30U);
+  EXPECT_EQ(least_queues(report, vips[3]).fast_open, 30U) << "at two addresses: once";
+
+  report = report_of({listener(kAny4, 443, 2)});
+  count_vips(report, vips, "");
+  EXPECT_EQ(least_queues(report, vips[0]).fast_open, 1U) << "none would be as good as unknown";
+}
+
 TEST(ServingListeners, WithoutAVipTheLeastPlaceOfAll) {
   EXPECT_EQ(least_queues(report_of({})), LeastQueues{});
   EXPECT_EQ(least_queues(
