@@ -10,52 +10,7 @@
 #ifndef TFO_PARSE_H
 #define TFO_PARSE_H
 
-#include "core.h"
-
-#define TFO_ETH_LEN 14
-#define TFO_VLAN_LEN 4
-#define TFO_ETH_IPV4 0x0800
-#define TFO_ETH_IPV6 0x86dd
-#define TFO_ETH_8021Q 0x8100
-#define TFO_ETH_8021AD 0x88a8
-
-#define TFO_IPPROTO_HOPOPTS 0
-#define TFO_IPPROTO_IPIP 4
-#define TFO_IPPROTO_TCP 6
-#define TFO_IPPROTO_UDP 17
-#define TFO_IPPROTO_IPV6 41
-#define TFO_IPPROTO_ROUTING 43
-#define TFO_IPPROTO_FRAGMENT 44
-#define TFO_IPPROTO_DSTOPTS 60
-
-/*
- * RFC 8200 section 4.1 knows at most five extension headers before TCP. A longer chain than
- * this is passed as not TCP.
- */
-#define TFO_MAX_EXTENSIONS 8
-
-/* No header starts beyond; what a verifier knows nothing of is masked with it. */
-#define TFO_HEADERS 0x3fff
-
-#define TFO_TCP_MIN 14 /* flags included: the least that says what a segment is */
-#define TFO_TCP_LEN 20
-#define TFO_TCP_FIN 0x01
-#define TFO_TCP_SYN 0x02
-#define TFO_TCP_RST 0x04
-#define TFO_TCP_ACK 0x10
-
-/* Where parsing stands between two layers. */
-struct tfo_layer {
-	__u32 offset; /* of the next header */
-	__u32 limit; /* the next header's packet may not reach beyond this offset */
-	__u16 next; /* ethertype or IP protocol of the next header */
-};
-
-/* Headers up to `need` are not in [data, end): is the frame too short, or do they lie elsewhere? */
-tfo_inline int tfo_too_short(const struct tfo_frame *frame, __u32 need)
-{
-	return need > tfo_frame_len(frame) ? TFO_NOT_TCP : TFO_INTERNAL_ERROR;
-}
+#include "extension.h"
 
 tfo_inline int tfo_is_vlan(__u16 ethertype)
 {
@@ -93,13 +48,6 @@ tfo_inline int tfo_parse_link(const struct tfo_frame *frame, int l3_device, stru
 	}
 	layer->offset = offset;
 	return TFO_GO_ON;
-}
-
-tfo_inline int tfo_is_decapsulated(__u8 decap, __u16 protocol)
-{
-	if (protocol == TFO_IPPROTO_IPIP || protocol == TFO_IPPROTO_IPV6)
-		return decap & TFO_DECAP_IPIP;
-	return protocol == TFO_IPPROTO_UDP && (decap & TFO_DECAP_GUE);
 }
 
 /*
@@ -153,64 +101,13 @@ tfo_inline int tfo_parse_ipv4(const struct tfo_frame *frame, __u8 decap, struct 
 	return TFO_GO_ON;
 }
 
-tfo_inline int tfo_is_extension(__u16 next)
-{
-	return next == TFO_IPPROTO_DSTOPTS || next == TFO_IPPROTO_ROUTING ||
-	       next == TFO_IPPROTO_FRAGMENT;
-}
-
-/* A fragment header: the first fragment goes on, of a later one only its protocol is known. */
-tfo_inline int tfo_parse_fragment(const __u8 *header, __u8 decap, struct tfo_packet *p)
-{
-	__u16 fragment = tfo_be16(tfo_load16(header + 2));
-
-	if (fragment >> 3)
-		return header[0] == TFO_IPPROTO_TCP || header[0] == TFO_IPPROTO_DSTOPTS ||
-				       header[0] == TFO_IPPROTO_ROUTING ||
-				       tfo_is_decapsulated(decap, header[0])
-			       ? TFO_FRAGMENT
-			       : TFO_NOT_TCP;
-	if (fragment & 1)
-		p->first_fragment = 1;
-	return TFO_GO_ON;
-}
-
-/* One extension header (RFC 8200 section 4). */
-tfo_inline int tfo_parse_extension(const struct tfo_frame *frame, __u8 decap, struct tfo_packet *p,
-				   struct tfo_layer *layer)
-{
-	const __u8 *header = tfo_at(frame, layer->offset, 8);
-	__u32 len = 8;
-
-	if (layer->offset + 8 > p->ip_end)
-		return TFO_NOT_TCP;
-	if (!header)
-		return tfo_too_short(frame, layer->offset + 8);
-	if (layer->next == TFO_IPPROTO_FRAGMENT) {
-		int reason = tfo_parse_fragment(header, decap, p);
-
-		if (reason >= 0)
-			return reason;
-	} else {
-		/* A source route that still has stops is not for this node (ipv6_rthdr_rcv). */
-		if (layer->next == TFO_IPPROTO_ROUTING && header[3])
-			return TFO_NOT_TCP;
-		len = (header[1] + 1) * 8;
-	}
-	layer->offset += len;
-	if (layer->offset > p->ip_end)
-		return TFO_NOT_TCP;
-	layer->next = header[0];
-	return TFO_GO_ON;
-}
-
 /* RFC 8200 section 3. Jumbograms (payload length 0) are no SYNs. */
 tfo_inline int tfo_parse_ipv6(const struct tfo_frame *frame, __u8 decap, struct tfo_packet *p,
 			      struct tfo_layer *layer)
 {
 	const __u8 *header = tfo_at(frame, layer->offset, 40);
-	int i, reason, fragments = 0;
 	__u32 payload;
+	int reason;
 
 	if (!header)
 		return tfo_too_short(frame, layer->offset + 40);
@@ -223,18 +120,9 @@ tfo_inline int tfo_parse_ipv6(const struct tfo_frame *frame, __u8 decap, struct 
 	p->family = 6;
 	layer->next = header[6];
 	layer->offset += 40;
-	for (i = 0; i < TFO_MAX_EXTENSIONS; i++) {
-		/* Hop-by-hop options are legal in the first place only (RFC 8200 section 4.1). */
-		if (!tfo_is_extension(layer->next) && (i || layer->next != TFO_IPPROTO_HOPOPTS))
-			break;
-		/* The kernel refuses a fragment within a fragment (ipv6_frag_rcv). */
-		if (layer->next == TFO_IPPROTO_FRAGMENT && fragments++)
-			return TFO_NOT_TCP;
-		reason = tfo_parse_extension(frame, decap, p, layer);
-		if (reason >= 0)
-			return reason;
-	}
-	return TFO_GO_ON;
+	layer->fragmented = 0;
+	reason = tfo_parse_round(frame, decap, p, layer, 1);
+	return reason == TFO_ANOTHER_ROUND ? tfo_parse_rounds(frame, decap, p, layer) : reason;
 }
 
 tfo_inline int tfo_parse_ip(const struct tfo_frame *frame, __u8 decap, struct tfo_packet *p,
@@ -283,13 +171,27 @@ tfo_inline int tfo_judge_flags(__u8 flags)
 	return flags == (TFO_TCP_SYN | TFO_TCP_ACK) ? TFO_SYN_ACK : TFO_OTHER;
 }
 
+/*
+ * May this be a SYN, whose TCP header is not whole (TFO_TRUNCATED)? Its ports are there. A first
+ * fragment that ends before the flags may be anything: it is made so to be told by nobody (RFC 1858
+ * section 3).
+ */
+tfo_inline int tfo_may_be_syn(const struct tfo_frame *frame, const struct tfo_packet *p)
+{
+	const __u8 *tcp = tfo_at(frame, p->tcp & TFO_HEADERS, TFO_TCP_MIN);
+
+	if (p->ip_end - p->tcp < TFO_TCP_MIN)
+		return 1;
+	return tcp && tfo_judge_flags(tcp[13]) == TFO_GO_ON;
+}
+
 /* The first fragment of a larger segment always has data to come. */
 tfo_inline int tfo_parse_tcp(const struct tfo_frame *frame, struct tfo_packet *p, __u32 offset)
 {
 	__u32 len = p->ip_end - offset;
 	const __u8 *header;
 
-	if (offset > p->ip_end || len < TFO_TCP_MIN)
+	if (offset > p->ip_end || len < (p->first_fragment ? TFO_FRAGMENT_MIN : TFO_TCP_MIN))
 		return TFO_NOT_TCP;
 	p->tcp = offset;
 	if (len < TFO_TCP_LEN)

@@ -191,14 +191,14 @@ static __always_inline int tfo_classify_syn(struct xdp_md *ctx, const struct tfo
  */
 static __always_inline void tfo_treat_truncated(const struct tfo_frame *frame, struct tfo_packet *p)
 {
-	const __u8 *tcp = tfo_at(frame, p->tcp & TFO_HEADERS, TFO_TCP_MIN);
+	const __u8 *tcp = tfo_at(frame, p->tcp & TFO_HEADERS, TFO_FRAGMENT_MIN);
 	const struct tfo_policy *policy;
 	struct tfo_vip_key key;
 	struct tfo_flow flow;
 	struct tfo_vip *vip;
 	__u32 settings;
 
-	if (!tcp || tfo_judge_flags(tcp[13]) != TFO_GO_ON ||
+	if (!tcp || !tfo_may_be_syn(frame, p) ||
 	    !tfo_load_flow(frame, p->family, p->ip & TFO_HEADERS, &flow))
 		return;
 	tfo_vip_key_of(&key, &flow, tfo_load16(tcp + 2));
@@ -211,6 +211,15 @@ static __always_inline void tfo_treat_truncated(const struct tfo_frame *frame, s
 		return;
 	p->would = TFO_DROP;
 	p->verdict = tfo_verdict(tfo_client_mode(vip->mode, vip->canary, &flow), TFO_DROP);
+}
+
+/* Some extension headers more; see parse.h. */
+__attribute__((noinline)) int tfo_parse_more(struct xdp_md *ctx, struct tfo_packet *p, __u32 offset,
+					     __u32 chain)
+{
+	struct tfo_frame frame = tfo_frame_of(ctx);
+
+	return p ? tfo_parse_chain(&frame, p, offset, chain) : TFO_INTERNAL_ERROR;
 }
 
 /* What an outer packet carries; see parse.h. */

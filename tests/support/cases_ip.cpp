@@ -75,7 +75,7 @@ void add_fragments(Cases& cases, const Side& side) {
       kGoodData);
   add("first fragment, 24 bytes", Packet(syn).fragment(0, 24), node(TFO_TRUNCATED));
   add("first fragment, 16 bytes", Packet(syn).fragment(0, 16), node(TFO_TRUNCATED));
-  add("first fragment, 8 bytes", Packet(syn).fragment(0, 8), node(TFO_NOT_TCP));
+  add("first fragment, 8 bytes", Packet(syn).fragment(0, 8), node(TFO_TRUNCATED));
   add("first fragment, padded", Packet(syn).fragment(0, 32).trailer(pattern(20)), kGoodData);
   add("later fragment, more follow", Packet(syn).fragment(8, 24), node(TFO_FRAGMENT));
   add("last fragment", Packet(syn).fragment(24), node(TFO_FRAGMENT));
@@ -165,8 +165,17 @@ void add_chains(Cases& cases) {
   add({kF, kH}, node(TFO_NOT_TCP));
   add({kD, kD, kD, kD, kD, kD, kD}, kGoodData);
   add({kH, kD, kD, kD, kD, kD, kD, kD}, kGoodData);
-  add({kH, kD, kD, kD, kD, kD, kD, kD, kD}, node(TFO_NOT_TCP));
-  add({kD, kD, kD, kD, kD, kD, kD, kF, kD}, node(TFO_NOT_TCP));
+  add({kH, kD, kD, kD, kD, kD, kD, kD, kD}, kGoodData);
+  add({kD, kD, kD, kD, kD, kD, kD, kF, kD}, kGoodData);
+  add({kD, kD, kD, kD, kD, kD, kD, kF, kD, kF}, node(TFO_NOT_TCP));
+  add({kD, kD, kD, kD, kD, kD, kD, kD, kF, kF}, node(TFO_NOT_TCP));
+  add({kD, kD, kD, kD, kD, kD, kD, kD, kH}, node(TFO_NOT_TCP));
+  for (const size_t headers : {20, 100, 184, 185}) {
+    Packet packet = cookie_syn(kV6, 20);
+    for (size_t i = 0; i < headers; i++) add_header(packet, kD);
+    cases.push_back({fmt::format("chain of {}", headers), packet,
+                     headers > 184 ? node(TFO_NOT_TCP) : kGoodData});
+  }
 }
 
 void add_ipv6_lies(Cases& cases) {

@@ -151,9 +151,9 @@ void HostCore::apply_policy(Treatment& treatment, tfo_packet& packet, const tfo_
 
 void HostCore::apply_truncated(Treatment& treatment, const tfo_frame& frame,
                                const tfo_packet& packet) const {
-  const uint8_t* tcp = tfo_at(&frame, packet.tcp, TFO_TCP_MIN);
+  const uint8_t* tcp = tfo_at(&frame, packet.tcp, TFO_FRAGMENT_MIN);
   tfo_flow flow{};
-  if (tcp == nullptr || tfo_judge_flags(tcp[13]) != TFO_GO_ON ||
+  if (tcp == nullptr || tfo_may_be_syn(&frame, &packet) == 0 ||
       tfo_load_flow(&frame, packet.family, packet.ip, &flow) == 0) {
     return;
   }

@@ -190,6 +190,16 @@ RenewCases truncated_cases() {
       add("no SYN", cut(kTruncatedPort + TFO_ENFORCE).flags(kAck), TFO_TRUNCATED, TFO_PASS,
           TFO_PASS);
     }
+    for (const size_t bytes : {8U, 16U}) {
+      const auto first = [&](uint16_t port) {
+        return bare(side, port).option(fast_open(pattern(8))).fragment(0, bytes);
+      };
+      add("a fragment, enforced", first(kTruncatedPort + TFO_ENFORCE), TFO_TRUNCATED, TFO_DROP,
+          TFO_DROP);
+      add("a fragment, observed", first(kTruncatedPort + TFO_OBSERVE), TFO_TRUNCATED, TFO_DROP,
+          TFO_PASS);
+      add("a fragment, no VIP", first(9), TFO_TRUNCATED, TFO_PASS, TFO_PASS);
+    }
     add("too short to say what it is",
         bare(side, kTruncatedPort + TFO_ENFORCE).option(fast_open(pattern(8))).cut_tcp(13),
         TFO_NOT_TCP, TFO_PASS, TFO_PASS);

@@ -104,7 +104,7 @@ tfo_reason judge_syn(const FastOpenState& state, bool data, const Segment& segme
 
 Verdict judge_segment(const Segment& segment, const World& world) {
   const View tcp = segment.bytes;
-  if (tcp.size() < 14) return {TFO_NOT_TCP};
+  if (tcp.size() < (segment.more ? 8U : 14U)) return {TFO_NOT_TCP};
   const size_t header = static_cast<size_t>(tcp[12] >> 4) * 4;
   if (tcp.size() < 20 || header > tcp.size()) return {TFO_TRUNCATED};
   if (header < 20) return {TFO_OTHER};

@@ -9,7 +9,7 @@ namespace {
 
 constexpr uint8_t kIpip = 4, kTcp = 6, kUdp = 17, kIpv6 = 41;
 constexpr uint8_t kHop = 0, kRoute = 43, kFrag = 44, kDest = 60;
-constexpr int kMaxExtensions = 8;
+constexpr int kMaxExtensions = 184;  // as many as fit into 1,500 bytes
 
 uint16_t be16(View bytes, size_t at) {
   return static_cast<uint16_t>(bytes[at] << 8 | bytes[at + 1]);
