@@ -4,19 +4,8 @@
 #define TFO_GUARD_ANSWER_H
 
 #include "frame.h"
-#include "guard_load.h"
+#include "guard_settle.h"
 #include "handshake.h"
-
-/* A segment of the client's, or an ICMP error about one of the server's. */
-struct tfo_answer {
-	struct tfo_flow flow;
-	__u64 hash; /* tfo_tuple_hash() */
-	__u32 seq; /* host order; of an ICMP error: the server's number in the quoted segment */
-	__u32 ack; /* host order */
-	__u32 flags; /* of TCP, or TFO_ANSWER_ICMP */
-};
-
-#define TFO_ANSWER_ICMP 0x100
 
 /* The outcome that the segment gives a handshake, or TFO_NO_OUTCOME. */
 static __always_inline int tfo_answer_outcome(const struct tfo_answer *answer,
@@ -36,37 +25,6 @@ static __always_inline int tfo_answer_outcome(const struct tfo_answer *answer,
 	if (seen)
 		return answer->ack == one->server_isn + 1 ? outcome : TFO_NO_OUTCOME;
 	return guard_flags & TFO_GUARD_EXACT ? TFO_NO_OUTCOME : outcome;
-}
-
-/* Takes a handshake of `bucket` off the loads of the client's networks. */
-static __always_inline void tfo_networks_settle(const struct tfo_answer *answer, __u16 slot,
-						int finer, __u32 bucket, __u32 now, int reset)
-{
-	int level, coarsest = tfo_coarsest(answer->flow.family);
-
-	for (level = TFO_LEVEL_ADDRESS; level < TFO_LEVEL_VIP; level++) {
-		struct tfo_brought_up up;
-		struct tfo_seat seat;
-
-		if (level > coarsest || (level < coarsest && !finer) ||
-		    !tfo_seat_of(&seat, &answer->flow, slot, level, now, 0))
-			continue;
-		tfo_seat_use(&seat, now, &up);
-		tfo_load_settle(seat.head, seat.row, bucket, now, reset);
-		if (!reset && !(seat.head->epoch & TFO_HEAD_PROVEN))
-			__sync_fetch_and_or(&seat.head->epoch, TFO_HEAD_PROVEN);
-	}
-}
-
-/* A client whose SYN was demoted goes on: its network is none that only ever opens. */
-static __always_inline void tfo_network_prove(const struct tfo_answer *answer, __u16 slot)
-{
-	struct tfo_seat seat;
-
-	if (tfo_seat_of(&seat, &answer->flow, slot, tfo_coarsest(answer->flow.family),
-			tfo_bucket(tfo_now()), 0) &&
-	    !(seat.head->epoch & TFO_HEAD_PROVEN))
-		__sync_fetch_and_or(&seat.head->epoch, TFO_HEAD_PROVEN);
 }
 
 /* What a settled handshake tells. */
@@ -96,7 +54,8 @@ static __always_inline void tfo_loads_settle(const struct tfo_answer *answer, __
 	tfo_load_settle(&vip->head, &vip->row, bucket, now, reset);
 	if (!reset)
 		vip->settled_epoch = now;
-	tfo_networks_settle(answer, slot, finer, bucket, now, reset);
+	tfo_networks_settle(answer, slot, finer, bucket, now,
+			    reset ? TFO_ANSWERED_BY_RST : TFO_ANSWERED_BY_ACK);
 }
 
 /* What a handshake that waited for an answer and has its outcome moves. */
@@ -105,7 +64,7 @@ static __always_inline void tfo_settled(const struct tfo_answer *answer, __u16 s
 {
 	if (tfo_handshake_state(word) == TFO_HANDSHAKE_TRIAL) {
 		if (outcome <= TFO_OUTCOME_OPENED)
-			tfo_network_prove(answer, slot);
+			tfo_network_prove(answer, slot, 1);
 		return;
 	}
 	tfo_count_outcome(slot, outcome, tfo_tick(tfo_now()) - opened);

@@ -142,8 +142,11 @@ static __always_inline int tfo_handshake_mark(struct tfo_handshake *one, __u64 w
 /* This CPU is the one that settles it; *word is what it was. */
 static __always_inline int tfo_handshake_settle(struct tfo_handshake *one, __u64 word)
 {
-	return __sync_val_compare_and_swap(
-		       &one->word, word, tfo_handshake_become(word, TFO_HANDSHAKE_SETTLED)) == word;
+	__u8 after = tfo_handshake_state(word) == TFO_HANDSHAKE_TRIAL ? TFO_HANDSHAKE_TRIED
+								      : TFO_HANDSHAKE_SETTLED;
+
+	return __sync_val_compare_and_swap(&one->word, word, tfo_handshake_become(word, after)) ==
+	       word;
 }
 
 #endif /* TFO_HANDSHAKE_H */

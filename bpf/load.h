@@ -15,7 +15,7 @@
 
 tfo_inline __u32 tfo_bucket(__u64 now_ns)
 {
-	return now_ns >> TFO_BUCKET_SHIFT & TFO_EPOCH_MASK;
+	return (now_ns >> TFO_TICK_SHIFT) * TFO_BUCKET_FACTOR >> TFO_BUCKET_SHIFT & TFO_EPOCH_MASK;
 }
 
 /* The network of a client, as in struct tfo_guard_row.prefix. */
@@ -169,6 +169,18 @@ tfo_inline void tfo_load_settle(struct tfo_guard_head *head, struct tfo_guard_ro
 		return;
 	__sync_fetch_and_add(&head->resets, 1);
 	__sync_fetch_and_add(&row->reset[now & (TFO_BUCKETS - 1)], 1);
+}
+
+/* The handshake of `bucket` that was settled is not: it is pending again. */
+tfo_inline void tfo_load_reopen(struct tfo_guard_head *head, struct tfo_guard_row *row,
+				__u32 bucket)
+{
+	__u32 *settled = &row->settled[bucket & (TFO_BUCKETS - 1)];
+
+	if (!*(volatile __u32 *)settled) /* the network had to make place meanwhile */
+		return;
+	__sync_fetch_and_add(&head->gone, -1);
+	__sync_fetch_and_add(settled, -1);
 }
 
 /*

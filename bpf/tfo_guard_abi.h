@@ -5,18 +5,21 @@
 
 /*
  * The guard: how many handshakes with a valid cookie each client network holds open. Its clock has
- * two hands, cut from boot time without a division: ticks of 2^20 ns (1.05 ms) and buckets of 2^33
- * ns (8.6 s). Both wrap; differences are taken modulo 2^32.
+ * two hands, cut from boot time without a division: ticks of 2^20 ns (1.05 ms), and buckets, 15 of
+ * which are 2^17 ticks (9.16 s each). Both wrap; differences are taken modulo 2^32.
  */
 #define TFO_TICK_SHIFT 20
-#define TFO_BUCKET_SHIFT 33
+#define TFO_BUCKET_FACTOR 15
+#define TFO_BUCKET_SHIFT 17
+#define TFO_BUCKET_NS ((1ULL << (TFO_TICK_SHIFT + TFO_BUCKET_SHIFT)) / TFO_BUCKET_FACTOR)
 #define TFO_BUCKETS 16
 /*
  * Nothing is forgotten before the kernel does: who is over the limit would fill the queue anew
- * while it still holds the old ones.
+ * while it still holds the old ones. A silent child is held for 127 s and what the kernel's timers
+ * are late, up to 2 s each of the longer ones (calc_wheel_index); after a RST the place for 60 s.
  */
-#define TFO_PENDING_BUCKETS 16 /* 129 to 137 s: the kernel holds a silent child about 127 s */
-#define TFO_RESET_BUCKETS 8 /* 60 to 69 s: after a RST the kernel holds the place 60 s */
+#define TFO_PENDING_BUCKETS 16 /* 137 to 147 s */
+#define TFO_RESET_BUCKETS 8 /* 64 to 74 s */
 
 /* Of loads, handshakes and settings, and of what they mean; a change raises it. */
 #define TFO_GUARD_LAYOUT 1
@@ -107,6 +110,7 @@ enum tfo_handshake_state {
 	TFO_HANDSHAKE_PENDING = 1,
 	TFO_HANDSHAKE_SETTLED = 2, /* kept for the duplicate check */
 	TFO_HANDSHAKE_TRIAL = 3, /* its SYN was demoted: counts for nothing, its ACK is a proof */
+	TFO_HANDSHAKE_TRIED = 4, /* and that came */
 };
 
 /*

@@ -11,8 +11,11 @@
 
 #define TFO_NO_OUTCOME (-1)
 
-/* How far behind the SYN a segment may stand and still be one of the first: 2^20 bytes. */
-#define TFO_FIRST_BYTES (1U << 20)
+/*
+ * How far behind the data of the SYN a segment may stand and still be one of the first: the window
+ * of a SYN-ACK is not scaled (RFC 7323 section 2.2), so a server drops what is beyond.
+ */
+#define TFO_FIRST_BYTES (1U << 16)
 
 /*
  * `ports`: the first four bytes of the TCP header as loaded. A sum of products with secret odd
@@ -56,16 +59,22 @@ tfo_inline __u32 tfo_tick(__u64 now_ns)
 	return now_ns >> TFO_TICK_SHIFT;
 }
 
-/* The bucket of a tick. Those of ticks are known modulo 2^19: compare by tfo_tick_age(). */
+/*
+ * The bucket of a tick: since ticks wrap, known modulo TFO_TICK_BUCKETS, which is a multiple of
+ * TFO_BUCKETS. Compare by tfo_tick_age().
+ */
+#define TFO_TICK_BUCKETS (TFO_BUCKET_FACTOR << (32 - TFO_BUCKET_SHIFT))
 tfo_inline __u32 tfo_tick_bucket(__u32 tick)
 {
-	return tick >> (TFO_BUCKET_SHIFT - TFO_TICK_SHIFT);
+	return (__u64)tick * TFO_BUCKET_FACTOR >> TFO_BUCKET_SHIFT;
 }
 
 /* Buckets that ended since the tick. */
 tfo_inline __u32 tfo_tick_age(__u32 now, __u32 tick)
 {
-	return (tfo_tick_bucket(now) - tfo_tick_bucket(tick)) & 0x7ffff;
+	__u32 age = tfo_tick_bucket(now) - tfo_tick_bucket(tick);
+
+	return (__s32)age < 0 ? age + TFO_TICK_BUCKETS : age;
 }
 
 tfo_inline __u64 tfo_handshake_word(__u32 fingerprint, __u16 len, __u8 state, __u8 flags)

@@ -58,7 +58,7 @@ tfo_guard kernel_guard(const VipConfig& vip, const ServerFacts& servers) {
   tfo_guard guard{};
   if (!vip.guard.on) return guard;
   std::ranges::copy(guard_limits(vip.guard, servers), std::begin(guard.limit));
-  const uint64_t opens = (uint64_t{vip.guard.open_rate} << TFO_BUCKET_SHIFT) / kSecondNs;
+  const uint64_t opens = uint64_t{vip.guard.open_rate} * TFO_BUCKET_NS / kSecondNs;
   guard.opens = static_cast<__u32>(std::min<uint64_t>(opens, UINT32_MAX));
   const auto window = static_cast<uint64_t>(vip.policy.duplicate_window.count());
   guard.duplicate_ticks = static_cast<__u32>(window * kSecondNs >> TFO_TICK_SHIFT);

@@ -7,7 +7,7 @@
 namespace tfo::test {
 
 inline constexpr uint64_t kTick = 1ULL << TFO_TICK_SHIFT;      // ns
-inline constexpr uint64_t kBucket = 1ULL << TFO_BUCKET_SHIFT;  // ns
+inline constexpr uint64_t kBucket = 8739ULL << TFO_TICK_SHIFT;  // ns, in whole ticks
 inline constexpr uint64_t kSecond = 1'000'000'000;
 
 /// One load of the program with one VIP in mode enforce and its guard on, one key, and a clock that

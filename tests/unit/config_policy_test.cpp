@@ -109,7 +109,7 @@ TEST(VipPolicy, GuardLimitsAreSharesOfTheServersQueues) {
   servers.fastopen_limit = 64;
   EXPECT_EQ(kernel_guard(vip, servers).limit[TFO_LEVEL_NETWORK], 8U) << "at least";
   vip.guard.open_rate = 10;
-  EXPECT_EQ(kernel_guard(vip, servers).opens, 85U) << "in a bucket of 8.6 s";
+  EXPECT_EQ(kernel_guard(vip, servers).opens, 91U) << "in a bucket of 9.16 s";
 }
 
 struct LadderCase {

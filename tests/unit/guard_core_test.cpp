@@ -165,7 +165,7 @@ TEST(GuardLoad, BucketsAgreeWithAList) {
 /// (tcp_fastopen.c), from whatever moment of a bucket on.
 TEST(GuardLoad, NothingIsForgottenBeforeTheKernelDoes) {
   constexpr __u64 kMs = 1'000'000;
-  constexpr __u64 kBucketNs = 1ULL << TFO_BUCKET_SHIFT;
+  constexpr __u64 kBucketNs = 8739ULL << TFO_TICK_SHIFT;  // whole ticks
   for (const bool reset : {false, true}) {
     const __u64 held = (reset ? 60'000 : 127'000) * kMs;
     for (__u64 moment = 0; moment < kBucketNs; moment += 100 * kMs) {
