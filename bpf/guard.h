@@ -59,6 +59,8 @@ static __always_inline int tfo_guard_ask(struct xdp_md *ctx, const struct tfo_pa
 		answer = tfo_guard_syn(ctx, p, tfo_guard_finer(ctx, p, 0));
 	if (answer & TFO_OPEN_FINER)
 		tfo_guard_finer(ctx, p, 1);
+	if ((answer & (TFO_GUARD_ANSWERS - 1)) == TFO_GUARD_OVER)
+		answer |= tfo_guard_own(ctx, p);
 	return answer & (TFO_GUARD_OWN | (TFO_GUARD_ANSWERS - 1));
 }
 

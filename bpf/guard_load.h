@@ -152,7 +152,10 @@ static __always_inline void tfo_vip_bring_up(struct tfo_guard_vip *vip, __u32 sl
 		tfo_vip_brought_up(vip, slot, bucket, &up);
 }
 
-/* A network's load, with what it says of the path. Who is over the limit is not asked. */
+/*
+ * A network's load, with what it says of the path. Who is over the limit is not asked; who has
+ * fallen silent is, since that is what a path that has moved looks like.
+ */
 static __always_inline void tfo_network_bring_up(const struct tfo_seat *seat,
 						 struct tfo_guard_vip *vip, __u32 bucket,
 						 __u32 limit)
@@ -160,8 +163,8 @@ static __always_inline void tfo_network_bring_up(const struct tfo_seat *seat,
 	struct tfo_brought_up up = {};
 
 	if (!tfo_seat_bring_up(seat, bucket, &up) || up.opened < 4 ||
-	    (seat->head->epoch & (TFO_HEAD_PROVEN | TFO_HEAD_GUARDED)) != TFO_HEAD_PROVEN ||
-	    (limit && tfo_load_of(seat->head, 0) >= limit))
+	    !(seat->head->epoch & (TFO_HEAD_PROVEN | TFO_HEAD_LAPSED)) ||
+	    seat->head->epoch & TFO_HEAD_GUARDED || (limit && tfo_load_of(seat->head, 0) >= limit))
 		return;
 	__sync_fetch_and_add(&vip->judged, 1);
 	if (up.settled * 2 < up.opened)

@@ -187,12 +187,17 @@ static __always_inline void tfo_opening_of(struct tfo_opening *what, const struc
 	};
 }
 
+static __always_inline __u8 tfo_data_flags(const struct tfo_syn *syn)
+{
+	return (syn->data ? TFO_HANDSHAKE_DATA : 0) | (syn->part ? TFO_HANDSHAKE_PART : 0);
+}
+
 /* The SYN goes through: a handshake is open. TFO_OPEN_FINER, or 0. */
 static __always_inline int tfo_guard_open(const struct tfo_syn *syn, const struct tfo_guard *guard,
 					  struct tfo_guard_vip *vip, struct tfo_handshake *at,
 					  struct tfo_seat *seat, __u32 bucket)
 {
-	__u8 flags = (syn->data ? TFO_HANDSHAKE_DATA : 0) | (syn->part ? TFO_HANDSHAKE_PART : 0);
+	__u8 flags = tfo_data_flags(syn);
 	__u32 now = tfo_tick(tfo_now());
 	struct tfo_brought_up up;
 	struct tfo_opening what;
@@ -216,38 +221,20 @@ static __always_inline int tfo_guard_open(const struct tfo_syn *syn, const struc
 }
 
 /*
- * A network over a limit: TFO_GUARD_OWN if it has a demotion of its own left, else 0. With that it
- * is on trial: the demoted SYN opens nothing at the server's queue, but an ACK that follows proves
- * the network, which so comes in where only those are let in that have answered. None that is worth
- * anything makes place for it.
+ * TFO_GUARD_DUPLICATE if this SYN with data is a copy of one that came before, else TFO_GUARD_OK.
+ * Also of one that was demoted: its client sends the data again, behind the handshake. That is said
+ * by TFO_GUARD_OWN as long as nobody answered, for the first one may have been dropped in the end.
+ * `one`: a handshake of its tuple, or NULL.
  */
-static __always_inline int tfo_guard_try(const struct tfo_syn *syn, struct tfo_seat *seat,
-					 struct tfo_handshake *at, __u32 now, __u32 bucket)
+static __always_inline int tfo_guard_seen(const struct tfo_syn *syn, const struct tfo_guard *guard,
+					  const struct tfo_handshake *one, __u32 now)
 {
-	struct tfo_opening what;
-
-	if (!seat->head)
-		tfo_seat_find(seat, syn->tag, bucket, TFO_WORTHLESS + 1);
-	if (!seat->head ||
-	    !tfo_take_own(seat->row, syn->tag, seat->head->epoch & TFO_HEAD_PROVEN, bucket))
-		return 0;
-	if (!tfo_is_pending(at, now)) {
-		tfo_opening_of(&what, syn, TFO_HANDSHAKE_TRIAL, 0);
-		tfo_handshake_put(at, &what, now);
-	}
-	return TFO_GUARD_OWN;
-}
-
-/*
- * Is this SYN with data a copy of one that went through? `one`: a handshake of its tuple, or NULL.
- */
-static __always_inline int tfo_is_copy(const struct tfo_syn *syn, const struct tfo_guard *guard,
-				       const struct tfo_handshake *one, __u32 now)
-{
-	return syn->data && one && one->isn == syn->isn &&
-	       tfo_handshake_flags(one->word) & TFO_HANDSHAKE_DATA &&
-	       tfo_tick_age(now, one->opened) < TFO_PENDING_BUCKETS &&
-	       now - one->opened < guard->duplicate_ticks;
+	if (!syn->data || !one || one->isn != syn->isn ||
+	    !tfo_is_remembered(one, now, guard->duplicate_ticks))
+		return TFO_GUARD_OK;
+	return tfo_handshake_state(one->word) == TFO_HANDSHAKE_TRIAL
+		       ? TFO_GUARD_DUPLICATE | TFO_GUARD_OWN
+		       : TFO_GUARD_DUPLICATE;
 }
 
 /*
@@ -262,11 +249,9 @@ static __always_inline int tfo_guard_judge(const struct tfo_syn *syn, const stru
 {
 	__u32 now = tfo_tick(tfo_now()), bucket = tfo_bucket(tfo_now()), listed = 0;
 	struct tfo_handshake *at = tfo_handshake_find(set, syn->hash);
-	int answer = TFO_GUARD_OK, over = 0;
+	int answer = tfo_guard_seen(syn, guard, at, now), over = 0;
 	struct tfo_seat seat;
 
-	if (tfo_is_copy(syn, guard, at, now))
-		answer = TFO_GUARD_DUPLICATE;
 	at = at ?: tfo_handshake_place(set, now);
 	tfo_vip_bring_up(vip, syn->slot, bucket);
 	if (tfo_seat_find(&seat, syn->tag, bucket, 0))
@@ -284,11 +269,36 @@ static __always_inline int tfo_guard_judge(const struct tfo_syn *syn, const stru
 		answer = TFO_GUARD_OVER;
 	if (answer != TFO_GUARD_OK)
 		answer = tfo_guard_say(syn, guard, vip, answer, over - 1, bucket);
-	if (answer == TFO_GUARD_OVER && syn->acts)
-		answer |= tfo_guard_try(syn, &seat, at, now, bucket);
-	else if (answer == TFO_GUARD_OK || !syn->acts)
+	if (answer == TFO_GUARD_OK || !syn->acts)
 		answer |= tfo_guard_open(syn, guard, vip, at, &seat, bucket);
 	return answer;
+}
+
+/* What the guard has to know of a SYN; *flow is set, too. 0 if its headers are not there. */
+static __always_inline int tfo_syn_of(struct tfo_syn *syn, struct tfo_flow *flow,
+				      struct xdp_md *ctx, const struct tfo_packet *p)
+{
+	struct tfo_frame frame = tfo_frame_of(ctx);
+	const __u8 *tcp;
+
+	if (!tfo_load_flow(&frame, p->family, p->ip & TFO_HEADERS, flow))
+		return 0;
+	tcp = tfo_at(&frame, p->tcp & TFO_HEADERS, TFO_TCP_LEN);
+	if (!tcp)
+		return 0;
+	*syn = (struct tfo_syn){
+		.flow = flow,
+		.hash = tfo_tuple_hash(flow, tfo_load32(tcp), tfo_ctl.hash_seed),
+		.tag = tfo_network_tag(flow, p->slot, tfo_coarsest(flow->family)),
+		.isn = tfo_be32(tfo_load32(tcp + 4)),
+		.slot = p->slot,
+		.len = p->ip_end - p->tcp - p->header_len,
+		.data = p->data,
+		.part = p->first_fragment,
+		.acts = p->mode == TFO_ENFORCE,
+		.finer = TFO_ASK_FINER,
+	};
+	return 1;
 }
 
 /*
@@ -303,30 +313,14 @@ __attribute__((noinline)) int tfo_guard_syn(struct xdp_md *ctx, const struct tfo
 	__u32 slot = p ? p->slot : 0, settings = tfo_settings_index(slot, p ? p->flags : 0);
 	struct tfo_guard *guard = bpf_map_lookup_elem(&guards, &settings);
 	struct tfo_guard_vip *vip = bpf_map_lookup_elem(&guard_vips, &slot);
-	struct tfo_frame frame = tfo_frame_of(ctx);
 	struct tfo_handshake_set *set;
 	struct tfo_flow flow;
 	struct tfo_syn syn;
-	const __u8 *tcp;
 
 	if (!p || !guard || !vip || !(guard->flags & TFO_GUARD_ON) ||
-	    !tfo_load_flow(&frame, p->family, p->ip & TFO_HEADERS, &flow))
+	    !tfo_syn_of(&syn, &flow, ctx, p))
 		return TFO_GUARD_OK;
-	tcp = tfo_at(&frame, p->tcp & TFO_HEADERS, TFO_TCP_LEN);
-	if (!tcp)
-		return TFO_GUARD_OK;
-	syn = (struct tfo_syn){
-		.flow = &flow,
-		.hash = tfo_tuple_hash(&flow, tfo_load32(tcp), tfo_ctl.hash_seed),
-		.tag = tfo_network_tag(&flow, slot, tfo_coarsest(flow.family)),
-		.isn = tfo_be32(tfo_load32(tcp + 4)),
-		.slot = slot,
-		.len = p->ip_end - p->tcp - p->header_len,
-		.data = p->data,
-		.part = p->first_fragment,
-		.acts = p->mode == TFO_ENFORCE,
-		.finer = finer,
-	};
+	syn.finer = finer;
 	set = tfo_handshakes_of(syn.hash);
 	return set ? tfo_guard_judge(&syn, guard, vip, set) : TFO_GUARD_OK;
 }

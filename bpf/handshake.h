@@ -79,16 +79,50 @@ static __always_inline int tfo_is_awaited(const struct tfo_handshake *one, __u32
 	       tfo_tick_age(now, one->opened) < TFO_PENDING_BUCKETS;
 }
 
+/* Did its SYN carry data, less than `ticks` ago? Copies of that are looked for. */
+static __always_inline int tfo_is_remembered(const struct tfo_handshake *one, __u32 now,
+					     __u32 ticks)
+{
+	return tfo_handshake_flags(one->word) & TFO_HANDSHAKE_DATA &&
+	       tfo_tick_age(now, one->opened) < TFO_PENDING_BUCKETS && now - one->opened < ticks;
+}
+
+/* The way to take of two: one that is not `kept`, else the older. */
+static __always_inline struct tfo_handshake *tfo_way_of(struct tfo_handshake_set *set, __u32 now,
+							int first_kept, int second_kept)
+{
+	if (first_kept != second_kept)
+		return first_kept ? &set->way[1] : &set->way[0];
+	return now - set->way[0].opened >= now - set->way[1].opened ? &set->way[0] : &set->way[1];
+}
+
 /* The way that a new handshake takes where its name is not there yet. */
 static __always_inline struct tfo_handshake *tfo_handshake_place(struct tfo_handshake_set *set,
 								 __u32 now)
 {
-	int first = tfo_is_pending(&set->way[0], now);
-	int second = tfo_is_pending(&set->way[1], now);
+	return tfo_way_of(set, now, tfo_is_pending(&set->way[0], now),
+			  tfo_is_pending(&set->way[1], now));
+}
 
-	if (first != second)
-		return first ? &set->way[1] : &set->way[0];
-	return now - set->way[0].opened >= now - set->way[1].opened ? &set->way[0] : &set->way[1];
+static __always_inline int tfo_is_kept(const struct tfo_handshake *one, __u32 now, __u32 ticks)
+{
+	return tfo_is_pending(one, now) || (tfo_handshake_state(one->word) != TFO_HANDSHAKE_TRIAL &&
+					    tfo_is_remembered(one, now, ticks));
+}
+
+/*
+ * The way that a trial may take, or NULL. Trials cost their sender nothing, so none drives out a
+ * pending handshake, nor one of which copies are looked for, back to `ticks` ago.
+ */
+static __always_inline struct tfo_handshake *tfo_trial_place(struct tfo_handshake_set *set,
+							     __u64 hash, __u32 now, __u32 ticks)
+{
+	struct tfo_handshake *at = tfo_handshake_find(set, hash);
+
+	at = at
+		     ?: tfo_way_of(set, now, tfo_is_kept(&set->way[0], now, ticks),
+				   tfo_is_kept(&set->way[1], now, ticks));
+	return tfo_is_kept(at, now, ticks) ? 0 : at;
 }
 
 /* What a SYN leaves in the table. */

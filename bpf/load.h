@@ -105,6 +105,7 @@ struct tfo_brought_up {
 	__u32 timeouts; /* handshakes of buckets that ended too long ago */
 	__u32 opened; /* in the bucket that has just ended */
 	__u32 settled; /* of those */
+	__s32 lost; /* above 0: of the former came more than a quarter to nothing */
 };
 
 tfo_inline void tfo_clear_ring(struct tfo_guard_row *row)
@@ -118,6 +119,11 @@ tfo_inline void tfo_clear_ring(struct tfo_guard_row *row)
 /*
  * Closes bucket `from`, drops those that are too old at `to`, and counts the rest. `ring`: the row
  * was in use before.
+ *
+ * A network has proven nothing any more if of what it opened in the buckets that are dropped more
+ * than a quarter came to nothing. A large one in which some are always silent keeps its proof; who
+ * answered once and then opens and does not answer has none. A RST is no answer: the server keeps
+ * the place for it. It may prove itself anew at once: see tfo_take_own().
  */
 tfo_inline void tfo_load_bring_up(struct tfo_guard_head *head, struct tfo_guard_row *row, int ring,
 				  __u32 from, __u32 to, struct tfo_brought_up *out)
@@ -134,6 +140,7 @@ tfo_inline void tfo_load_bring_up(struct tfo_guard_head *head, struct tfo_guard_
 
 		if (age >= TFO_PENDING_BUCKETS) {
 			out->timeouts += open;
+			out->lost += 4 * (open + row->reset[i]) - row->opened[i];
 			row->opened[i] = row->settled[i] = row->reset[i] = 0;
 			continue;
 		}
@@ -149,6 +156,11 @@ tfo_inline void tfo_load_bring_up(struct tfo_guard_head *head, struct tfo_guard_
 	head->resets = resets;
 	head->window = opened - opens;
 	head->mark = opened;
+	if (out->lost <= 0 || !(head->epoch & TFO_HEAD_PROVEN))
+		return;
+	*(volatile __u32 *)&row->demoted = 0;
+	__sync_fetch_and_or(&head->epoch, TFO_HEAD_LAPSED);
+	__sync_fetch_and_and(&head->epoch, ~TFO_HEAD_PROVEN);
 }
 
 tfo_inline void tfo_load_open(struct tfo_guard_head *head)

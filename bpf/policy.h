@@ -12,8 +12,9 @@
  *  - A revoked cookie is demoted. It was honest once, so it never counts as one too many.
  *  - A valid cookie is demoted where the guard says so. Over its limit, or denied, as fast as
  *    `unproven_rate` allows, and dropped beyond, since a demoted SYN is half-open at the server.
- *    What the guard gives each network for its own has that rate once more, for itself: those who
- *    are few among many come through, and very many networks fill no queue. A duplicate always.
+ *    Half of the rate is kept for what the guard gives each network for its own, which may use the
+ *    other half, too: those who are few among many come through, and very many networks fill no
+ *    queue. A duplicate always, unless its first was such a one: that may have been dropped.
  *  - Else it is renewed if some server would refuse it: servers hold two keys and validators up to
  *    sixteen (rewrite.h).
  *
@@ -196,7 +197,23 @@ tfo_inline int tfo_is_rationed(int guard)
 {
 	int answer = guard & ~TFO_GUARD_OWN;
 
-	return answer == TFO_GUARD_OVER || answer == TFO_GUARD_DENIED;
+	return answer == TFO_GUARD_OVER || answer == TFO_GUARD_DENIED ||
+	       guard == (TFO_GUARD_DUPLICATE | TFO_GUARD_OWN);
+}
+
+/*
+ * May such a demotion be? Together they stay within the rate, of which either half is at least one
+ * a second for networks' own and one in two seconds for all. Copies have none of the former: one
+ * network could send as many as it likes.
+ */
+tfo_inline int tfo_take_ration(const struct tfo_policy *policy, struct tfo_trigger *trigger,
+			       const struct tfo_facts *facts)
+{
+	__u32 half = policy->unproven_rate / 2;
+
+	return (facts->guard == (TFO_GUARD_OVER | TFO_GUARD_OWN) &&
+		tfo_take_in_second(&trigger->own, half ?: 1, facts->now_ns)) ||
+	       tfo_take_token(&trigger->token_ns, policy->unproven_ns * 2ULL, facts->now_ns);
 }
 
 /*
@@ -214,11 +231,7 @@ tfo_inline int tfo_decide(const struct tfo_policy *policy, struct tfo_trigger *t
 		return would | TFO_IF_RETRIED;
 	if (would != TFO_DEMOTE || !tfo_is_rationed(facts->guard))
 		return would;
-	if (facts->guard & TFO_GUARD_OWN &&
-	    tfo_take_in_second(&trigger->own, policy->unproven_rate, facts->now_ns))
-		return would;
-	return tfo_take_token(&trigger->token_ns, policy->unproven_ns, facts->now_ns) ? would
-										      : TFO_DROP;
+	return tfo_take_ration(policy, trigger, facts) ? would : TFO_DROP;
 }
 
 /* The same for what tfo_decide() marked, once it is known whether the SYN came before. */

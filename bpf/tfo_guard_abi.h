@@ -62,7 +62,10 @@ enum tfo_guard_answer {
 	TFO_GUARD_ANSWERS
 };
 
-/* With TFO_GUARD_OVER: this demotion is the network's own, which has a ration of its own. */
+/*
+ * With TFO_GUARD_OVER: this demotion is the network's own, which has a ration of its own. With
+ * TFO_GUARD_DUPLICATE: so was that of the first, which nobody has answered.
+ */
 #define TFO_GUARD_OWN 4
 #define TFO_OWN_DEMOTIONS 2 /* so many has each client network in a bucket */
 
@@ -109,7 +112,8 @@ enum tfo_handshake_state {
 	TFO_HANDSHAKE_NONE = 0,
 	TFO_HANDSHAKE_PENDING = 1,
 	TFO_HANDSHAKE_SETTLED = 2, /* kept for the duplicate check */
-	TFO_HANDSHAKE_TRIAL = 3, /* its SYN was demoted: counts for nothing, its ACK is a proof */
+	/* Its SYN was demoted, or asked for a cookie: counts for nothing, its ACK is a proof. */
+	TFO_HANDSHAKE_TRIAL = 3,
 	TFO_HANDSHAKE_TRIED = 4, /* and that came */
 };
 
@@ -158,6 +162,7 @@ struct tfo_guard_head {
 #define TFO_HEAD_GUARDED 0x80000000U /* over its limit, and not yet down to half of it */
 #define TFO_HEAD_RING 0x40000000U /* its row's buckets are in use */
 #define TFO_HEAD_PROVEN 0x20000000U /* it has settled a handshake: see tfo_is_closed() */
+#define TFO_HEAD_LAPSED 0x10000000U /* it had, and was silent since: see tfo_load_bring_up() */
 
 struct tfo_guard_heads {
 	struct tfo_guard_head way[2];
@@ -180,7 +185,8 @@ struct tfo_guard_row {
 	__u32 reset[TFO_BUCKETS];
 	__u32 demoted; /* tfo_take_own(): bucket << 2 | demotions of its own in it */
 	__u32 owner; /* of `demoted`: bits 16 to 47 of the head's tag */
-	__u32 reserved[6];
+	__u32 tried; /* a VIP's: second (16 bits) | requests put on trial in it */
+	__u32 reserved[5];
 };
 
 /* A VIP's own load, by slot. */

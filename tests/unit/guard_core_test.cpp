@@ -276,6 +276,47 @@ TEST(GuardLoad, WhoHasAnsweredMakesPlaceAfterStrangers) {
   EXPECT_EQ(tfo_load_worth(&proven, 100 + TFO_BUCKETS), 0U) << "not seen for two minutes";
 }
 
+struct Opened {
+  const char* what;
+  __u32 opened, settled, resets;
+  bool silent;
+};
+
+constexpr Opened kOpened[] = {
+    {"silent", 1, 0, 0, true},
+    {"reset", 1, 1, 1, true},
+    {"all answered", 8, 8, 0, false},
+    {"one of three", 3, 2, 0, true},
+    {"one of four", 4, 3, 0, false},
+    {"some of many", 1000, 950, 0, false},
+    {"some of many reset, some silent", 1000, 850, 99, false},
+    {"too many", 1000, 850, 101, true},
+    {"nothing opened", 0, 0, 0, false},
+};
+
+TEST(GuardLoad, ProofEndsWithSilence) {
+  for (const Opened& one : kOpened) {
+    for (const __u32 flags : {0U, TFO_HEAD_GUARDED}) {
+      tfo_guard_head head{};
+      tfo_guard_row row{};
+      tfo_load_begin(&head, 1, 100);
+      head.epoch |= TFO_HEAD_PROVEN | flags;
+      for (__u32 i = 0; i < one.opened; i++) tfo_load_open(&head);
+      for (__u32 i = 0; i < one.settled; i++) {
+        tfo_load_settle(&head, &row, 100, 100, i < one.resets ? 1 : 0);
+      }
+      tfo_brought_up up{};
+      tfo_load_bring_up(&head, &row, 1, 100, 100 + TFO_PENDING_BUCKETS - 1, &up);
+      EXPECT_EQ(head.epoch & ~TFO_EPOCH_MASK, TFO_HEAD_PROVEN | flags) << one.what << ": in time";
+      tfo_load_bring_up(&head, &row, 1, 100 + TFO_PENDING_BUCKETS - 1, 100 + TFO_PENDING_BUCKETS,
+                        &up);
+      EXPECT_EQ(head.epoch & ~TFO_EPOCH_MASK,
+                (one.silent ? TFO_HEAD_LAPSED : TFO_HEAD_PROVEN) | flags)
+          << one.what;
+    }
+  }
+}
+
 TEST(GuardLoad, Hysteresis) {
   EXPECT_FALSE(tfo_is_over(7, 8, 0));
   EXPECT_TRUE(tfo_is_over(8, 8, 0));
