@@ -56,7 +56,7 @@ TEST(Listeners, SilentClientsHoldTheirPlaces) {
   EXPECT_EQ(held_seconds(0), 3U);
   EXPECT_EQ(held_seconds(kUsualRetries), 127U);
   EXPECT_LE(uint64_t{held_seconds(kUsualRetries)} * 1'000'000'000,
-            uint64_t{TFO_PENDING_BUCKETS - 1} << TFO_BUCKET_SHIFT);
+            (TFO_PENDING_BUCKETS - 1) * TFO_BUCKET_NS);
   EXPECT_EQ(held_seconds(6), 247U);
   EXPECT_EQ(held_seconds(8), 487U);
 }
