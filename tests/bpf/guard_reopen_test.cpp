@@ -14,7 +14,7 @@
 namespace tfo::test {
 namespace {
 
-constexpr uint32_t kData = 20;  // bytes in the SYNs
+constexpr uint32_t kData = 20;         // bytes in the SYNs
 constexpr uint32_t kIsn = 0x9abcdef0;  // the server's
 
 tfo_guard exact(uint32_t limit) {

@@ -105,7 +105,7 @@ TEST(GuardTable, AFullTableForgetsTheOlderAndNeverSticks) {
   }
   settled = world->counters()->outcome[TFO_OUTCOME_ACCEPTED];
   EXPECT_GT(settled, kHandshakes / 2) << "the young ones are there";
-  world->advance(140 * kSecond);
+  world->advance(150 * kSecond);
   const Packet syn = GuardWorld::syn("10.99.0.1");
   ASSERT_OK(world->pour(syn.frame()));
   ASSERT_OK(world->pour(GuardWorld::segment(syn, kAck, kData).frame()));

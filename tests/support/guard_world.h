@@ -6,7 +6,7 @@
 
 namespace tfo::test {
 
-inline constexpr uint64_t kTick = 1ULL << TFO_TICK_SHIFT;      // ns
+inline constexpr uint64_t kTick = 1ULL << TFO_TICK_SHIFT;       // ns
 inline constexpr uint64_t kBucket = 8739ULL << TFO_TICK_SHIFT;  // ns, in whole ticks
 inline constexpr uint64_t kSecond = 1'000'000'000;
 
