@@ -40,8 +40,8 @@ int tfo_egress(struct __sk_buff *skb)
 	if (!tcp || !tfo_load_flow(&frame, p.family, p.ip & TFO_HEADERS, &out))
 		return TFO_TC_NEXT;
 	tfo_reverse_flow(&answer.flow, &out);
-	answer.hash = tfo_tuple_hash(&answer.flow, tfo_reverse_ports(tfo_load32(tcp)),
-				     tfo_ctl.hash_seed);
+	answer.hash =
+		tfo_tuple_hash(&answer.flow, tfo_reverse_ports(tfo_load32(tcp)), tfo_ctl.hash_seed);
 	answer.seq = tfo_be32(tfo_load32(tcp + 4));
 	answer.ack = tfo_be32(tfo_load32(tcp + 8));
 	tfo_guard_synack(&answer);
