@@ -132,9 +132,9 @@ tfo_inline int tfo_parse_rounds(const struct tfo_frame *frame, __u8 decap, struc
 		layer->fragmented = done >> 8 & 1;
 		layer->next = done & 0xff;
 		if (!(done >> 9 & 1))
-			return TFO_GO_ON;
+			break;
 	}
-	return TFO_NOT_TCP;
+	return TFO_GO_ON;
 }
 
 #endif /* TFO_EXTENSION_H */
