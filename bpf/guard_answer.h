@@ -115,7 +115,7 @@ __attribute__((noinline)) int tfo_guard_answered(struct xdp_md *ctx, __u64 hash,
 {
 	struct tfo_frame frame = tfo_frame_of(ctx);
 	const __u8 *header = tfo_at(&frame, tcp & TFO_HEADERS, TFO_TCP_LEN);
-	struct tfo_answer answer;
+	struct tfo_answer answer = {};
 
 	if (!header || !tfo_load_flow(&frame, family, ip & TFO_HEADERS, &answer.flow))
 		return 0;

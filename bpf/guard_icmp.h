@@ -62,8 +62,8 @@ tfo_inline const __u8 *tfo_icmp_segment(const struct tfo_frame *frame, __u32 quo
 __attribute__((noinline)) int tfo_guard_icmp(struct xdp_md *ctx)
 {
 	struct tfo_frame frame = tfo_frame_of(ctx);
-	struct tfo_answer answer;
-	struct tfo_flow flow;
+	struct tfo_answer answer = {};
+	struct tfo_flow flow = {};
 	const __u8 *segment;
 	__u32 ip, quoted;
 	__u16 ethertype;

@@ -52,7 +52,7 @@ __attribute__((noinline)) int tfo_match_rest(struct xdp_md *ctx, __u32 where, __
 {
 	const struct tfo_ring *ring = bpf_map_lookup_elem(&rings, &index);
 	struct tfo_frame frame = tfo_frame_of(ctx);
-	struct tfo_flow flow;
+	struct tfo_flow flow = {}; /* whole: clang moves what is not set about */
 
 	if (!ring || !tfo_load_flow(&frame, where >> 16, where & TFO_HEADERS, &flow))
 		return TFO_INTERNAL_ERROR;
@@ -84,7 +84,7 @@ __attribute__((noinline)) int tfo_treat(struct xdp_md *ctx, const struct tfo_pac
 	const struct tfo_generation *target;
 	struct tfo_facts facts;
 	struct tfo_case what;
-	struct tfo_flow flow;
+	struct tfo_flow flow = {};
 	int would, verdict;
 	const __u8 *tcp;
 
@@ -194,7 +194,7 @@ static __always_inline void tfo_treat_truncated(const struct tfo_frame *frame, s
 	const __u8 *tcp = tfo_at(frame, p->tcp & TFO_HEADERS, TFO_FRAGMENT_MIN);
 	const struct tfo_policy *policy;
 	struct tfo_vip_key key;
-	struct tfo_flow flow;
+	struct tfo_flow flow = {};
 	struct tfo_vip *vip;
 	__u32 settings;
 
