@@ -56,7 +56,7 @@ def from_console(tier, prefix, path):
     with open(path, encoding="utf-8", errors="replace") as console:
         for line in (raw.rstrip("\r\n") for raw in console):
             if match := re.search(r"\[==========\] Running (\d+) tests?", line):
-                announced = int(match.group(1))
+                announced = (announced or 0) + int(match.group(1))
             elif match := re.search(r"\[ RUN      \] (\S+)", line):
                 started.append(match.group(1))
             elif match := re.search(r"\[  (     OK|FAILED |SKIPPED) \] (\S+?)(?:,.*)? \(\d+ ms\)", line):
