@@ -17,16 +17,6 @@
 
 #define TFO_CANARY_ALL 10000 /* hundredths of a percent */
 
-/* 64 bits between network and host order, either way. */
-tfo_inline __u64 tfo_be64(__u64 v)
-{
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	return __builtin_bswap64(v);
-#else
-	return v;
-#endif
-}
-
 /* The client's prefix as a number; see above. */
 tfo_inline __u64 tfo_client_prefix(const struct tfo_flow *flow)
 {

@@ -132,6 +132,16 @@ tfo_inline __u32 tfo_be32(__u32 v)
 #endif
 }
 
+/* Of 64 bits. */
+tfo_inline __u64 tfo_be64(__u64 v)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return __builtin_bswap64(v);
+#else
+	return v;
+#endif
+}
+
 /* `count` bytes at `offset`, or NULL where the frame (or its linear part) has fewer. */
 tfo_inline const __u8 *tfo_at(const struct tfo_frame *frame, __u32 offset, __u32 count)
 {

@@ -11,10 +11,9 @@ namespace {
 
 constexpr size_t kHeadroom = 256;  // a program may lengthen the frame
 
-}  // namespace
-
-Result<XdpSkeleton> load_program(const MapSet& maps, const tfo_load_config& config) {
-  auto program = XdpSkeleton::open();
+template <typename Loaded>
+Result<Loaded> load_on(const MapSet& maps, const tfo_load_config& config) {
+  auto program = Loaded::open();
   if (!program) return program;
   auto done = maps.share_with((*program)->obj);
   if (!done) return tl::unexpected(done.error());
@@ -24,15 +23,14 @@ Result<XdpSkeleton> load_program(const MapSet& maps, const tfo_load_config& conf
   return program;
 }
 
+}  // namespace
+
+Result<XdpSkeleton> load_program(const MapSet& maps, const tfo_load_config& config) {
+  return load_on<XdpSkeleton>(maps, config);
+}
+
 Result<EgressSkeleton> load_egress(const MapSet& maps, const tfo_load_config& config) {
-  auto program = EgressSkeleton::open();
-  if (!program) return program;
-  auto done = maps.share_with((*program)->obj);
-  if (!done) return tl::unexpected(done.error());
-  (*program)->rodata->tfo_cfg = config;
-  done = program->load();
-  if (!done) return tl::unexpected(done.error());
-  return program;
+  return load_on<EgressSkeleton>(maps, config);
 }
 
 Result<> start_clock(const XdpSkeleton& program) {

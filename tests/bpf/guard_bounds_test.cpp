@@ -15,26 +15,7 @@ constexpr uint32_t kLimit = 16, kCap = 64;
 constexpr uint32_t kClosed = kCap + kCap / 2, kFull = kClosed + kCap / 4;
 constexpr uint32_t kIsn = 0x9abcdef0;  // the server's
 
-tfo_guard limits(uint32_t cap = kCap) {
-  tfo_guard guard{};
-  guard.flags = TFO_GUARD_ON;
-  guard.limit[TFO_LEVEL_NETWORK] = guard.limit[TFO_LEVEL_SITE] = kLimit;
-  guard.limit[TFO_LEVEL_VIP] = cap;
-  guard.duplicate_ticks = static_cast<__u32>(60 * kSecond / kTick);
-  return guard;
-}
-
-std::string client4(unsigned network, unsigned host) {
-  return "10." + std::to_string(network / 256) + "." + std::to_string(network % 256) + "." +
-         std::to_string(host);
-}
-
-Packet from_port(Packet syn, unsigned port) { return syn.ports(static_cast<uint16_t>(port), 443); }
-
-uint32_t load(const GuardWorld& world) {
-  const tfo_guard_head head = world.vip()->head;
-  return head.opened - head.gone + head.resets;
-}
+tfo_guard limits(uint32_t cap = kCap) { return network_limits(kLimit, cap); }
 
 /// A packet in two fragments of IPv4, eight bytes of TCP in the first.
 std::vector<Bytes> fragments(const Packet& packet) {

@@ -18,30 +18,11 @@ constexpr uint32_t kLimit = 16, kCap = 64;
 constexpr uint32_t kClosed = kCap + kCap / 2, kFull = kClosed + kCap / 4;
 constexpr uint64_t kGone = 150 * kSecond;  // so long after it nothing is pending any more
 
-tfo_guard limits() {
-  tfo_guard guard{};
-  guard.flags = TFO_GUARD_ON;
-  guard.limit[TFO_LEVEL_NETWORK] = guard.limit[TFO_LEVEL_SITE] = kLimit;
-  guard.limit[TFO_LEVEL_VIP] = kCap;
-  guard.duplicate_ticks = static_cast<__u32>(60 * kSecond / kTick);
-  return guard;
-}
-
-std::string client4(unsigned network, unsigned host) {
-  return "10." + std::to_string(network / 256) + "." + std::to_string(network % 256) + "." +
-         std::to_string(host);
-}
-
-Packet from_port(Packet syn, unsigned port) { return syn.ports(static_cast<uint16_t>(port), 443); }
+tfo_guard limits() { return network_limits(kLimit, kCap); }
 
 Packet request(const std::string& client) {
   const Packet syn = GuardWorld::syn(client, 0);
   return Packet::syn(syn.ip.source, syn.ip.destination).option(fast_open());
-}
-
-uint32_t load(const GuardWorld& world) {
-  const tfo_guard_head head = world.vip()->head;
-  return head.opened - head.gone + head.resets;
 }
 
 /// `count` handshakes of the client from this port on, each answered by these flags if there are

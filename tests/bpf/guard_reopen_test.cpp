@@ -44,10 +44,7 @@ class GuardReopens : public testing::TestWithParam<const char*> {
     return leave(*egress_, syn_ack(syn, isn, kData)).has_value();
   }
   /// Of the VIP: handshakes open and reset.
-  uint32_t load() const {
-    const tfo_guard_head head = world_->vip()->head;
-    return head.opened - head.gone + head.resets;
-  }
+  uint32_t load() const { return test::load(*world_); }
   /// Heads of client networks that have answered.
   size_t proven() const {
     const auto loads = world_->loads();

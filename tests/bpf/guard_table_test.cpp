@@ -22,11 +22,6 @@ tfo_guard limit(uint32_t network) {
   return guard;
 }
 
-std::string client4(unsigned network, unsigned host) {
-  return "10." + std::to_string(network / 256) + "." + std::to_string(network % 256) + "." +
-         std::to_string(host);
-}
-
 TEST(GuardCopies, TheSameSynDataGoesThroughOnce) {
   tfo_guard guard = limit(8);
   guard.duplicate_ticks = static_cast<__u32>(60 * kSecond / kTick);

@@ -194,4 +194,25 @@ Result<std::vector<tfo_guard_event>> GuardWorld::events() const {
   return events;
 }
 
+tfo_guard network_limits(uint32_t network, uint32_t cap) {
+  tfo_guard guard{};
+  guard.flags = TFO_GUARD_ON;
+  guard.limit[TFO_LEVEL_NETWORK] = guard.limit[TFO_LEVEL_SITE] = network;
+  guard.limit[TFO_LEVEL_VIP] = cap;
+  guard.duplicate_ticks = static_cast<__u32>(60 * kSecond / kTick);
+  return guard;
+}
+
+std::string client4(unsigned network, unsigned host) {
+  return "10." + std::to_string(network / 256) + "." + std::to_string(network % 256) + "." +
+         std::to_string(host);
+}
+
+Packet from_port(Packet syn, unsigned port) { return syn.ports(static_cast<uint16_t>(port), 443); }
+
+uint32_t load(const GuardWorld& world) {
+  const tfo_guard_head head = world.vip()->head;
+  return head.opened - head.gone + head.resets;
+}
+
 }  // namespace tfo::test

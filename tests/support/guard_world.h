@@ -59,4 +59,12 @@ class GuardWorld {
   uint64_t now_ = 1000 * kBucket;
 };
 
+/// Limits of one client network and of all; copies are looked for over a minute.
+tfo_guard network_limits(uint32_t network, uint32_t cap);
+/// An address of the /24 of this number.
+std::string client4(unsigned network, unsigned host);
+Packet from_port(Packet syn, unsigned port);
+/// The VIP's: handshakes open and reset.
+uint32_t load(const GuardWorld& world);
+
 }  // namespace tfo::test
