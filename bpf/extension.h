@@ -96,6 +96,7 @@ tfo_inline int tfo_parse_chain(const struct tfo_frame *frame, struct tfo_packet 
 {
 	struct tfo_layer layer = {
 		.offset = offset & TFO_HEADERS,
+		.limit = p->ip_end,
 		.next = (__u16)(chain & 0xff),
 		.fragmented = (__u8)(chain >> 8 & 1),
 	};

@@ -232,7 +232,8 @@ int tfo_parse_inner(struct xdp_md *ctx, struct tfo_packet *p, __u32 offset, __u3
 tfo_inline int tfo_parse_inner(const struct tfo_frame *frame, struct tfo_packet *p, __u32 offset,
 			       __u32 next)
 {
-	struct tfo_layer layer = {.offset = offset, .limit = p->ip_end, .next = (__u16)next};
+	struct tfo_layer layer = {
+		.offset = offset, .limit = p->ip_end, .next = (__u16)next, .fragmented = 0};
 
 	return tfo_parse_inner_ip(frame, p, &layer);
 }
@@ -270,7 +271,7 @@ tfo_inline int tfo_decapsulate(const struct tfo_frame *frame,
 tfo_inline int tfo_parse(const struct tfo_frame *frame,
 			 const volatile struct tfo_load_config *config, struct tfo_packet *p)
 {
-	struct tfo_layer layer = {.offset = 0, .limit = ~0U, .next = 0};
+	struct tfo_layer layer = {.offset = 0, .limit = ~0U, .next = 0, .fragmented = 0};
 	int reason;
 
 	reason = tfo_parse_link(frame, config->l3_device, &layer);

@@ -70,7 +70,7 @@ class Walk {
 };
 
 int Walk::way() {
-  tfo_layer layer{.offset = 0, .limit = ~0U, .next = 0};
+  tfo_layer layer{.offset = 0, .limit = ~0U, .next = 0, .fragmented = 0};
   if (core_.end - core_.data < TFO_ETH_LEN) {
     return length_ < TFO_ETH_LEN ? judged(TFO_NOT_TCP, "The frame ends within its Ethernet header")
                                  : TFO_INTERNAL_ERROR;
