@@ -129,10 +129,11 @@ tfo_inline int tfo_parse_rounds(const struct tfo_frame *frame, __u8 decap, struc
 #endif
 		if (done >= 0)
 			return done;
-		layer->offset = (__u32)done >> 16 & TFO_HEADERS;
-		layer->fragmented = done >> 8 & 1;
-		layer->next = done & 0xff;
-		if (!(done >> 9 & 1))
+		chain = (__u32)done;
+		layer->offset = chain >> 16 & TFO_HEADERS;
+		layer->fragmented = chain >> 8 & 1;
+		layer->next = chain & 0xff;
+		if (!(chain >> 9 & 1))
 			break;
 	}
 	return TFO_GO_ON;
