@@ -136,14 +136,16 @@ void ConfigParser::guard(const ConfigNode& node, GuardConfig& out) {
       {"limit", out.limit},
       {"site_limit", out.site_limit},
       {"vip_limit", out.vip_limit}};
-  const std::pair<const char*, std::optional<unsigned>>* finer = nullptr;
+  const char* finer = nullptr;
+  unsigned finer_limit = 0;
   for (const auto& one : ladder) {
     if (!one.second) continue;
-    if (finer != nullptr && *finer->second > *one.second) {
-      node.complain(fmt::format("has \"{}\" above its \"{}\"", finer->first, one.first),
+    if (finer != nullptr && finer_limit > *one.second) {
+      node.complain(fmt::format("has \"{}\" above its \"{}\"", finer, one.first),
                     "give a part of the clients no more than the whole");
     }
-    finer = &one;
+    finer = one.first;
+    finer_limit = *one.second;
   }
 }
 

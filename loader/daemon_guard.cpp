@@ -8,17 +8,20 @@ namespace tfo {
 
 void Daemon::review_guard() {
   if (!dataplane_) return;
+  Dataplane& plane = *dataplane_;
   watch_guard();
   const auto done = guard_.tick(
-      *dataplane_, config_, [this](const std::string& pool) { return namespaces_.overflow(pool); });
+      plane, config_, [this](const std::string& pool) { return namespaces_.overflow(pool); });
   conditions_.set("dataplane_failed", "guard", !done, done ? "" : done.error().message);
 }
 
 /// Larger maps have another ring of events.
 void Daemon::watch_guard() {
-  if (guard_serial_ == dataplane_->guard().serial()) return;
+  if (!dataplane_) return;
+  const auto& guard = dataplane_->guard();
+  if (guard_serial_ == guard.serial()) return;
   guard_events_ = EventLoop::Source();
-  guard_fd_ = Fd(fcntl(dataplane_->guard().events_fd(), F_DUPFD_CLOEXEC, 3));
+  guard_fd_ = Fd(fcntl(guard.events_fd(), F_DUPFD_CLOEXEC, 3));
   auto events = loop_->io(guard_fd_.get(), EPOLLIN, [this](uint32_t) {
     if (!dataplane_ || dataplane_->guard().serial() != guard_serial_) return;
     const auto read = guard_.read_events(*dataplane_);
@@ -28,7 +31,7 @@ void Daemon::watch_guard() {
                   events ? "" : events.error().message);
   if (!events) return;
   guard_events_ = std::move(*events);
-  guard_serial_ = dataplane_->guard().serial();
+  guard_serial_ = guard.serial();
 }
 
 Result<nlohmann::json> Daemon::guard_command(const std::string& name,

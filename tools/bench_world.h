@@ -18,18 +18,18 @@ namespace tfo {
 
 /// What one kind of measured packet is.
 struct BenchCase {
-  const char* name;
-  const char* meaning;   // which packets these are, for the help
-  double goal_hot;       // ns net, IPv4; 0: no goal
-  double goal_cold;      // likewise; 0: not measured cold; below: measured, without a goal
-  size_t data;           // bytes of payload
-  int hashes;            // SipHash evaluations, which cost more over IPv6
-  BenchOptions options;  // as they lie in the segment
-  int key;               // place of the key that made the cookie, from 1; 0: none did
-  tfo_action action;     // what the program must do with every one of them
-  tfo_reason reason;     // what the program must count for every one of them
-  bool syn;
-  bool to_vip;            // or to an address that is none
+  const char* name = nullptr;
+  const char* meaning = nullptr;  // which packets these are, for the help
+  double goal_hot = 0;            // ns net, IPv4; 0: no goal
+  double goal_cold = 0;           // likewise; 0: not measured cold; below: measured, without a goal
+  size_t data = 0;                // bytes of payload
+  int hashes = 0;                 // SipHash evaluations, which cost more over IPv6
+  BenchOptions options = BenchOptions::kPlain;  // as they lie in the segment
+  int key = 0;                      // place of the key that made the cookie, from 1; 0: none did
+  tfo_action action = TFO_PASS;     // what the program must do with every one of them
+  tfo_reason reason = TFO_NOT_TCP;  // what the program must count for every one of them
+  bool syn = false;
+  bool to_vip = false;    // or to an address that is none
   bool guard = false;     // measured in the load of the program that has the guard on
   bool networks = false;  // each client is of a network of its own: /24, or /48
 

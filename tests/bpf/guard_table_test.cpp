@@ -114,6 +114,7 @@ TEST(GuardTable, AHintGoesWithTheLastPendingHandshake) {
   auto world = GuardWorld::make(limit(0), kHandshakes);
   ASSERT_OK(world);
   std::vector<Packet> syns;
+  syns.reserve(200);
   for (unsigned i = 0; i < 200; i++) syns.push_back(GuardWorld::syn(client4(0, i)));
   for (const Packet& syn : syns) ASSERT_OK(world->pour(syn.frame()));
   for (const Packet& syn : syns) {

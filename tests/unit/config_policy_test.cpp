@@ -115,7 +115,7 @@ TEST(VipPolicy, GuardLimitsAreSharesOfTheServersQueues) {
 struct LadderCase {
   std::optional<uint64_t> queues;
   GuardConfig config;
-  GuardLimits limits;  // address, network, site, VIP
+  GuardLimits limits{};  // address, network, site, VIP
 };
 
 const LadderCase kLadders[] = {

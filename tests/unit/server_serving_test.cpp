@@ -123,6 +123,7 @@ TEST(ServingListeners, WhatCannotBeSeenIsNotKnown) {
 
 std::vector<unsigned> counts(const ListenerReport& report) {
   std::vector<unsigned> all;
+  all.reserve(report.listeners.size());
   for (const Listener& one : report.listeners) all.push_back(one.vips);
   return all;
 }
