@@ -105,8 +105,9 @@ tfo_reason judge_syn(const FastOpenState& state, bool data, const Segment& segme
 Verdict judge_segment(const Segment& segment, const World& world) {
   const View tcp = segment.bytes;
   if (tcp.size() < (segment.more ? 8U : 14U)) return {TFO_NOT_TCP};
+  if (tcp.size() < 20) return {TFO_TRUNCATED};
   const size_t header = static_cast<size_t>(tcp[12] >> 4) * 4;
-  if (tcp.size() < 20 || header > tcp.size()) return {TFO_TRUNCATED};
+  if (header > tcp.size()) return {TFO_TRUNCATED};
   if (header < 20) return {TFO_OTHER};
   const int flags = tcp[13] & kFlagMask;
   if (flags == 0x12) return {TFO_SYN_ACK};
