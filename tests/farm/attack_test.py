@@ -55,7 +55,8 @@ def too_little(row, with_us, result):
     faults = []
     if with_us and row.least and len(result.honest.seconds) < TRIES:
         faults.append(f"{len(result.honest.seconds)} honest tries, not {TRIES}")
-    if rate_of(result) < row.fastest:
+    # Without us every SYN costs the servers' cores, on which it is made, so there are fewer.
+    if with_us and rate_of(result) < row.fastest:
         faults.append(f"the attack sent {rate_of(result):.0f} SYNs a second, not {row.fastest}")
     return faults
 
