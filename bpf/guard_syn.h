@@ -322,8 +322,7 @@ __attribute__((noinline)) int tfo_guard_syn(struct xdp_md *ctx, const struct tfo
 	    !tfo_syn_of(&syn, &flow, ctx, p))
 		return TFO_GUARD_OK;
 	syn.finer = finer;
-	/* In memory: as registers that clang puts on the stack one by one it takes twice the room.
-	 */
+	/* In memory: one by one in registers that clang spills, it takes twice the stack. */
 	asm volatile("" : : "r"(&syn) : "memory");
 	set = tfo_handshakes_of(syn.hash);
 	return set ? tfo_guard_judge(&syn, guard, vip, set) : TFO_GUARD_OK;
