@@ -109,6 +109,18 @@ tfo_inline int tfo_parse_chain(const struct tfo_frame *frame, struct tfo_packet 
 	       (layer.next & 0xff);
 }
 
+#ifdef TFO_ONE_ROUND
+tfo_inline int tfo_parse_rounds(const struct tfo_frame *frame, __u8 decap, struct tfo_packet *p,
+				struct tfo_layer *layer)
+{
+	(void)frame;
+	(void)decap;
+	(void)p;
+	(void)layer;
+	return TFO_NOT_TCP;
+}
+#else
+
 #ifdef __bpf__
 int tfo_parse_more(struct xdp_md *ctx, struct tfo_packet *p, __u32 offset, __u32 chain);
 #endif
@@ -138,5 +150,7 @@ tfo_inline int tfo_parse_rounds(const struct tfo_frame *frame, __u8 decap, struc
 	}
 	return TFO_GO_ON;
 }
+
+#endif /* TFO_ONE_ROUND */
 
 #endif /* TFO_EXTENSION_H */

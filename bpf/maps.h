@@ -157,6 +157,120 @@ struct {
 	__uint(max_entries, 65536);
 } guard_events SEC(".maps");
 
+/*
+ * The SYN-ACK monitor's tables; of one entry each where nothing is monitored (loader). Subjects are
+ * whose counters stand where: a VIP, a tracked address, a declared prefix.
+ */
+
+/* The destinations that are watched, and the sources whose SYNs are remembered. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, TFO_TARGETS);
+	__type(key, struct tfo_target_key);
+	__type(value, struct tfo_target);
+} targets SEC(".maps");
+
+/* By filter * (tfo_ctl.bloom_mask + 1) + line: enum tfo_bloom_filter (loader). */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tfo_bloom_line);
+} bloom SEC(".maps");
+
+/* By hash of the local source: see TFO_BLOOM_SOURCES. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TFO_BLOOM_SOURCES);
+	__type(key, __u32);
+	__type(value, __u32);
+} bloom_sources SEC(".maps");
+
+/* By the same hash. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TFO_BLOOM_SOURCES);
+	__type(key, __u32);
+	__type(value, struct tfo_heavy_source);
+} heavy_sources SEC(".maps");
+
+/* By subject (loader). */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tfo_monitor_counters);
+} monitor_stats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tfo_hll);
+} reflectors SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tfo_monitor_cpu);
+} monitor_cpus SEC(".maps");
+
+/* Packets to each address of the declared prefixes: tfo_cell_of() (loader). Wrap. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} cells SEC(".maps");
+
+/* By IPv4 cell / 256 (loader). */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tfo_tally);
+} net_stats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tfo_hit_map);
+} hit_maps SEC(".maps");
+
+/*
+ * Unsolicited SYN-ACKs of late, by the low 16 bits of their tfo_tuple_hash(): its other bits, and
+ * the subject in their place. Overwritten, never evicted (loader).
+ */
+#define TFO_RECENT (1U << 16)
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} recent SEC(".maps");
+
+/* SYNs that left of late, by the same bits: the hash's upper half, and the ISN (loader). */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} sent SEC(".maps");
+
+/* struct tfo_sample (loader). */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} samples SEC(".maps");
+
 /* The rest is kept here for user space, the programs do not read it. */
 
 /* Totals taken over from an older set of maps, by slot (loader): a counter is base + all CPUs. */

@@ -190,7 +190,10 @@ struct tfo_control {
 	__u32 head_mask;
 	__u32 retry_mask;
 	__u32 guard_list; /* entries of the operator's list; at 0 nobody looks */
-	__u32 pad[4];
+	__u32 bloom_mask; /* lines of each of the monitor's filters - 1 */
+	__u32 sample_budget; /* of each CPU: one thread of user space reads them all */
+	/* Whose data is looked at, since it may follow unsolicited SYN-ACKs: tfo_alarm_bit(). */
+	__u64 monitor_alarm;
 	__u32 pool_side[TFO_MAX_POOLS];
 };
 
@@ -223,7 +226,9 @@ struct tfo_load_config {
 	__u8 trace; /* leave struct tfo_trace behind (replay) */
 	__u8 partial; /* packets may come with unfinished checksums: veth, virtio, tap */
 	__u8 guard; /* some VIP has its guard on; at 0 no packet pays for it */
-	__u8 pad[3];
+	__u8 monitor; /* TFO_MONITOR_*; at 0 no packet pays for it */
+	__u8 monitor_only; /* egress: the SYN-ACKs that leave say nothing to the guard */
+	__u8 pad;
 };
 
 /* What the last packet came to, for a load that asks for it. Not shared: each load has its own. */
@@ -245,5 +250,6 @@ TFO_STATIC_ASSERT(sizeof(struct tfo_trigger) == 64, "one cache line");
 TFO_STATIC_ASSERT(sizeof(struct tfo_ring) == 32 + 32 * TFO_MAX_GENERATIONS, "no padding");
 
 #include "tfo_guard_abi.h"
+#include "tfo_monitor_abi.h"
 
 #endif /* TFO_ABI_H */

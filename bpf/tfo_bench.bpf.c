@@ -3,7 +3,7 @@
  * Measuring programs of `tfoctl bench`, never attached to an interface. The cold ones put the next
  * prepared packet over the frame of the run and tail-call either the empty program or the very
  * program that runs on the wire; the difference between the two is what a packet costs when its
- * addresses were not seen a moment ago.
+ * addresses were not seen a moment ago. Those of tc are the same for the egress program.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -30,6 +30,14 @@ struct {
 	__type(value, __u32);
 } bench_targets SEC(".maps");
 
+/* The same of the programs at tc egress: a program array takes one kind only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, TFO_BENCH_TARGETS);
+	__type(key, __u32);
+	__type(value, __u32);
+} bench_tc_targets SEC(".maps");
+
 __u32 bench_mask; /* of the packets that take turns: their number - 1; 0: always the first */
 __u32 bench_next; /* index of the next packet; user space sets it to 0 before each run */
 
@@ -41,10 +49,8 @@ __u32 bench_sequence_at;
 __u32 bench_sequence; /* the next one */
 
 /* The whole packet in 8-byte words, then what is left of it in 2-byte ones: lengths are even. */
-static __always_inline int put_packet(struct xdp_md *ctx)
+static __always_inline int put_packet(void *data, void *end)
 {
-	void *data = (void *)(long)ctx->data;
-	void *end = (void *)(long)ctx->data_end;
 	__u32 index = bench_next++ & bench_mask;
 	struct tfo_bench_packet *packet = bpf_map_lookup_elem(&bench_packets, &index);
 	__u64 *words = data;
@@ -87,7 +93,7 @@ int bench_empty(struct xdp_md *ctx __attribute__((unused)))
 SEC("xdp.frags")
 int bench_cold_empty(struct xdp_md *ctx)
 {
-	if (!put_packet(ctx))
+	if (!put_packet((void *)(long)ctx->data, (void *)(long)ctx->data_end))
 		bpf_tail_call(ctx, &bench_targets, TFO_BENCH_EMPTY);
 	return XDP_ABORTED; /* a tail call that did not happen must not look fast */
 }
@@ -95,9 +101,31 @@ int bench_cold_empty(struct xdp_md *ctx)
 SEC("xdp.frags")
 int bench_cold_tfo(struct xdp_md *ctx)
 {
-	if (!put_packet(ctx))
+	if (!put_packet((void *)(long)ctx->data, (void *)(long)ctx->data_end))
 		bpf_tail_call(ctx, &bench_targets, TFO_BENCH_TFO);
 	return XDP_ABORTED;
+}
+
+SEC("tc")
+int bench_tc_empty(struct __sk_buff *skb __attribute__((unused)))
+{
+	return TFO_BENCH_TC_NEXT;
+}
+
+SEC("tc")
+int bench_tc_cold_empty(struct __sk_buff *skb)
+{
+	if (!put_packet((void *)(long)skb->data, (void *)(long)skb->data_end))
+		bpf_tail_call(skb, &bench_tc_targets, TFO_BENCH_EMPTY);
+	return 0;
+}
+
+SEC("tc")
+int bench_tc_cold_tfo(struct __sk_buff *skb)
+{
+	if (!put_packet((void *)(long)skb->data, (void *)(long)skb->data_end))
+		bpf_tail_call(skb, &bench_tc_targets, TFO_BENCH_TFO);
+	return 0;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -17,7 +17,9 @@ struct tfo_bench_packet {
 	};
 };
 
-/* Entries of bench_targets. */
+/* Entries of bench_targets, and of bench_tc_targets. */
 enum tfo_bench_target { TFO_BENCH_EMPTY = 0, TFO_BENCH_TFO = 1, TFO_BENCH_TARGETS };
+
+#define TFO_BENCH_TC_NEXT (-1) /* what all measured programs at tc egress return */
 
 #endif /* TFO_BENCH_H */

@@ -3,20 +3,63 @@
  * tc egress, where the servers' answers leave through this node (a server's own, or an inline
  * balancer's): remembers the number of each SYN-ACK that answers a pending handshake. An ACK then
  * settles it only if it acknowledges that number, which nobody can who did not receive it: the
- * guard's exact form. If it leaves again, the handshake is pending again. Every packet goes on.
+ * guard's exact form. If it leaves again, the handshake is pending again. For the SYN-ACK monitor
+ * it remembers the SYNs that leave. Every packet goes on.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#define TFO_ONE_ROUND /* no SYN of a host carries more extension headers */
 #include "guard_synack.h"
 #include "maps.h"
+#include "parse.h"
 #include "plain.h"
+#include "syn_out.h"
 
 #define TFO_TC_NEXT (-1) /* TC_ACT_UNSPEC of a clsact filter, TCX_NEXT of a tcx link */
 
 tfo_inline __u32 tfo_frame_len(const struct tfo_frame *frame)
 {
 	return ((struct __sk_buff *)frame->context)->len;
+}
+
+/*
+ * A SYN that is not plain: with data its own socket leaves it in pieces, of which the first holds
+ * the headers. What it is encapsulated in was added behind this hook.
+ */
+static __always_inline int tfo_parse_outgoing(const struct tfo_frame *frame, struct tfo_packet *p)
+{
+	struct tfo_layer layer = {.offset = 0, .limit = ~0U, .next = 0, .fragmented = 0};
+	int reason = tfo_parse_link(frame, tfo_cfg.l3_device, &layer);
+
+	return reason >= 0 ? reason : tfo_parse_inner_ip(frame, p, &layer);
+}
+
+/* The monitor's part; only with tfo_cfg.monitor. Global: SYN-ACKs do not pay for its stack. */
+__attribute__((noinline)) int tfo_outgoing(struct __sk_buff *skb)
+{
+	struct tfo_frame frame = {
+		.data = (const __u8 *)(long)skb->data,
+		.end = (const __u8 *)(long)skb->data_end,
+		.context = skb,
+	};
+	struct tfo_packet p = {};
+	struct tfo_flow flow;
+	const __u8 *tcp;
+
+	if (tfo_parse_outgoing(&frame, &p) != TFO_GO_ON)
+		return 0;
+	tcp = tfo_at(&frame, p.tcp & TFO_HEADERS, TFO_TCP_LEN);
+	if (tcp && tfo_load_flow(&frame, p.family, p.ip & TFO_HEADERS, &flow))
+		tfo_syn_left(&flow, tcp);
+	return 0;
+}
+
+/* Where SYNs are remembered as they come in, only this node's own are left for here. */
+static __always_inline int tfo_tracks(const struct __sk_buff *skb)
+{
+	return tfo_cfg.monitor &&
+	       (!(tfo_cfg.monitor & TFO_MONITOR_INSIDE) || !skb->ingress_ifindex);
 }
 
 SEC("tc")
@@ -31,10 +74,12 @@ int tfo_egress(struct __sk_buff *skb)
 	struct tfo_packet p = {};
 	struct tfo_flow out;
 	const __u8 *tcp;
+	int reason = tfo_parse_plain(&frame, &tfo_cfg, &p);
 
+	if (tfo_tracks(skb) && (reason == TFO_GO_ON || reason == TFO_NOT_PLAIN))
+		tfo_outgoing(skb);
 	/* One that came in where it leaves is no answer of a server behind this node. */
-	if (skb->ingress_ifindex == skb->ifindex ||
-	    tfo_parse_plain(&frame, &tfo_cfg, &p) != TFO_SYN_ACK)
+	if (reason != TFO_SYN_ACK || tfo_cfg.monitor_only || skb->ingress_ifindex == skb->ifindex)
 		return TFO_TC_NEXT;
 	tcp = tfo_at(&frame, p.tcp & TFO_HEADERS, TFO_TCP_LEN);
 	if (!tcp || !tfo_load_flow(&frame, p.family, p.ip & TFO_HEADERS, &out))

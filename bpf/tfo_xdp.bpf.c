@@ -21,6 +21,7 @@
 #include "policy.h"
 #include "rewrite.h"
 #include "stats.h"
+#include "synack.h"
 #include "vip.h"
 
 /*
@@ -302,6 +303,8 @@ int tfo_xdp(struct xdp_md *ctx)
 	 * memory. It is not copied back: what was written in bytes is slow to load in words.
 	 */
 	if (reason == TFO_GO_ON) {
+		if (tfo_cfg.monitor & TFO_MONITOR_INSIDE)
+			tfo_syn_through(ctx, packet.ip | packet.tcp << 16, packet.family);
 		reason = tfo_classify_syn(ctx, &frame, &packet);
 		if (!tfo_concerns(&packet, reason))
 			return tfo_exit(&packet, reason);
@@ -312,6 +315,8 @@ int tfo_xdp(struct xdp_md *ctx)
 	if (reason == TFO_NOT_PLAIN) {
 		other = (struct tfo_packet){};
 		reason = tfo_parse_any(ctx, &other);
+		if (tfo_cfg.monitor)
+			tfo_monitor_other(ctx, &other, reason);
 		if (reason == TFO_GO_ON) {
 			reason = tfo_classify_any(ctx, &other);
 			tfo_act(ctx, &other, reason);
@@ -320,6 +325,8 @@ int tfo_xdp(struct xdp_md *ctx)
 		}
 		return tfo_exit(&other, reason);
 	}
+	if (tfo_cfg.monitor)
+		tfo_monitor(ctx, &frame, &packet, reason);
 	if (tfo_cfg.guard && reason == TFO_OTHER)
 		tfo_guard_settle(ctx, &frame, &packet);
 	else if (tfo_cfg.guard && reason == TFO_NOT_TCP)

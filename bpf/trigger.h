@@ -19,7 +19,7 @@
 #define TFO_BUCKET_TRIES 4
 
 /* Counts one more; how many it makes in this second. `cell`: second << 32 | count. */
-tfo_inline __u32 tfo_tally(__u64 *cell, __u64 now_ns)
+tfo_inline __u32 tfo_trigger_count(__u64 *cell, __u64 now_ns)
 {
 	__u32 second = now_ns / TFO_SECOND_NS;
 	__u64 seen = *(volatile __u64 *)cell;
@@ -38,7 +38,7 @@ tfo_inline __u32 tfo_tally(__u64 *cell, __u64 now_ns)
 tfo_inline int tfo_trigger_on(__u64 *cell, __u64 *until_ns, __u32 above, __u64 now_ns)
 {
 	volatile __u64 *until = until_ns;
-	__u64 count = tfo_tally(cell, now_ns), half = ((__u64)above + 1) / 2;
+	__u64 count = tfo_trigger_count(cell, now_ns), half = ((__u64)above + 1) / 2;
 
 	if (count == (__u64)above + 1 || (count == (half ?: 1) && *until > now_ns))
 		*until = now_ns + TFO_TRIGGER_HOLD_NS;
