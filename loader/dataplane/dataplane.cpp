@@ -64,10 +64,11 @@ class Dataplane::Impl {
   bool has_keys(const std::string& pool, const KeyRing& ring) const {
     return set_->has_pool(pool) && verify_ring(pool, ring);
   }
-  Result<> set_vips(const std::vector<VipConfig>& vips);
+  Result<> set_vips(const std::vector<VipConfig>& vips, const MonitorRoom& monitor);
   Result<> set_interfaces(const std::vector<InterfaceConfig>& interfaces);
   Result<> detach_all();
   LiveSet& set() { return *set_; }
+  uint64_t tracking_gaps() const { return interfaces_.tracking_gaps(); }
 
   void keep() { kept_ = true; }
   bool adopted() const { return !created_; }
@@ -76,7 +77,7 @@ class Dataplane::Impl {
   Result<Snapshot> counters() const { return set_->counters(); }
 
  private:
-  Result<> grow(const std::vector<VipConfig>& vips);
+  Result<> grow(const std::vector<VipConfig>& vips, const MonitorRoom& monitor);
   Result<> fill_grown(const std::vector<VipConfig>& vips, const LiveSet& old);
   Result<> finish();
 
@@ -93,9 +94,11 @@ class Dataplane::Impl {
 Result<> Dataplane::Impl::open() {
   // A first start that fails here leaves nothing behind either.
   created_ = !pins_.has_maps() && !pins_.has_maps_new() && pins_.links().empty();
-  auto opened = open_set(
-      pins_, grace_,
-      {.vips = options_.vips, .rows = options_.vip_rows, .handshakes = options_.handshakes});
+  auto opened = open_set(pins_, grace_,
+                         {.vips = options_.vips,
+                          .rows = options_.vip_rows,
+                          .handshakes = options_.handshakes,
+                          .monitor = options_.monitor});
   if (!opened) return tl::unexpected(std::move(opened).error());
   set_ = std::move(opened->set);
   created_ = opened->created;
@@ -127,21 +130,26 @@ Result<> Dataplane::Impl::verify_ring(const std::string& pool, const KeyRing& ri
   return {};
 }
 
-Result<> Dataplane::Impl::set_vips(const std::vector<VipConfig>& vips) {
+Result<> Dataplane::Impl::set_vips(const std::vector<VipConfig>& vips, const MonitorRoom& monitor) {
+  if (!set_->maps().sizes().hold(monitor)) return grow(vips, monitor);
   auto fit = set_->set_vips(vips);
   if (!fit) return tl::unexpected(std::move(fit).error());
-  return *fit == LiveSet::Fit::kDone ? Result<>{} : grow(vips);
+  return *fit == LiveSet::Fit::kDone ? Result<>{} : grow(vips, monitor);
 }
 
 /// New, larger maps; the programs move to them at once if any are attached,
 /// else with the next set_interfaces().
-Result<> Dataplane::Impl::grow(const std::vector<VipConfig>& vips) {
+Result<> Dataplane::Impl::grow(const std::vector<VipConfig>& vips, const MonitorRoom& monitor) {
   MapSizes sizes = MapSizes::for_config(vips.size(), row_count(vips));
   const MapSizes now = set_->maps().sizes();
   sizes.slots = std::max(
       {sizes.slots, now.slots, std::bit_ceil(static_cast<uint32_t>(set_->slots_needed(vips)))});
   sizes.vip_rows = std::max(sizes.vip_rows, now.vip_rows);
   sizes.handshakes = now.handshakes;
+  sizes.subjects = now.subjects;
+  sizes.bloom_lines = now.bloom_lines;
+  sizes.each_address = now.each_address;
+  sizes = sizes.with(monitor);
   // A set that programs may use already must not be lost.
   auto done = migrating_ ? pins_.set_aside() : Result<>{};
   if (!done) return done;
@@ -252,7 +260,9 @@ std::unique_ptr<KeySink> Dataplane::key_sink(const std::string& pool) {
       [impl, pool](const KeyRing& ring) { return impl->verify_ring(pool, ring); });
 }
 
-Result<> Dataplane::set_vips(const std::vector<VipConfig>& vips) { return impl_->set_vips(vips); }
+Result<> Dataplane::set_vips(const std::vector<VipConfig>& vips, const MonitorRoom& monitor) {
+  return impl_->set_vips(vips, monitor);
+}
 
 Result<> Dataplane::set_servers(const VipConfig& vip, const ServerFacts& facts) {
   return impl_->set().set_servers(vip, facts);
@@ -263,6 +273,10 @@ Result<tfo_trigger> Dataplane::trigger(const std::string& vip) const {
 }
 
 GuardTables& Dataplane::guard() const { return impl_->set().guard(); }
+
+const MapSet& Dataplane::maps() const { return impl_->set().maps(); }
+
+uint64_t Dataplane::tracking_gaps() const { return impl_->tracking_gaps(); }
 
 std::optional<uint32_t> Dataplane::slot_of(const std::string& vip) const {
   return impl_->set().slots().find(vip);

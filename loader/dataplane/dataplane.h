@@ -20,6 +20,7 @@ namespace tfo {
 struct KeyRing;
 class GuardTables;
 class KeySink;
+struct MapSet;
 
 /// How an interface is served at the moment.
 enum class InterfaceState {
@@ -38,6 +39,7 @@ struct InterfaceStatus {
   InterfaceState state = InterfaceState::kGone;
   bool l3_device = false;         // frames start with the IP header
   bool egress = false;            // what leaves is seen, too: see InterfaceConfig::egress
+  bool tracks = false;            // SYNs that leave are: see InterfaceConfig::tracks
   std::string egress_error = {};  // why not, though it is wanted
   std::string detail;  // why generic, gone or failed, and what to do; empty when all is well
 };
@@ -51,6 +53,8 @@ struct DataplaneOptions {
   size_t vip_rows = 0;
   /// Of the guard's tables, a power of two; existing maps with another number are replaced.
   uint32_t handshakes = 262144;
+  /// Of the SYN-ACK monitor; existing maps that lack it are replaced.
+  MonitorRoom monitor = {};
   /// CLOCK_REALTIME - CLOCK_BOOTTIME in ns; empty: the system's clocks.
   std::function<int64_t()> boot_offset_ns;
   /// Called at every step whose order matters for a crash, with the step's name. For tests.
@@ -98,8 +102,8 @@ class Dataplane {
   /// Replaces all VIPs in one step. Set the rings of all their pools first: a pool without one
   /// counts no_key. Counters stay with a VIP's name; those of a removed VIP are kept until another
   /// needs their place. Pools that no VIP uses any more lose their keys. Larger maps are made, and
-  /// the programs moved to them, if the present ones are too small.
-  Result<> set_vips(const std::vector<VipConfig>& vips);
+  /// the programs moved to them, if the present ones are too small, for the monitor as well.
+  Result<> set_vips(const std::vector<VipConfig>& vips, const MonitorRoom& monitor = {});
 
   /// What became known of the servers of a VIP, as it is configured: it goes by that from now on,
   /// and so does the VIP of this name in a later set_vips().
@@ -109,6 +113,10 @@ class Dataplane {
 
   /// What the guard holds, by counter slots. Another object once set_vips() has made larger maps.
   GuardTables& guard() const;
+  /// The maps in force; another object whenever guard() is.
+  const MapSet& maps() const;
+  /// How often an interface's SYNs were not seen to leave until now, though they should have been.
+  uint64_t tracking_gaps() const;
   /// The counter slot of a VIP, and whose a slot is (empty: nobody's).
   std::optional<uint32_t> slot_of(const std::string& vip) const;
   std::string vip_of(uint32_t slot) const;

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstring>
 #include <map>
+#include <set>
 
 #include "bpf/load.h"
 #include "loader/dataplane/map_set.h"
@@ -141,6 +142,44 @@ Result<std::vector<GuardedNetwork>> GuardTables::guarded(size_t most, size_t* al
   return found;
 }
 
+HandshakeRing GuardTables::vip_ring(uint32_t slot) const {
+  const tfo_guard_vip vip = *vips_->at<tfo_guard_vip>(slot);
+  return handshake_ring(vip.head, vip.row, now_ns());
+}
+
+uint32_t GuardTables::find(uint64_t tag) const {
+  const auto set = static_cast<uint32_t>(tag & (maps_.guard.heads.entries() - 1));
+  for (uint32_t way = 0; way < kWays; ++way) {
+    if (std::atomic_ref(head(set * kWays + way)->tag).load() == tag) return set * kWays + way;
+  }
+  return head_count();
+}
+
+std::vector<NetworkHandshakes> GuardTables::network_rings() const {
+  std::vector<NetworkHandshakes> found;
+  std::set<uint32_t> seen;
+  const uint64_t now = now_ns();
+  for (uint32_t i = 0; i < head_count(); ++i) {
+    const uint64_t tag = head(i)->tag;
+    if (tag == 0) continue;
+    const tfo_guard_row& one = *row(i);
+    const uint32_t slot = one.slot;
+    if (slot != tag >> TFO_TAG_SLOT_SHIFT || one.level >= TFO_LEVEL_VIP) continue;
+    const ConfigAddress address = address_of(one.prefix);
+    const auto level = static_cast<tfo_guard_level>(one.level);
+    // A row may still have the name of who sat here before.
+    if (tag_of(network_at(address, level), slot, level) != tag) continue;
+    const int family = network_at(address, level).is_v4() ? 4 : 6;
+    const auto coarsest = static_cast<tfo_guard_level>(tfo_coarsest(static_cast<__u8>(family)));
+    const ClientNetwork network = network_at(address, coarsest);
+    const uint32_t at = find(tag_of(network, slot, coarsest));
+    if (at == head_count() || !seen.insert(at).second) continue;
+    found.push_back(
+        {.slot = slot, .network = network, .ring = handshake_ring(*head(at), *row(at), now)});
+  }
+  return found;
+}
+
 Result<std::vector<tfo_guard_counters>> GuardTables::counters(uint32_t count) const {
   return read_counters<tfo_guard_counters>(maps_.guard.stats, &maps_.guard.base.raw(), count);
 }
@@ -166,19 +205,15 @@ Result<> GuardTables::set_flags(uint32_t slot, uint32_t mask, uint32_t flags) co
 /// What it had is taken off, that it has answered before stays: a victim that is relieved while the
 /// VIP is nearly full must not be a stranger there. What programs add meanwhile may be lost.
 bool GuardTables::forget(uint64_t tag) const {
-  const auto set = static_cast<uint32_t>(tag & (maps_.guard.heads.entries() - 1));
-  for (uint32_t way = 0; way < kWays; ++way) {
-    tfo_guard_head& one = *head(set * kWays + way);
-    if (std::atomic_ref(one.tag).load() != tag) continue;
-    const bool loaded = tfo_load_of(&one, 0) != 0 || tfo_load_of(&one, TFO_GUARD_COUNT_OPENS) != 0;
-    const uint32_t before =
-        std::atomic_ref(one.epoch).fetch_and(~(TFO_HEAD_GUARDED | TFO_HEAD_RING));
-    const uint32_t opened = std::atomic_ref(one.opened).load();
-    for (__u32* mark : {&one.gone, &one.mark, &one.window}) std::atomic_ref(*mark).store(opened);
-    std::atomic_ref(one.resets).store(0);
-    return loaded || (before & TFO_HEAD_GUARDED) != 0;
-  }
-  return false;
+  const uint32_t at = find(tag);
+  if (at == head_count()) return false;
+  tfo_guard_head& one = *head(at);
+  const bool loaded = tfo_load_of(&one, 0) != 0 || tfo_load_of(&one, TFO_GUARD_COUNT_OPENS) != 0;
+  const uint32_t before = std::atomic_ref(one.epoch).fetch_and(~(TFO_HEAD_GUARDED | TFO_HEAD_RING));
+  const uint32_t opened = std::atomic_ref(one.opened).load();
+  for (__u32* mark : {&one.gone, &one.mark, &one.window}) std::atomic_ref(*mark).store(opened);
+  std::atomic_ref(one.resets).store(0);
+  return loaded || (before & TFO_HEAD_GUARDED) != 0;
 }
 
 void GuardTables::forget_slot(uint32_t slot) const {

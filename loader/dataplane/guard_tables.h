@@ -8,6 +8,7 @@
 
 #include "bpf/tfo_abi.h"
 #include "loader/dataplane/map_memory.h"
+#include "loader/guard/handshake_ring.h"
 #include "loader/guard/network.h"
 #include "loader/result.h"
 
@@ -39,6 +40,13 @@ struct VipLoad {
   bool blind = false;  // answers do not come this way: no network is held to a limit
 };
 
+/// What came lately of the handshakes of a client network, /24 or /48.
+struct NetworkHandshakes {
+  uint32_t slot = 0;
+  ClientNetwork network;
+  HandshakeRing ring;
+};
+
 /// What the operator said of a client network.
 struct ListedNetwork {
   ClientNetwork network;
@@ -63,6 +71,10 @@ class GuardTables {
   /// The first `most` of those that are over their limits, newest first; *all: how many there are.
   Result<std::vector<GuardedNetwork>> guarded(size_t most, size_t* all) const;
   Result<VipLoad> vip(uint32_t slot) const;
+  HandshakeRing vip_ring(uint32_t slot) const;
+  /// Of the networks that are or were over a limit, or of which a part is or was: nobody knows the
+  /// names of others.
+  std::vector<NetworkHandshakes> network_rings() const;
   /// Of all CPUs, by slot, for slots [0, count).
   Result<std::vector<tfo_guard_counters>> counters(uint32_t count) const;
   /// Of all CPUs, of this set of maps only.
@@ -114,6 +126,8 @@ class GuardTables {
   tfo_guard_row* row(uint32_t index) const;
   uint32_t head_count() const;
   bool forget(uint64_t tag) const;
+  /// The head of `tag`; head_count(): there is none.
+  uint32_t find(uint64_t tag) const;
   uint64_t tag_of(const ClientNetwork& network, uint32_t slot, unsigned level) const;
   Result<size_t> forget_inside(const ClientNetwork& network,
                                const std::vector<uint32_t>& slots) const;

@@ -21,6 +21,15 @@ tfo_load_config load_config_of(const InterfaceConfig& config, const Device& devi
   load.gue_port = htons(config.gue_port);
   load.partial = device.partial ? 1 : 0;
   load.guard = config.guard ? 1 : 0;
+  load.monitor = config.monitor;
+  return load;
+}
+
+/// Of the egress program.
+tfo_load_config outgoing_config_of(const InterfaceConfig& config, const Device& device) {
+  tfo_load_config load = load_config_of(config, device);
+  load.monitor = config.tracks;
+  load.monitor_only = config.egress ? 0 : 1;
   return load;
 }
 
@@ -37,8 +46,8 @@ Result<XdpSkeleton> load_for(const MapSet& maps, const InterfaceConfig& config,
 Result<std::unique_ptr<EgressSkeleton>> load_egress_for(const MapSet& maps,
                                                         const InterfaceConfig& config,
                                                         const Device& device) {
-  if (!config.egress) return nullptr;
-  auto program = load_egress(maps, load_config_of(config, device));
+  if (!config.egress && config.tracks == 0) return nullptr;
+  auto program = load_egress(maps, outgoing_config_of(config, device));
   if (!program) return tl::unexpected(std::move(program).error());
   return std::make_unique<EgressSkeleton>(std::move(*program));
 }
@@ -144,6 +153,10 @@ void InterfaceSet::put_egress(const PinDirectory& pins, Entry& entry) {
   entry.sees_egress = false;
   entry.egress_error.clear();
   if (!entry.egress) return;
+  if (entry.config.tracks != 0 &&
+      !is_egress_attached(pins, entry.config.name, entry.device.ifindex)) {
+    ++tracking_gaps_;
+  }
   auto done = attach_egress(pins, entry.config.name, entry.device.ifindex,
                             bpf_program__fd((*entry.egress)->progs.tfo_egress));
   pins.step("egress_attached");
@@ -286,7 +299,8 @@ void InterfaceSet::publish() {
                        .ifindex = entry.device.ifindex,
                        .state = entry.state,
                        .l3_device = entry.device.l3,
-                       .egress = entry.sees_egress,
+                       .egress = entry.sees_egress && entry.config.egress,
+                       .tracks = entry.sees_egress && entry.config.tracks != 0,
                        .egress_error = entry.egress_error,
                        .detail = entry.detail});
   }

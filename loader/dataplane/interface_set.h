@@ -32,6 +32,8 @@ class InterfaceSet {
 
   const std::vector<InterfaceStatus>& status() const { return status_; }
   bool empty() const { return entries_.empty(); }
+  /// See Dataplane::tracking_gaps().
+  uint64_t tracking_gaps() const { return tracking_gaps_; }
 
  private:
   struct Entry {
@@ -55,13 +57,14 @@ class InterfaceSet {
   static Result<> change_mode(const PinDirectory& pins, Entry& entry);
   static void update(const PinDirectory& pins, Entry& entry);
   static void drop(const PinDirectory& pins, Entry& entry);
-  static void put_egress(const PinDirectory& pins, Entry& entry);
-  static bool check_egress(const PinDirectory& pins, Entry& entry);
-  static bool check(const PinDirectory& pins, const MapSet& maps, Entry& entry);
+  void put_egress(const PinDirectory& pins, Entry& entry);
+  bool check_egress(const PinDirectory& pins, Entry& entry);
+  bool check(const PinDirectory& pins, const MapSet& maps, Entry& entry);
   void publish();
 
   std::vector<Entry> entries_;
   std::vector<InterfaceStatus> status_;
+  uint64_t tracking_gaps_ = 0;
 };
 
 /// Detaches and unpins the link of one interface, whoever pinned it.

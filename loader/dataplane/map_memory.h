@@ -18,7 +18,7 @@ class MapMemory {
   MapMemory(const MapMemory&) = delete;
   MapMemory& operator=(const MapMemory&) = delete;
 
-  /// Value `index` of the map; its values are T.
+  /// Value `index` of the map; its values are T, filled up to a multiple of eight bytes.
   template <class T>
   T* at(uint32_t index) const {
     return static_cast<T*>(memory_) + index;

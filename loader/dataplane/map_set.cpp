@@ -4,11 +4,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <cstring>
 #include <ctime>
@@ -22,6 +20,10 @@ namespace fs = std::filesystem;
 using Maps = std::map<std::string, Map, std::less<>>;
 
 constexpr const char* kPoolNames = "pool_names";
+constexpr uint32_t kRecent = 65536;           // TFO_RECENT of bpf/maps.h
+constexpr uint32_t kSamplesBytes = 1U << 20;  // half a second of samples of one CPU
+
+uint32_t page_size() { return static_cast<uint32_t>(sysconf(_SC_PAGESIZE)); }
 
 struct Declared {
   const char* pin;
@@ -51,6 +53,19 @@ constexpr Declared kDeclared[] = {
     {"guard_base", &decltype(tfo_xdp::maps)::guard_base},
     {"guard_list", &decltype(tfo_xdp::maps)::guard_list},
     {"guard_events", &decltype(tfo_xdp::maps)::guard_events},
+    {"targets", &decltype(tfo_xdp::maps)::targets},
+    {"bloom", &decltype(tfo_xdp::maps)::bloom},
+    {"bloom_sources", &decltype(tfo_xdp::maps)::bloom_sources},
+    {"heavy_sources", &decltype(tfo_xdp::maps)::heavy_sources},
+    {"monitor_stats", &decltype(tfo_xdp::maps)::monitor_stats},
+    {"reflectors", &decltype(tfo_xdp::maps)::reflectors},
+    {"monitor_cpus", &decltype(tfo_xdp::maps)::monitor_cpus},
+    {"cells", &decltype(tfo_xdp::maps)::cells},
+    {"net_stats", &decltype(tfo_xdp::maps)::net_stats},
+    {"hit_maps", &decltype(tfo_xdp::maps)::hit_maps},
+    {"recent", &decltype(tfo_xdp::maps)::recent},
+    {"sent", &decltype(tfo_xdp::maps)::sent},
+    {"samples", &decltype(tfo_xdp::maps)::samples},
 };
 
 MapShape declared_shape(const bpf_map* map) {
@@ -90,7 +105,20 @@ Result<MapSet> assemble(Maps maps) {
                           .stats = take("guard_stats"),
                           .base = ArrayMap<tfo_guard_counters>(take("guard_base")),
                           .list = take("guard_list"),
-                          .events = take("guard_events")}};
+                          .events = take("guard_events")},
+                .monitor = {.targets = take("targets"),
+                            .bloom = take("bloom"),
+                            .sources = take("bloom_sources"),
+                            .heavy = take("heavy_sources"),
+                            .stats = take("monitor_stats"),
+                            .reflectors = take("reflectors"),
+                            .cpus = take("monitor_cpus"),
+                            .cells = take("cells"),
+                            .net_stats = take("net_stats"),
+                            .hit_maps = take("hit_maps"),
+                            .recent = take("recent"),
+                            .sent = take("sent"),
+                            .samples = take("samples")}};
 }
 
 Result<> set_sizes(tfo_xdp& skeleton, const MapSizes& sizes) {
@@ -111,6 +139,15 @@ Result<> set_sizes(tfo_xdp& skeleton, const MapSizes& sizes) {
       {maps.guard_heads, sizes.handshakes / 16},
       {maps.guard_rows, sizes.handshakes / 8},
       {maps.retries, sizes.handshakes / 4},
+      {maps.bloom, std::max<uint32_t>(1, TFO_BLOOM_FILTERS * sizes.bloom_lines)},
+      {maps.monitor_stats, sizes.subjects},
+      {maps.reflectors, sizes.subjects},
+      {maps.cells, sizes.each_address ? TFO_CELLS_IPV4 + TFO_CELLS_IPV6 : 1},
+      {maps.net_stats, sizes.each_address ? TFO_CELLS_IPV4 / 256 : 1},
+      {maps.hit_maps, sizes.each_address ? TFO_CELLS_IPV4 / 256 : 1},
+      {maps.recent, sizes.subjects > 1 ? kRecent : 1},
+      {maps.sent, sizes.subjects > 1 ? kRecent : 1},
+      {maps.samples, sizes.subjects > 1 ? kSamplesBytes : page_size()},
   };
   int error = 0;
   for (const auto& [map, entries] : sized) {
@@ -139,8 +176,9 @@ Result<Maps> take_maps(const tfo_xdp& skeleton) {
 
 /// Sizes chosen at creation may differ from the declaration, nothing else may.
 bool fits(std::string_view pin, MapShape found, MapShape wanted) {
-  constexpr std::string_view kFixed[] = {"rings",   "meta",       "clock",
-                                         "control", "guard_list", "guard_events"};
+  constexpr std::string_view kFixed[] = {
+      "rings",        "meta",    "clock",         "control",       "guard_list",
+      "guard_events", "targets", "bloom_sources", "heavy_sources", "monitor_cpus"};
   if (std::ranges::find(kFixed, pin) == std::end(kFixed)) wanted.max_entries = found.max_entries;
   return found == wanted;
 }
@@ -149,11 +187,6 @@ uint64_t boot_ns() {
   timespec now{};
   clock_gettime(CLOCK_BOOTTIME, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<uint64_t>(now.tv_nsec);
-}
-
-size_t page_rounded(size_t size) {
-  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  return (size + page - 1) / page * page;
 }
 
 }  // namespace
@@ -165,56 +198,21 @@ MapSizes MapSizes::for_config(size_t vips, size_t rows) {
   return sizes;
 }
 
-Result<ControlMap> ControlMap::map(Map control) {
-  void* memory = mmap(nullptr, page_rounded(sizeof(tfo_control)), PROT_READ | PROT_WRITE,
-                      MAP_SHARED, control.fd(), 0);
-  if (memory == MAP_FAILED) return fail_errno("cannot map the control map into memory");
-  return ControlMap(std::move(control), static_cast<tfo_control*>(memory));
+bool MapSizes::hold(const MonitorRoom& monitor) const {
+  return (monitor.subjects == 0 || monitor.subjects < subjects) &&
+         (monitor.bloom_lines == 0 || monitor.bloom_lines == bloom_lines) &&
+         (each_address || !monitor.each_address);
 }
 
-void ControlMap::Unmap::operator()(tfo_control* memory) const {
-  munmap(memory, page_rounded(sizeof(tfo_control)));
-}
-
-uint64_t ControlMap::now_ns() const {
-  return std::atomic_ref<__u64>(memory_->now_ns).load(std::memory_order_acquire);
-}
-
-void ControlMap::set_now_ns(uint64_t now) const {
-  std::atomic_ref<__u64>(memory_->now_ns).store(now, std::memory_order_release);
-}
-
-uint32_t ControlMap::vip_side() const {
-  return std::atomic_ref<__u32>(memory_->vip_side).load(std::memory_order_acquire) & 1;
-}
-
-void ControlMap::set_vip_side(uint32_t side) const {
-  std::atomic_ref<__u32>(memory_->vip_side).store(side, std::memory_order_release);
-}
-
-uint32_t ControlMap::pool_side(uint32_t pool) const {
-  return std::atomic_ref<__u32>(memory_->pool_side[pool]).load(std::memory_order_acquire) & 1;
-}
-
-void ControlMap::set_pool_side(uint32_t pool, uint32_t side) const {
-  std::atomic_ref<__u32>(memory_->pool_side[pool]).store(side, std::memory_order_release);
-}
-
-void ControlMap::set_guard_list(uint32_t count) const {
-  std::atomic_ref<__u32>(memory_->guard_list).store(count, std::memory_order_release);
-}
-
-uint32_t ControlMap::guard_list() const {
-  return std::atomic_ref<__u32>(memory_->guard_list).load(std::memory_order_acquire);
-}
-
-void ControlMap::set_table(const __u64 seed[2], const MapSizes& sizes) const {
-  memory_->hash_seed[0] = seed[0];
-  memory_->hash_seed[1] = seed[1];
-  memory_->vip_mask = sizes.vip_rows - 1;
-  memory_->handshake_mask = sizes.handshakes / 2 - 1;
-  memory_->head_mask = sizes.handshakes / 16 - 1;
-  memory_->retry_mask = sizes.handshakes / 4 - 1;
+MapSizes MapSizes::with(const MonitorRoom& monitor) const {
+  MapSizes sizes = *this;
+  if (monitor.subjects != 0) {
+    const auto needed = std::bit_ceil(static_cast<uint32_t>(monitor.subjects + 1));
+    sizes.subjects = std::min(std::max({subjects, needed, uint32_t{64}}), UINT16_MAX + 1U);
+  }
+  if (monitor.bloom_lines != 0) sizes.bloom_lines = monitor.bloom_lines;
+  sizes.each_address = each_address || monitor.each_address;
+  return sizes;
 }
 
 Result<std::array<__u64, 2>> new_seed() {
@@ -299,7 +297,20 @@ std::vector<const Map*> MapSet::all() const {
           &guard.base.raw(),
           &guard.list,
           &guard.events,
-          &guard.retries};
+          &guard.retries,
+          &monitor.targets,
+          &monitor.bloom,
+          &monitor.sources,
+          &monitor.heavy,
+          &monitor.stats,
+          &monitor.reflectors,
+          &monitor.cpus,
+          &monitor.cells,
+          &monitor.net_stats,
+          &monitor.hit_maps,
+          &monitor.recent,
+          &monitor.sent,
+          &monitor.samples};
 }
 
 Result<> MapSet::share_with(bpf_object* object) const {
@@ -325,7 +336,12 @@ Result<> MapSet::mark_ready() const {
 }
 
 MapSizes MapSet::sizes() const {
-  return {stats.entries(), vips.entries() / 2, 2 * guard.handshakes.entries()};
+  return {.slots = stats.entries(),
+          .vip_rows = vips.entries() / 2,
+          .handshakes = 2 * guard.handshakes.entries(),
+          .subjects = monitor.stats.entries(),
+          .bloom_lines = monitor.bloom.entries() / TFO_BLOOM_FILTERS,
+          .each_address = monitor.cells.entries() > 1};
 }
 
 Result<tfo_meta> read_meta(const fs::path& directory) {

@@ -10,6 +10,7 @@
 #include "bpf/tfo_abi.h"
 #include "loader/dataplane/map.h"
 #include "loader/dataplane/xdp_skeleton.h"
+#include "loader/monitor/config.h"
 #include "loader/result.h"
 
 namespace tfo {
@@ -20,13 +21,22 @@ struct MapSizes {
   uint32_t vip_rows = 16384;     // rows of one side of the VIP table; a power of two
   uint32_t handshakes = 262144;  // the guard's; a power of two
 
+  // The SYN-ACK monitor's; as they stand, nothing is monitored.
+  uint32_t subjects = 1;      // number 0, which nobody has, included
+  uint32_t bloom_lines = 0;   // of each filter; a power of two
+  bool each_address = false;  // addresses of declared prefixes are counted
+
   static constexpr uint32_t kFewestHandshakes = 1024;
+  static constexpr uint32_t kBloomLines = 262144;  // 8 MiB a filter: 11,400 SYNs/s
 
   /// For that many VIPs and (address, port) rows: twice the VIPs, so that a reload can rename them
   /// all, and a VIP table at most a third full, so that two-choice placement succeeds.
   static MapSizes for_config(size_t vips, size_t rows);
   /// Do so many VIPs and rows go in, if nothing else is there?
   bool hold(size_t vips, size_t rows) const { return vips < slots && 3 * rows <= vip_rows; }
+  /// Enough for the monitor, with filters of just the size that it asks for?
+  bool hold(const MonitorRoom& monitor) const;
+  MapSizes with(const MonitorRoom& monitor) const;
 };
 
 /// The struct tfo_control that packets read, mapped into this process. Each switch is one aligned
@@ -43,6 +53,8 @@ class ControlMap {
   /// How many networks the operator's list holds.
   void set_guard_list(uint32_t count) const;
   uint32_t guard_list() const;
+  /// Whose data the monitor looks at: tfo_alarm_bit() of their addresses.
+  void set_monitor_alarm(uint64_t addresses) const;
   /// Fixed before the first packet.
   void set_table(const __u64 seed[2], const MapSizes& sizes) const;
   /// VIPs stand, and clients are named, under it.
@@ -77,6 +89,23 @@ struct GuardMaps {
   Map events;  // ring of tfo_guard_event
 };
 
+/// The maps of the SYN-ACK monitor (bpf/tfo_monitor_abi.h).
+struct MonitorMaps {
+  Map targets;  // longest prefix match: tfo_target_key, tfo_target
+  Map bloom;    // tfo_bloom_line, both filters
+  Map sources;
+  Map heavy;       // tfo_heavy_source
+  Map stats;       // tfo_monitor_counters by subject, per CPU
+  Map reflectors;  // tfo_hll by subject
+  Map cpus;        // tfo_monitor_cpu, per CPU
+  Map cells;
+  Map net_stats;  // tfo_tally, per CPU
+  Map hit_maps;   // tfo_hit_map
+  Map recent;
+  Map sent;
+  Map samples;  // ring of tfo_sample
+};
+
 /// One set of maps: everything that the loads of a node share. Pinned by open_pins() and pin(), or
 /// private to the process (bench, replay, tests).
 struct MapSet {
@@ -92,6 +121,7 @@ struct MapSet {
   Map clock;
   ControlMap control;
   GuardMaps guard;
+  MonitorMaps monitor;
 
   /// New and empty, with a new hash seed. meta is not written yet: see mark_ready().
   static Result<MapSet> create(const MapSizes& sizes);

@@ -137,6 +137,9 @@ Result<std::unique_ptr<LiveSet>> adopt(const fs::path& directory, GracePeriod& g
   if (maps->sizes().handshakes != needs.handshakes) {
     return fail("the guard's tables have another size");
   }
+  if (!maps->sizes().hold(needs.monitor)) {
+    return fail("the monitor's tables are too small, or have another size");
+  }
   return LiveSet::make(std::move(*maps), grace);
 }
 
@@ -183,6 +186,7 @@ Result<OpenedSet> open_set(const PinDirectory& pins, GracePeriod& grace, const S
   opened.created = !pins.has_maps();
   MapSizes sizes = MapSizes::for_config(needs.vips, needs.rows);
   sizes.handshakes = needs.handshakes;
+  sizes = sizes.with(needs.monitor);
   std::vector<std::string> names;
   if (!opened.created) {
     if (pins.has_maps_new()) {

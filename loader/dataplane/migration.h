@@ -20,6 +20,7 @@ struct SetNeeds {
   size_t vips = 0;
   size_t rows = 0;  // pairs of address and port
   uint32_t handshakes = MapSizes{}.handshakes;
+  MonitorRoom monitor = {};
 };
 
 /// Adopts the pinned set if it fits this version and these numbers, goes on with a migration that

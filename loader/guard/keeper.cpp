@@ -259,6 +259,7 @@ Result<> GuardKeeper::tick(const Dataplane& dataplane, const Config& config,
     if (done) done = look_at(dataplane, vip);
   }
   if (!done) return done;
+  count_failed(dataplane);
   done = prove_egress(dataplane);
   if (!done) return done;
   say_egress(config);

@@ -6,11 +6,13 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "loader/config.h"
 #include "loader/dataplane/guard_tables.h"
 #include "loader/guard/egress_proof.h"
+#include "loader/guard/handshake_ring.h"
 #include "loader/guard/history.h"
 #include "loader/guard/view.h"
 #include "loader/keys/clock.h"
@@ -32,6 +34,10 @@ class GuardKeeper {
   /// Networks that are shown, and changes that the journal gets between two ticks.
   static constexpr size_t kMostShown = 256;
   static constexpr size_t kMostTold = 16;
+  /// Client networks, of all VIPs, whose failed handshakes are counted; and how many of them it
+  /// takes in two minutes until one is among these.
+  static constexpr size_t kMostFailing = 256;
+  static constexpr uint64_t kFailing = 8;
 
   GuardKeeper(Conditions& conditions, const Clock& clock)
       : conditions_(conditions), clock_(clock) {}
@@ -60,6 +66,7 @@ class GuardKeeper {
   };
 
   Result<> look_at(const Dataplane& dataplane, const VipConfig& vip);
+  void count_failed(const Dataplane& dataplane);
   Result<> prove_egress(const Dataplane& dataplane);
   void say_egress(const Config& config);
   void judge_evasion(const Config& config, const Overflows& overflows);
@@ -80,6 +87,8 @@ class GuardKeeper {
   GuardHistory history_;
   std::map<std::string, Evasion> evasions_;    // by pool
   std::map<std::string, EgressProof> proofs_;  // by VIP
+  std::map<std::string, FailedHandshakes> failed_;
+  std::map<std::pair<std::string, std::string>, FailedHandshakes> failing_;  // by VIP and network
   std::vector<GuardVipView> view_;
   size_t told_ = 0;  // to the journal, or left out, since the last tick
 };

@@ -53,7 +53,9 @@ const std::vector<ConditionKind>& condition_kinds() {
        "Some server takes SYN data without a cookie; nothing is demoted for the VIP, and its guard "
        "holds nobody to a limit"},
       {"egress_failed", Severity::kWarning,
-       "What leaves an interface cannot be seen; the guard is not exact"},
+       "What leaves an interface cannot be seen; the guard is not exact, and the monitor knows of "
+       "no "
+       "SYN"},
       {"guard_active", Severity::kWarning,
        "Client networks are over the guard's limit; their Fast Open is demoted"},
       {"guard_blind", Severity::kCritical,
@@ -90,6 +92,14 @@ const std::vector<ConditionKind>& condition_kinds() {
       {"revocation_lost", Severity::kCritical,
        "etcd has lost the revocation of a key; it is asked for again"},
       {"name_taken", Severity::kCritical, "Two running nodes have the same name in the farm"},
+      {"alerts_unsaved", Severity::kWarning,
+       "What is raised cannot be kept: a restart will not know since when"},
+      {"tracking_unproven", Severity::kWarning,
+       "It is not shown that the SYNs of an address are seen to leave; the monitor raises no alert "
+       "for it"},
+      {"tracking_saturated", Severity::kWarning,
+       "More SYNs leave than the monitor can remember; it misses SYN-ACKs that answer none"},
+      {"alertmanager_away", Severity::kWarning, "An Alertmanager does not take the alerts"},
   };
   return kinds;
 }

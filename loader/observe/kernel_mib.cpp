@@ -69,7 +69,25 @@ Result<KernelMib> parse_netstat(std::string_view text) {
   return mib;
 }
 
-Result<KernelMib> read_netstat(int fd) {
+std::optional<uint64_t> parse_resets(std::string_view text) {
+  while (!text.empty()) {
+    std::string_view names = next_line(text);
+    if (!names.starts_with("Tcp: ")) continue;
+    std::string_view values = next_line(text);
+    for (std::string_view name = next_word(names); !name.empty(); name = next_word(names)) {
+      const std::string_view value = next_word(values);
+      uint64_t number = 0;
+      if (name != "OutRsts") continue;
+      const auto read = std::from_chars(value.data(), value.data() + value.size(), number);
+      return read.ec == std::errc{} ? std::optional(number) : std::nullopt;
+    }
+  }
+  return std::nullopt;
+}
+
+namespace {
+
+Result<std::string> read_all(int fd) {
   std::string text;
   char buffer[16384];
   while (true) {
@@ -79,7 +97,20 @@ Result<KernelMib> read_netstat(int fd) {
     if (n == 0) break;
     text.append(buffer, n);
   }
-  return parse_netstat(text);
+  return text;
+}
+
+}  // namespace
+
+Result<KernelMib> read_netstat(int fd) {
+  const auto text = read_all(fd);
+  if (!text) return tl::unexpected(text.error());
+  return parse_netstat(*text);
+}
+
+std::optional<uint64_t> read_resets(int fd) {
+  const auto text = read_all(fd);
+  return text ? parse_resets(*text) : std::nullopt;
 }
 
 }  // namespace tfo

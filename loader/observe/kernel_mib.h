@@ -28,8 +28,13 @@ using KernelMib = std::array<std::optional<uint64_t>, kKernelCounters>;
 /// The counters in the text of a netstat file, by name (columns differ between kernels).
 Result<KernelMib> parse_netstat(std::string_view text);
 
-/// The same from an open descriptor of a namespace's netstat, read from its beginning. It belongs
-/// to the namespace in which it was opened, whoever reads it.
+/// OutRsts of the text of a snmp file: the resets that were sent.
+std::optional<uint64_t> parse_resets(std::string_view text);
+/// The same from an open descriptor; nothing if it cannot be read.
+std::optional<uint64_t> read_resets(int fd);
+
+/// The same as parse_netstat() from an open descriptor of a namespace's netstat, read from its
+/// beginning. It belongs to the namespace in which it was opened, whoever reads it.
 Result<KernelMib> read_netstat(int fd);
 
 }  // namespace tfo

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/observe/metrics.h"
 
-#include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
 #include <map>
 
 #include "loader/guard/report.h"
+#include "loader/observe/metric_family.h"
 #include "loader/observe/reason_table.h"
 
 namespace tfo {
@@ -15,38 +15,6 @@ namespace {
 
 using prometheus::MetricFamily;
 using prometheus::MetricType;
-using Labels = std::vector<prometheus::ClientMetric::Label>;
-
-class Family {
- public:
-  Family(std::string name, std::string help, MetricType type) {
-    family_.name = std::move(name);
-    family_.help = std::move(help);
-    family_.type = type;
-  }
-
-  void add(Labels labels, double value) {
-    prometheus::ClientMetric metric;
-    metric.label = std::move(labels);
-    metric.counter.value = value;
-    metric.gauge.value = value;
-    family_.metric.push_back(std::move(metric));
-  }
-
-  void add_histogram(Labels labels, const prometheus::ClientMetric::Histogram& histogram) {
-    prometheus::ClientMetric metric;
-    metric.label = std::move(labels);
-    metric.histogram = histogram;
-    family_.metric.push_back(std::move(metric));
-  }
-
-  MetricFamily take() { return std::move(family_); }
-
- private:
-  MetricFamily family_;
-};
-
-using Families = std::vector<MetricFamily>;
 
 std::string text(std::string_view label) { return std::string(label); }
 
@@ -83,7 +51,7 @@ void add_packets(const View& view, Families& out) {
                MetricType::Counter);
   const auto add_actions = [&](const std::string& vip, const Counters& counters) {
     for (unsigned action = 0; action < TFO_ACTION_COUNT; ++action) {
-      const Labels labels = {{"vip", vip}, {"action", text(action_label(action))}};
+      const MetricLabels labels = {{"vip", vip}, {"action", text(action_label(action))}};
       actions.add(labels, static_cast<double>(counters.action[action]));
       would.add(labels, static_cast<double>(counters.would[action]));
     }
@@ -178,6 +146,25 @@ void add_conditions(const View& view, Families& out) {
   out.push_back(family.take());
 }
 
+void add_alerts(const View& view, Families& out) {
+  Family active("tfo_alert_active", "Alerts that are raised", MetricType::Gauge);
+  Family crowded("tfo_alerts_crowded_out", "Alerts for which there is no room", MetricType::Gauge);
+  Family posts("tfo_alertmanager_posts_total", "Posts to each Alertmanager", MetricType::Counter);
+  for (const alert::Count& one : view.alerts.counts) {
+    active.add({{"rule", text(one.rule)}, {"severity", text(to_string(one.severity))}},
+               static_cast<double>(one.raised));
+  }
+  for (const Severity severity : alert::kAllSeverities) {
+    crowded.add({{"severity", text(to_string(severity))}},
+                static_cast<double>(view.alerts.crowded_out.at(static_cast<size_t>(severity))));
+  }
+  for (const alert::PeerStatus& peer : view.alerts.peers) {
+    posts.add({{"peer", peer.url}, {"result", "taken"}}, static_cast<double>(peer.posts));
+    posts.add({{"peer", peer.url}, {"result", "failed"}}, static_cast<double>(peer.failures));
+  }
+  for (Family* family : {&active, &crowded, &posts}) out.push_back(family->take());
+}
+
 void add_keys(const View& view, Families& out) {
   if (view.pools.empty()) return;
   Family generations("tfo_key_generations", "Keys of a pool by their place", MetricType::Gauge);
@@ -198,7 +185,7 @@ void add_keys(const View& view, Families& out) {
       if (best == nullptr || key.created_at > best->created_at) best = &key;
     }
     for (const char* place : {"current", "previous", "staged", "retired", "revoked"}) {
-      const Labels labels = {{"pool", pool.name}, {"place", place}};
+      const MetricLabels labels = {{"pool", pool.name}, {"place", place}};
       generations.add(labels, count[place]);
       const KeyView* key = newest[place];
       if (key == nullptr) continue;
@@ -255,7 +242,7 @@ void add_listeners(const View& view, Families& out) {
                  "Fast Open connections before the end of their handshake", MetricType::Gauge);
   for (const NamespaceView& ns : view.namespaces) {
     for (const auto& [name, port] : ports_of(ns.listeners)) {
-      const Labels labels = {{"netns", ns.name}, {"port", name}};
+      const MetricLabels labels = {{"netns", ns.name}, {"port", name}};
       backlog.add(labels, port.backlog);
       queue.add(labels, port.accept_queue);
       if (!port.seen) continue;
@@ -311,7 +298,9 @@ std::string metrics_text(const View& view) {
   add_program(view, families);
   add_packets(view, families);
   add_guard(view, families);
+  add_monitor(view, families);
   add_conditions(view, families);
+  add_alerts(view, families);
   add_keys(view, families);
   add_kernel(view, families);
   add_servers(view, families);

@@ -5,6 +5,7 @@
 
 #include "loader/guard/report.h"
 #include "loader/observe/reason_table.h"
+#include "loader/observe/report_monitor.h"
 
 namespace tfo {
 namespace {
@@ -116,13 +117,15 @@ json status_json(const View& view) {
               {"pools", json::array()},
               {"namespaces", json::array()},
               {"guard", json::array()},
+              {"monitor", monitor_json(view.monitor)},
               {"conditions", json::array()}};
   for (const InterfaceView& interface : view.interfaces) {
     out["interfaces"].push_back({{"name", interface.name},
                                  {"ifindex", interface.ifindex},
                                  {"mode", interface.mode},
                                  {"detail", interface.detail},
-                                 {"egress", interface.egress}});
+                                 {"egress", interface.egress},
+                                 {"tracks", interface.tracks}});
   }
   for (const PoolView& pool : view.pools) out["pools"].push_back(pool_json(pool));
   for (const NamespaceView& ns : view.namespaces) out["namespaces"].push_back(namespace_json(ns));

@@ -16,12 +16,14 @@ namespace tfo {
 /// seconds, counts are packets.
 
 /// {version, instance, pid, uptime_s, http, adopted, interfaces: [{name, ifindex, mode, detail,
-///  egress}],
+///  egress, tracks}],
 ///  pools: [{name, store, state, next_rotation, missing, repairs: {SINK: count}, farm_reports (as
 ///  to_json(FarmReports), null but on a validator of a pool shared through etcd), ring: [...]}],
 ///  namespaces: [{netns, pool, server_bit, server_bit_repairs, ... as listeners_json()}],
-///  guard: [guard_vip_json() of loader/guard/report.h], conditions: [{id, subject, since, evidence,
-///  severity}]}
+///  guard: [guard_vip_json() of loader/guard/report.h], monitor: null where nothing is watched, or
+///  {subjects: [{name, kind, each_address, readiness, why, unsolicited, bytes, resets, answered,
+///  syns_out, reflectors}], false_match, saturated: {main, heavy}, samples, samples_lost},
+///  conditions: [{id, subject, since, evidence, severity}]}
 nlohmann::json status_json(const View& view);
 
 /// {node: {REASON: count}, vips: [{name, reasons: {REASON: count},

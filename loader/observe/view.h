@@ -8,7 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "loader/alert/view.h"
 #include "loader/guard/view.h"
+#include "loader/monitor/view.h"
 #include "loader/observe/conditions.h"
 #include "loader/observe/kernel_mib.h"
 #include "loader/observe/snapshot.h"
@@ -42,6 +44,7 @@ struct InterfaceView {
   std::string mode;      // native, generic, gone, failed
   std::string detail;    // why, if not native
   bool egress = false;   // what leaves is seen, too
+  bool tracks = false;   // the monitor sees the SYNs that leave
 };
 
 struct NamespaceView {
@@ -51,6 +54,7 @@ struct NamespaceView {
   uint64_t server_bit_repairs = 0;
   ListenerReport listeners;  // at most NamespaceWatch::kListeners seconds old
   std::optional<KernelMib> mib;
+  std::optional<uint64_t> resets_out = {};  // OutRsts
 };
 
 /// A consistent picture of a running tfod, without secrets: what status, stats and /metrics are
@@ -68,7 +72,9 @@ struct View {
   std::vector<PoolView> pools;
   std::vector<NamespaceView> namespaces;
   std::vector<GuardVipView> guard;
+  std::optional<MonitorView> monitor = {};  // none: nothing is watched
   std::vector<Condition> conditions;
+  alert::Overview alerts;
   Snapshot counters;
 };
 

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/monitor/subjects.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <set>
+#include <utility>
+
+#include "bpf/synack_core.h"
+
+namespace tfo {
+namespace {
+
+constexpr unsigned kMapped = 96;
+constexpr unsigned kWidest = 128 - 18;  // of IPv4: 2^18 addresses
+
+bool is_ipv4(const MonitorPrefix& prefix) {
+  return prefix.length >= kMapped && network_length(prefix.address) > 64;
+}
+
+bool bit(const MonitorAddress& address, unsigned at) {
+  return (address[at / 8] >> (7 - at % 8) & 1) != 0;
+}
+
+Result<> check(const MonitorSubject& subject) {
+  for (const MonitorPrefix& prefix : subject.prefixes) {
+    for (unsigned at = prefix.length; at < 128; at++) {
+      if (bit(prefix.address, at)) {
+        return fail(subject.name + ": " + subnet_text(prefix.address, prefix.length) +
+                    " has bits set beyond its length");
+      }
+    }
+  }
+  if (!subject.each_address) return {};
+  if (subject.prefixes.size() != 1) return fail(subject.name + ": a declared prefix is one prefix");
+  const MonitorPrefix& prefix = subject.prefixes[0];
+  if (is_ipv4(prefix) ? prefix.length < kWidest : prefix.length > 64) {
+    return fail(subject.name +
+                ": a declared prefix is /14 or longer of IPv4, /64 or shorter of IPv6");
+  }
+  return {};
+}
+
+/// Names that are known keep their numbers, the others get what is free.
+Result<> number(const std::vector<MonitorSubject>& subjects, uint32_t most,
+                const std::map<std::string, uint16_t>& before, MonitorPlan& plan) {
+  std::set<uint16_t> taken;
+  for (const MonitorSubject& subject : subjects) {
+    const auto had = before.find(subject.name);
+    if (had == before.end() || had->second >= most) continue;
+    plan.numbers.emplace(subject.name, had->second);
+    taken.insert(had->second);
+  }
+  uint16_t next = 1;
+  for (const MonitorSubject& subject : subjects) {
+    if (plan.numbers.contains(subject.name)) continue;
+    while (taken.contains(next)) next++;
+    if (next >= most) return fail("no room for " + subject.name + " among what is monitored");
+    plan.numbers.emplace(subject.name, next);
+    taken.insert(next);
+  }
+  return {};
+}
+
+/// Each declared prefix of IPv4 begins at a net of its own.
+Result<> place(const std::vector<MonitorSubject>& subjects, MonitorPlan& plan) {
+  uint32_t next = 0;
+  for (const MonitorSubject& subject : subjects) {
+    if (!subject.each_address) continue;
+    MonitorCells cells{.first_net = next};
+    if (is_ipv4(subject.prefixes[0])) {
+      cells.nets = std::max(1U, (1U << (128 - subject.prefixes[0].length)) / 256);
+    }
+    next += cells.nets;
+    if (next > TFO_CELLS_IPV4 / 256) {
+      return fail(subject.name + ": the declared prefixes have more than 2^18 IPv4 addresses");
+    }
+    plan.cells.emplace(subject.name, cells);
+  }
+  return {};
+}
+
+bool is_asymmetric(const MonitorSubject& subject) { return subject.kind == TFO_TARGET_ASYMMETRIC; }
+
+/// The longest declared prefix that holds this one, or nullptr. Every SYN-ACK of an asymmetric
+/// network is counted, honest ones too: it is no part of one where each is an accusation.
+const MonitorSubject* around(const std::vector<const MonitorSubject*>& declared,
+                             const MonitorSubject& subject, const MonitorPrefix& prefix) {
+  const MonitorSubject* found = nullptr;
+  for (const MonitorSubject* one : declared) {
+    if (!holds(one->prefixes[0], prefix) || is_asymmetric(*one) != is_asymmetric(subject)) continue;
+    if (found == nullptr || one->prefixes[0].length > found->prefixes[0].length) found = one;
+  }
+  return found;
+}
+
+}  // namespace
+
+bool MonitorSubject::local() const {
+  return std::ranges::all_of(prefixes, [this](const MonitorPrefix& prefix) {
+    return prefix.length == 128 && here.contains(prefix.address);
+  });
+}
+
+std::vector<const char*> monitor_rules(const MonitorSubject& subject) {
+  if (subject.kind == TFO_TARGET_ASYMMETRIC) return {"asymmetric"};
+  std::vector<const char*> rules;
+  if (subject.each_address) rules.push_back(kCarpetRule.data());
+  if (subject.kind == TFO_TARGET_TRACKED) {
+    rules.push_back("tracked");
+  } else {
+    rules.insert(rules.end(), {"vip", "vip_slow"});
+  }
+  return rules;
+}
+
+double usual_background(const MonitorSubject& subject) {
+  constexpr double kEach = 0.04;
+  double rate = 0;
+  for (const MonitorPrefix& prefix : subject.prefixes) {
+    if (is_ipv4(prefix)) rate += kEach * std::ldexp(1.0, static_cast<int>(128 - prefix.length));
+  }
+  return rate;
+}
+
+uint64_t alarm_bits(const MonitorSubject& subject) {
+  uint64_t bits = 0;
+  for (const MonitorPrefix& prefix : subject.prefixes) {
+    bits |= prefix.length == 128 ? tfo_alarm_bit(prefix.address[15]) : ~uint64_t{0};
+  }
+  return bits;
+}
+
+bool holds(const MonitorPrefix& outer, const MonitorPrefix& inner) {
+  if (outer.length > inner.length) return false;
+  for (unsigned at = 0; at < outer.length; at++) {
+    if (bit(outer.address, at) != bit(inner.address, at)) return false;
+  }
+  return true;
+}
+
+Result<MonitorPlan> plan_monitor(const std::vector<MonitorSubject>& subjects, uint32_t most,
+                                 const std::map<std::string, uint16_t>& before) {
+  MonitorPlan plan;
+  std::set<std::string> names;
+  std::vector<const MonitorSubject*> declared;
+  std::map<std::pair<MonitorAddress, unsigned>, std::string> owners;
+  for (const MonitorSubject& subject : subjects) {
+    if (!names.insert(subject.name).second) return fail(subject.name + " is there twice");
+    if (auto good = check(subject); !good) return tl::unexpected(good.error());
+    if (subject.each_address) declared.push_back(&subject);
+  }
+  if (auto done = number(subjects, most, before, plan); !done) return tl::unexpected(done.error());
+  if (auto done = place(subjects, plan); !done) return tl::unexpected(done.error());
+  for (const MonitorSubject& subject : subjects) {
+    for (const MonitorPrefix& prefix : subject.prefixes) {
+      const auto owner = owners.emplace(std::pair(prefix.address, prefix.length), subject.name);
+      if (!owner.second) {
+        return fail(subnet_text(prefix.address, prefix.length) + " belongs to " + subject.name +
+                    " and to " + owner.first->second);
+      }
+      MonitorTarget target;
+      target.key.length = prefix.length;
+      std::memcpy(target.key.prefix, prefix.address.data(), sizeof(target.key.prefix));
+      target.value.subject = plan.numbers.at(subject.name);
+      target.value.kind = static_cast<__u8>(subject.kind);
+      if (const MonitorSubject* wide = around(declared, subject, prefix); wide != nullptr) {
+        target.value.around = plan.numbers.at(wide->name);
+        target.value.around_length = static_cast<__u8>(wide->prefixes[0].length);
+        target.value.first = plan.cells.at(wide->name).first_net * 256;
+        if (wide != &subject) plan.around.emplace(subject.name, wide->name);
+      }
+      plan.targets.push_back(target);
+    }
+  }
+  return plan;
+}
+
+}  // namespace tfo

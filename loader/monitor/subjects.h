@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bpf/tfo_abi.h"
+#include "loader/monitor/attack_tables.h"
+#include "loader/monitor/config.h"
+#include "loader/result.h"
+
+namespace tfo {
+
+/// Who is protected: a VIP with all its addresses, a tracked address, a declared prefix.
+struct MonitorSubject {
+  std::string name;  // the victim's, in alerts
+  tfo_target_kind kind = TFO_TARGET_VIP;
+  std::vector<MonitorPrefix> prefixes;
+  /// A declared prefix: its addresses are counted one by one. It has one prefix, of at most /14
+  /// (2^18 addresses) or /64.
+  bool each_address = false;
+  /// Those of its addresses that are this node's own.
+  std::set<MonitorAddress> here = {};
+
+  /// Are all of them? Then sockets know of connections that are older than the monitor.
+  bool local() const;
+
+  /// The same but for where it lives?
+  bool same_as(const MonitorSubject& other) const {
+    return name == other.name && kind == other.kind && prefixes == other.prefixes &&
+           each_address == other.each_address;
+  }
+};
+
+/// A row of the map of targets.
+struct MonitorTarget {
+  tfo_target_key key{};
+  tfo_target value{};
+};
+
+/// Where a subject's addresses are counted, of a declared prefix.
+struct MonitorCells {
+  uint32_t first_net = 0;
+  uint32_t nets = 0;  // 0: IPv6, or none
+
+  bool operator==(const MonitorCells&) const = default;
+};
+
+/// The subjects' numbers and the rows that make the programs count for them.
+struct MonitorPlan {
+  std::map<std::string, uint16_t> numbers;    // by name; from 1 on
+  std::map<std::string, std::string> around;  // subject -> declared prefix that it lies in
+  std::map<std::string, MonitorCells> cells;  // of declared prefixes
+  std::vector<MonitorTarget> targets;
+};
+
+/// `before`: numbers that names had; they keep them. Fails, naming the subject, if two are alike,
+/// if a prefix has host bits, or if there is no room for `most` numbers or for all addresses.
+Result<MonitorPlan> plan_monitor(const std::vector<MonitorSubject>& subjects, uint32_t most,
+                                 const std::map<std::string, uint16_t>& before = {});
+
+inline constexpr std::string_view kCarpetRule = "carpet";
+
+/// The rules of the alerts that it is judged by. Many addresses of a declared prefix are one attack
+/// ("carpet"); an attack on one of them is an attack, too.
+std::vector<const char*> monitor_rules(const MonitorSubject& subject);
+
+/// So many a second come to as many addresses anyway (background radiation: of the order of 0.01/s
+/// to an IPv4 address, four times that to be on the safe side).
+double usual_background(const MonitorSubject& subject);
+
+/// tfo_alarm_bit() of all its addresses.
+uint64_t alarm_bits(const MonitorSubject& subject);
+
+/// Does `outer` hold all of `inner`?
+bool holds(const MonitorPrefix& outer, const MonitorPrefix& inner);
+
+}  // namespace tfo
