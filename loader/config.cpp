@@ -101,10 +101,13 @@ Config ConfigParser::parse(const nlohmann::json& document) {
   if (const auto node = root.optional("server"); node && !node->is_null()) server(*node);
   if (const auto node = root.optional("http")) http(*node);
   if (const auto node = root.optional("guard")) guard_tables(*node);
+  if (const auto node = root.optional("alerts")) alerts(*node);
+  if (const auto node = root.optional("monitor")) monitor(*node);  // after the VIPs
   root.finish();
   const bool guarded = std::any_of(config_.vips.begin(), config_.vips.end(),
                                    [](const VipConfig& vip) { return vip.guard.on; });
   for (InterfaceConfig& one : config_.interfaces) one.guard = guarded;
+  monitor_interfaces();
   const bool none = !watched || watched->is_empty_array();
   if (root.valid() && none && !config_.server) {
     complaints_.add(

@@ -11,8 +11,10 @@
 #include <vector>
 
 #include "bpf/tfo_abi.h"
+#include "loader/alert/rule.h"
 #include "loader/etcd/config.h"
 #include "loader/keys/drift.h"
+#include "loader/monitor/config.h"
 
 namespace tfo {
 
@@ -36,7 +38,11 @@ struct InterfaceConfig {
   uint8_t decap = 0;         // TFO_DECAP_* of bpf/tfo_abi.h
   uint16_t gue_port = 6080;  // UDP destination port of GUE, host order
   bool egress = false;       // the servers' SYN-ACKs leave here: the guard's exact form
-  bool guard = false;        // a VIP has its guard on; not a field of its own
+  bool inside = false;       // tracked addresses are behind it: their SYNs come in here
+  // Not fields of their own:
+  bool guard = false;   // a VIP has its guard on
+  uint8_t monitor = 0;  // TFO_MONITOR_*: what the programs do for the SYN-ACK monitor
+  uint8_t tracks = 0;   // likewise where packets leave; 0: the monitor need not see them
 };
 
 /// Where a pool's keys come from: a keyring file that this node rotates, a secret and the clock, or
@@ -111,8 +117,9 @@ struct VipConfig {
   std::vector<uint16_t> ports;           // host order; empty = any port
   std::string pool;                      // name of an entry of Config::pools
   tfo_vip_mode mode = TFO_OBSERVE;
-  unsigned canary = 0;  // percent of the client prefixes that are enforced; mode canary only
-  bool renew = false;   // rewrite cookies that not every server holds
+  unsigned canary = 0;      // percent of the client prefixes that are enforced; mode canary only
+  bool renew = false;       // rewrite cookies that not every server holds
+  bool originates = false;  // its addresses open connections, too
   PolicyConfig policy{};
   GuardConfig guard{};
 };
@@ -150,10 +157,14 @@ struct Config {
   std::string bpffs = "/sys/fs/bpf";
   std::string log_level = "info";
   unsigned handshakes = 262144;  // that the guard can hold, a power of two; fixed with the maps
+  alert::Config alerts;
+  MonitorConfig monitor;
 
   /// `<state_directory>/<instance>.servers`: what the server namespaces held before tfod. Mode
   /// 0600.
   std::string servers_file() const;
+  /// `<state_directory>/<instance>.alerts`: those that are raised. Mode 0600.
+  std::string alerts_file() const;
   /// `<bpffs>/tfoguard/<instance>`: where maps and links are pinned.
   std::string pin_directory() const;
   const PoolConfig* pool(std::string_view name) const;

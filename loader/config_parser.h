@@ -62,6 +62,24 @@ class ConfigParser {
   void server_namespace(const ConfigNode& node, ServerConfig& role);
   void http(const ConfigNode& node);
 
+  void monitor(const ConfigNode& node);
+  void monitor_lines(const ConfigNode& node);
+  void monitor_name(ConfigObject& object, std::string& out);
+  void monitor_network(const ConfigNode& node, const MonitorPrefix& network);
+  void monitor_tracked(const ConfigNode& node);
+  void monitor_prefix(const ConfigNode& node);
+  static void monitor_kind(ConfigObject& object, const ConfigNode& node, DeclaredPrefix& out);
+  void monitor_targets(const ConfigNode& node);
+  void monitor_cells(const ConfigNode& node);
+  void monitor_interfaces();
+
+  void alerts(const ConfigNode& node);
+  void alert_rules(const ConfigNode& node);
+  static void alert_rule(const ConfigNode& node, alert::Rule& rule);
+  static void alert_level(const ConfigNode& node, Severity severity, alert::Rule& rule);
+  void alertmanager(const ConfigNode& node);
+  void alert_command(const ConfigNode& node);
+
   void farm(const ConfigNode& node);
   static void farm_node(ConfigObject& object, const ConfigNode& node, FarmConfig& out);
   void farm_etcd(const ConfigNode& node, FarmConfig& out);
@@ -81,6 +99,7 @@ class ConfigParser {
   Seen interface_names_;
   Seen vip_names_;
   Seen namespaces_;
+  Seen monitored_;  // networks of the section monitor
   std::map<ConfigAddress, std::pair<std::string, std::string>> address_pools_;  // -> (pool, VIP)
   std::map<std::pair<ConfigAddress, uint16_t>, std::string> rows_;  // (address, port) -> VIP name
 };

@@ -64,6 +64,15 @@ std::optional<int64_t> ConfigNode::integer(int64_t low, int64_t high, std::strin
   return std::nullopt;
 }
 
+std::optional<double> ConfigNode::number(double low, double high, std::string_view what) const {
+  if (value_->is_number()) {
+    const auto number = value_->get<double>();
+    if (number >= low && number <= high) return number;
+  }
+  complain(kind(), fmt::format("give {}, a number from {} to {}", what, low, high));
+  return std::nullopt;
+}
+
 std::optional<std::chrono::seconds> ConfigNode::duration(std::chrono::seconds low,
                                                          std::chrono::seconds high,
                                                          bool zero_allowed) const {

@@ -44,6 +44,8 @@ class ConfigNode {
   std::optional<std::string> text(std::string_view right) const;
   std::optional<bool> boolean() const;
   std::optional<int64_t> integer(int64_t low, int64_t high, std::string_view what) const;
+  /// Any number, such as 0.05.
+  std::optional<double> number(double low, double high, std::string_view what) const;
   /// "24h", "90s", "0" or the number 0, within [low, high] or, if zero_allowed, 0.
   std::optional<std::chrono::seconds> duration(std::chrono::seconds low, std::chrono::seconds high,
                                                bool zero_allowed) const;

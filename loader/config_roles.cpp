@@ -14,7 +14,7 @@ namespace tfo {
 namespace {
 
 using std::chrono::seconds;
-constexpr seconds kDay{86400};
+constexpr seconds kYear{365 * 86400};
 
 bool is_interface_name(std::string_view text) {
   // dev_valid_name() of net/core/dev.c
@@ -72,6 +72,7 @@ void ConfigParser::interface(const ConfigNode& node) {
     if (const auto port = field->integer(1, 65535, "a UDP port")) out.gue_port = *port;
   }
   if (const auto field = object.optional("egress")) out.egress = field->boolean().value_or(false);
+  if (const auto field = object.optional("inside")) out.inside = field->boolean().value_or(false);
   object.finish();
   config_.interfaces.push_back(out);
 }
@@ -115,7 +116,7 @@ void ConfigParser::server(const ConfigNode& node) {
     if (const auto value = field->boolean()) out.manage_sysctl = *value;
   }
   if (const auto field = object.optional("enable_delay")) {
-    const auto value = field->duration(seconds{1}, kDay, true);
+    const auto value = field->duration(seconds{1}, kYear, true);
     if (value) out.enable_delay = *value;
   }
   if (const auto field = object.optional("on_drift")) {

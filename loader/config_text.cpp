@@ -88,6 +88,7 @@ std::string ConfigError::text() const {
 std::string Config::pin_directory() const { return bpffs + "/tfoguard/" + instance; }
 
 std::string Config::servers_file() const { return state_directory + "/" + instance + ".servers"; }
+std::string Config::alerts_file() const { return state_directory + "/" + instance + ".alerts"; }
 
 const PoolConfig* Config::pool(std::string_view name) const {
   const auto found =

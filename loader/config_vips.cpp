@@ -68,6 +68,9 @@ void ConfigParser::vip(const ConfigNode& node) {
   const auto port_list = object.optional("ports");
   if (port_list) ports(*port_list, out);
   actions(object, node, out);
+  if (const auto field = object.optional("originates")) {
+    out.originates = field->boolean().value_or(false);
+  }
   object.finish();
   // Ports that were all refused are not "any port".
   if (!port_list || port_list->is_empty_array() || !out.ports.empty()) rows(node, out);

@@ -9,6 +9,7 @@
 #include <future>
 
 #include "loader/log.h"
+#include "loader/monitor/watchlist.h"
 #include "loader/observe/metrics.h"
 #include "loader/privileges.h"
 
@@ -102,6 +103,7 @@ Result<> Daemon::open_dataplane(const PoolSet::Plan& plan) {
                                  .vips = config_.vips.size(),
                                  .vip_rows = vip_rows(config_),
                                  .handshakes = config_.handshakes,
+                                 .monitor = watchlist_of(config_).room(),
                                  .boot_offset_ns = [this] { return clock_.boot_offset_ns(); },
                                  .checkpoint = {}});
   if (!opened) return tl::unexpected(opened.error());
@@ -115,19 +117,24 @@ Result<> Daemon::open_events() {
   auto terminate = loop_->signal(SIGTERM, [this] { stop("SIGTERM"); });
   auto interrupt = loop_->signal(SIGINT, [this] { stop("SIGINT"); });
   auto timer = loop_->timer([this] { housekeeping(); });
+  auto alert_timer = loop_->timer([this] { tick_alerts(); });
   auto farewell = loop_->timer([this] { loop_->quit(0); });
-  for (auto* source : {&hangup, &terminate, &interrupt, &timer, &farewell}) {
+  for (auto* source : {&hangup, &terminate, &interrupt, &timer, &alert_timer, &farewell}) {
     if (!*source) return tl::unexpected(source->error());
   }
   hangup_ = std::move(*hangup);
   terminate_ = std::move(*terminate);
   interrupt_ = std::move(*interrupt);
   timer_ = std::move(*timer);
+  alert_timer_ = std::move(*alert_timer);
   farewell_ = std::move(*farewell);
   auto steps = ClockWatch::open(*loop_, clock_, [this] { clock_stepped(); });
   if (!steps) return tl::unexpected(steps.error());
   steps_ = std::move(*steps);
-  auto links = LinkWatch::open(*loop_, [this] { links_changed(); });
+  auto links = LinkWatch::open(*loop_, [this] {
+    links_changed();
+    review_monitor();
+  });
   if (!links) return tl::unexpected(links.error());
   links_ = std::move(*links);
   return {};
@@ -143,6 +150,8 @@ void Daemon::open_for_business(PoolSet::Plan plan) {
              config_.pin_directory());
   }
   show_interfaces();
+  review_monitor();
+  open_alerts();
   start_http();
   loop_->enable_watchdog();
   housekeeping();

@@ -6,15 +6,20 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "loader/alert/effects.h"
+#include "loader/alert/feeder.h"
+#include "loader/alert/keeper.h"
 #include "loader/config.h"
 #include "loader/control.h"
 #include "loader/dataplane/dataplane.h"
 #include "loader/event_loop.h"
 #include "loader/guard/keeper.h"
 #include "loader/keys/clock.h"
+#include "loader/monitor/monitor.h"
 #include "loader/namespace_watch.h"
 #include "loader/observe/conditions.h"
 #include "loader/observe/http.h"
@@ -124,6 +129,27 @@ class Daemon {
   void watch_guard();
   Result<nlohmann::json> guard_command(const std::string& name, const nlohmann::json& request);
 
+  // daemon_alerts.cpp
+  void open_alerts();
+  void configure_alerts();
+  void tick_alerts();
+  void show_alert_troubles();
+  Result<nlohmann::json> alert_command(const std::string& name,
+                                       const nlohmann::json& request) const;
+
+  // daemon_monitor.cpp: SYN-ACKs that answer no SYN
+  /// At the start, after a reload, and now and then: addresses come and go.
+  void review_monitor();
+  Result<> open_monitor();
+  void close_monitor();
+  Result<> watch_subjects();
+  /// What it counted, for the rules. Evidence is asked of it until it is read again.
+  std::vector<alert::Sample> read_monitor();
+  void show_tracking(const std::vector<MonitorReading>& readings);
+  void keep_monitor_alarm();
+  /// alert-pcap {id}: the bytes of a pcap file, an array of numbers; null if there are none.
+  Result<nlohmann::json> sample_headers(const nlohmann::json& request) const;
+
   // daemon_control.cpp: commands
   Result<nlohmann::json> command(const std::string& name, nlohmann::json& request);
   Result<nlohmann::json> stats() const;
@@ -144,16 +170,25 @@ class Daemon {
   NamespaceWatch namespaces_;
   BeforeFile before_;
   std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<alert::Keeper> alerts_;  // none while it starts
+  alert::Feeder alert_feeder_;
+  alert::Effects effects_;
   std::unique_ptr<ControlServer> control_;
   std::optional<Dataplane> dataplane_;  // none: a server without XDP
   GuardKeeper guard_;
   PoolSet pools_;  // its sinks point into dataplane_
   std::unique_ptr<LinkWatch> links_;
   std::unique_ptr<ClockWatch> steps_;
-  EventLoop::Source hangup_, terminate_, interrupt_, timer_, farewell_;
+  EventLoop::Source hangup_, terminate_, interrupt_, timer_, alert_timer_, farewell_;
   Fd guard_fd_;                     // stays open as long as it is watched
   EventLoop::Source guard_events_;  // of the data plane's GuardTables with this serial()
   uint64_t guard_serial_ = 0;
+  std::unique_ptr<SynAckMonitor> monitor_;  // of dataplane_'s maps with this serial
+  Fd monitor_fd_;                           // stays open as long as it is watched
+  EventLoop::Source monitor_samples_;
+  uint64_t monitor_serial_ = 0;
+  uint64_t tracking_gaps_ = 0;                             // that the monitor knows of
+  std::optional<std::set<ConfigAddress>> own_addresses_;   // of this node, when watch() was called
   std::vector<EventLoop::Source> stores_;                  // watch pools_.event_fds()
   std::vector<std::unique_ptr<rotation::Agent>> leaving_;  // of closed pools
   size_t to_leave_ = 0;

@@ -22,12 +22,13 @@ Result<json> Daemon::command(const std::string& name, json& request) {
   if (name == "keys") return keys_json(view(false));
   if (name == "detach") return detach(request);
   if (name.starts_with("guard-")) return guard_command(name, request);
+  if (name.starts_with("alert-")) return alert_command(name, request);
   if (name.starts_with("key-") || name.starts_with("farm-")) return pool_command(name, request);
   return fail(
       "unknown command \"" + without_keys(name) +
       "\"; known are status, stats, vips, keys, key-rotate, key-import, key-export, key-match, "
       "farm-status, farm-request, farm-adopt, guard-list, guard-release, guard-deny, guard-allow, "
-      "detach");
+      "alert-list, alert-show, alert-changes, alert-pcap, detach");
 }
 
 Result<json> Daemon::stats() const {
@@ -109,8 +110,10 @@ Result<json> Daemon::detach(const json& request) {
   // The pools' sinks point into the data plane.
   close_pools();
   guard_events_ = EventLoop::Source();
+  close_monitor();
   dataplane_.reset();
   timer_.stop();
+  alert_timer_.stop();
   links_.reset();
   steps_.reset();
   json restored = json::array();
@@ -142,9 +145,10 @@ View Daemon::view(bool with_counters) {
   if (dataplane_) {
     view.adopted = dataplane_->adopted();
     view.guard = guard_.view();
+    if (monitor_) view.monitor = monitor_->view();
     for (const InterfaceStatus& status : dataplane_->interfaces()) {
       view.interfaces.push_back({status.name, status.ifindex, interface_state_name(status.state),
-                                 status.detail, status.egress});
+                                 status.detail, status.egress, status.tracks});
     }
     if (with_counters) {
       auto counters = dataplane_->counters();
@@ -154,6 +158,7 @@ View Daemon::view(bool with_counters) {
     }
   }
   view.conditions = conditions_.list();
+  if (alerts_) view.alerts = alerts_->overview();
   return view;
 }
 

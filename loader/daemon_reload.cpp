@@ -9,6 +9,7 @@
 
 #include "loader/daemon.h"
 #include "loader/log.h"
+#include "loader/monitor/watchlist.h"
 
 namespace tfo {
 namespace {
@@ -140,12 +141,15 @@ Result<> Daemon::try_reload(Config next) {
   remember_servers(next, files, [&](const std::string& pool) { return pools_.ring(*plan, pool); });
   config_ = std::move(next);
   start_log(config_.log_level);
+  configure_alerts();
   clear_pool_conditions(*plan);
   namespaces_.use(config_, std::move(files));
   stores_.clear();  // before their descriptors go
   pools_.commit(std::move(*plan), dataplane_ ? &*dataplane_ : nullptr);
   watch_stores();
   show_interfaces();
+  own_addresses_.reset();  // whoever is watched now
+  review_monitor();
   housekeeping();
   return {};
 }
@@ -179,7 +183,7 @@ Result<> Daemon::set_vips(Dataplane& dataplane, const Config& config, const Pool
     if (!alone) first.renewal = {};
     if (auto set = dataplane.set_ring(pool, first); !set) return set;
   }
-  return dataplane.set_vips(config.vips);
+  return dataplane.set_vips(config.vips, watchlist_of(config).room());
 }
 
 void Daemon::clear_pool_conditions(const PoolSet::Plan& plan) {

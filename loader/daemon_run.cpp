@@ -24,6 +24,7 @@ void Daemon::housekeeping() {
   links_changed();  // no message tells that somebody detached our program
   review_policies();
   review_guard();
+  review_monitor();
   remind();
   schedule(now + std::min(next, kHousekeeping));
 }
@@ -126,6 +127,7 @@ void Daemon::stop(const char* why) {
   // Nothing of the farm's keys stays in force here. Elsewhere this node goes on counting as a
   // member, so that the others keep to what it has.
   timer_.stop();
+  alert_timer_.stop();
   close_pools();
   leave_farms([this] { loop_->quit(0); });
 }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 
@@ -59,7 +60,10 @@ void log_line(LogLevel level, std::string_view text) {
   constexpr spdlog::level::level_enum levels[] = {spdlog::level::debug, spdlog::level::info,
                                                   spdlog::level::warn, spdlog::level::err};
   // An error may name a file or namespace, and a key may have been written in its place.
-  spdlog::log(levels[static_cast<size_t>(level)], without_keys(text));
+  std::string line = without_keys(text);
+  // What a peer answered must not look like another line, nor move a terminal's cursor.
+  std::ranges::replace_if(line, [](unsigned char c) { return c < ' ' || c == 127; }, ' ');
+  spdlog::log(levels[static_cast<size_t>(level)], line);
 }
 
 }  // namespace tfo

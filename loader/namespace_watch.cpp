@@ -250,6 +250,7 @@ std::vector<NamespaceView> NamespaceWatch::view() const {
     if (!files.gone()) {
       view.listeners.fastopen_bits = files.fastopen_bits().value_or(0);
       if (auto mib = files.kernel_counters()) view.mib = *mib;
+      view.resets_out = files.resets_out();
     }
     all.push_back(std::move(view));
   }

@@ -49,7 +49,8 @@ Result<> NetworkNamespace::open_files(bool manage) {
   auto netstat = open_file("/proc/thread-self/net/netstat", O_RDONLY);
   if (!netstat) return tl::unexpected(netstat.error());
   netstat_ = std::move(*netstat);
-  // Without these three something less is shown.
+  // Without these four something less is shown.
+  snmp_ = Fd(::open("/proc/thread-self/net/snmp", O_RDONLY | O_CLOEXEC));
   somaxconn_ = Fd(::open("/proc/sys/net/core/somaxconn", O_RDONLY | O_CLOEXEC));
   synack_retries_ = Fd(::open("/proc/sys/net/ipv4/tcp_synack_retries", O_RDONLY | O_CLOEXEC));
   if (auto diag = SocketDiag::open()) diag_.emplace(std::move(*diag));
@@ -120,6 +121,10 @@ Result<std::unique_ptr<KeySink>> NetworkNamespace::key_sink() const {
 }
 
 Result<KernelMib> NetworkNamespace::kernel_counters() const { return read_netstat(netstat_.get()); }
+
+std::optional<uint64_t> NetworkNamespace::resets_out() const {
+  return snmp_ ? read_resets(snmp_.get()) : std::nullopt;
+}
 
 Result<unsigned> NetworkNamespace::fastopen_bits() const {
   auto bits = read_number(fastopen_);
@@ -202,6 +207,7 @@ bool NetworkNamespace::gone() {
     synack_retries_.reset();
     somaxconn_.reset();
     netstat_.reset();
+    snmp_.reset();
     fastopen_.reset();
     key_.reset();
   }

@@ -37,6 +37,8 @@ class NetworkNamespace {
   /// A new sink for the keys of this namespace. Needs `manage`.
   Result<std::unique_ptr<KeySink>> key_sink() const;
   Result<KernelMib> kernel_counters() const;
+  /// OutRsts; nothing: not known.
+  std::optional<uint64_t> resets_out() const;
 
   /// The keys in force, primary first; empty: none yet. Needs `manage`.
   Result<std::vector<Key>> keys() const;
@@ -77,6 +79,7 @@ class NetworkNamespace {
   Fd key_;
   Fd fastopen_;
   Fd netstat_;
+  Fd snmp_;
   Fd somaxconn_;
   Fd synack_retries_;
   std::optional<SocketDiag> diag_;

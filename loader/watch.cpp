@@ -18,9 +18,9 @@ Result<std::unique_ptr<LinkWatch>> LinkWatch::open(EventLoop& loop, std::functio
   if (!made->socket_) return fail_errno("rtnetlink");
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
-  address.nl_groups = RTMGRP_LINK;
+  address.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
   if (bind(made->socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
-    return fail_errno("rtnetlink: cannot listen for link events");
+    return fail_errno("rtnetlink: cannot listen for events of links and addresses");
   }
   auto source = loop.io(made->socket_.get(), EPOLLIN,
                         [self = made.get(), call = std::move(changed)](uint32_t) {

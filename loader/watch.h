@@ -11,8 +11,8 @@
 
 namespace tfo {
 
-/// Calls back after interfaces of our network namespace came, went or changed (rtnetlink(7)). One
-/// call may stand for many events, and lost ones count too.
+/// Calls back after interfaces or addresses of our network namespace came, went or changed
+/// (rtnetlink(7)). One call may stand for many events, and lost ones count too.
 class LinkWatch {
  public:
   static Result<std::unique_ptr<LinkWatch>> open(EventLoop& loop, std::function<void()> changed);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -78,6 +79,7 @@ Fault status_fault(const Occasion& occasion, const GrpcStatus& status);
 struct HttpReply {
   long status = 0;
   std::string body;
+  int64_t date = 0;  ///< the server's clock, unix seconds; 0: it does not tell
 };
 Outcome<nlohmann::json> read_reply(const Occasion& occasion, const HttpReply& reply);
 

@@ -17,10 +17,10 @@ namespace tfo::etcd {
 /// One POST. The body and the token are wiped when the transfer is over.
 struct HttpRequest {
   std::string url;
-  Secret body;
-  std::shared_ptr<const Secret> token;   ///< for "Authorization:"; null: none
-  std::chrono::milliseconds timeout{0};  ///< of the whole; 0: no end (a stream)
-  bool stream = false;                   ///< more body may follow (HttpTransport::send)
+  Secret body = {};
+  std::shared_ptr<const Secret> token = {};  ///< for "Authorization:"; null: none
+  std::chrono::milliseconds timeout{0};      ///< of the whole; 0: no end (a stream)
+  bool stream = false;                       ///< more body may follow (HttpTransport::send)
 };
 
 /// HTTP/1.1 within the event loop: libcurl's multi interface with its sockets and its timer as

@@ -129,6 +129,10 @@ tl::expected<HttpReply, BrokenTransfer> HttpTransfer::outcome(CURLcode code) {
   HttpReply reply;
   curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &reply.status);
   reply.body = std::exchange(received_, {});
+  curl_header* date = nullptr;
+  if (curl_easy_header(easy_.get(), "Date", 0, CURLH_HEADER, -1, &date) == CURLHE_OK) {
+    reply.date = std::max<int64_t>(curl_getdate(date->value, nullptr), 0);
+  }
   return reply;
 }
 

@@ -13,6 +13,7 @@
 #include "loader/dataplane/vip_policy.h"
 #include "loader/keys/keyring_file.h"
 #include "loader/keys/rotation.h"
+#include "loader/monitor/watchlist.h"
 
 namespace tfo {
 namespace {
@@ -24,7 +25,7 @@ constexpr uint64_t kJitterNs = kSecondNs;
 constexpr uint32_t kMaxFrame = 200'000;
 constexpr size_t kHeadroom = 256;  // a program may lengthen the frame
 
-tfo_load_config load_config(const InterfaceConfig& interface, bool every_vip) {
+tfo_load_config load_config(const InterfaceConfig& interface, bool every_vip, bool monitor) {
   tfo_load_config config{};
   config.decap = interface.decap;
   config.gue_port = htons(interface.gue_port);
@@ -32,6 +33,8 @@ tfo_load_config load_config(const InterfaceConfig& interface, bool every_vip) {
   config.trace = 1;
   config.partial = 1;  // what was captured on the sending host often is
   config.every_vip = every_vip ? 1 : 0;
+  // The sockets of whoever replays know nothing of the capture.
+  config.monitor = monitor ? interface.monitor & ~TFO_MONITOR_SOCKETS : 0;
   return config;
 }
 
@@ -81,9 +84,16 @@ bool is_too_long(int error, uint32_t length) {
 }  // namespace
 
 ReplayHook::ReplayHook(XdpSkeleton program, const tfo_load_config& config)
-    : program_(std::move(program)),
-      config_(config),
-      fd_(bpf_program__fd(program_->progs.tfo_xdp)) {}
+    : program_(std::move(program)), config_(config) {}
+
+/// Which one judges the frame. SYNs that leave are remembered on the way.
+Result<XdpSkeleton*> ReplayHook::program_for(const EthernetFrame& frame,
+                                             std::span<const uint8_t> whole) {
+  if (alarms_ == nullptr) return &program_;
+  auto leaves = alarms_->leaves(frame, whole, config_);
+  if (!leaves) return tl::unexpected(std::move(leaves).error());
+  return *leaves ? &*unmonitored_ : &program_;
+}
 
 Result<std::optional<Judgement>> ReplayHook::judge(const EthernetFrame& frame,
                                                    std::vector<uint8_t>* out) {
@@ -94,6 +104,9 @@ Result<std::optional<Judgement>> ReplayHook::judge(const EthernetFrame& frame,
     std::ranges::copy(bytes, padded_.begin());
     bytes = padded_;
   }
+  auto chosen = program_for(frame, bytes);
+  if (!chosen) return tl::unexpected(std::move(chosen).error());
+  XdpSkeleton& program = **chosen;
   LIBBPF_OPTS(bpf_test_run_opts, options);
   options.data_in = bytes.data();
   options.data_size_in = static_cast<uint32_t>(bytes.size());
@@ -103,12 +116,12 @@ Result<std::optional<Judgement>> ReplayHook::judge(const EthernetFrame& frame,
     options.data_out = out->data();
     options.data_size_out = static_cast<uint32_t>(out->size());
   }
-  const int error = bpf_prog_test_run_opts(fd_, &options);
+  const int error = bpf_prog_test_run_opts(bpf_program__fd(program->progs.tfo_xdp), &options);
   if (is_too_long(error, options.data_size_in)) return std::optional<Judgement>{};
   if (error != 0) return fail_errno("BPF_PROG_TEST_RUN", error);
   if (out != nullptr) out->resize(options.data_size_out);
 
-  const volatile tfo_trace& trace = program_->data_trace->tfo_traced;
+  const volatile tfo_trace& trace = program->data_trace->tfo_traced;
   return Judgement{.reason = static_cast<tfo_reason>(trace.reason),
                    .option = static_cast<tfo_option_kind>(trace.option),
                    .data = trace.data != 0,
@@ -120,16 +133,23 @@ Result<std::optional<Judgement>> ReplayHook::judge(const EthernetFrame& frame,
 Result<ReplayWorld> ReplayWorld::make(const std::vector<VipConfig>& vips,
                                       std::map<std::string, KeyRing> rings,
                                       const std::vector<InterfaceConfig>& interfaces,
-                                      bool every_vip) {
+                                      bool every_vip, const Config* monitored) {
   size_t rows = 0;
   for (const VipConfig& vip : vips) {
     rows += vip.addresses.size() * std::max<size_t>(1, vip.ports.size());
   }
-  auto loaded = PrivateLoad::load({}, MapSizes::for_config(vips.size(), rows));
+  MapSizes sizes = MapSizes::for_config(vips.size(), rows);
+  if (monitored != nullptr) sizes = sizes.with(watchlist_of(*monitored).room());
+  auto loaded = PrivateLoad::load({}, sizes);
   if (!loaded) return tl::unexpected(std::move(loaded).error());
   ReplayWorld world(std::make_unique<PrivateLoad>(std::move(*loaded)), every_vip);
   auto done = world.load_->set_vips(vips);
   if (!done) return tl::unexpected(done.error());
+  if (monitored != nullptr) {
+    auto alarms = ReplayAlarms::open(world.load_->maps(), *monitored);
+    if (!alarms) return tl::unexpected(std::move(alarms).error());
+    world.alarms_ = std::move(*alarms);
+  }
   for (const auto& [pool, ring] : rings) {
     done = world.set_ring(pool, ring);
     if (!done) return tl::unexpected(done.error());
@@ -177,7 +197,7 @@ Result<ReplayWorld> ReplayWorld::for_config(const Config& config) {
   }
   std::vector<InterfaceConfig> interfaces = config.interfaces;
   if (interfaces.empty()) interfaces.emplace_back();
-  auto world = make(config.vips, std::move(rings), interfaces);
+  auto world = make(config.vips, std::move(rings), interfaces, false, &config);
   if (!world) return world;
   world->derived_ = std::move(derived);
   return world;
@@ -192,16 +212,30 @@ Result<> ReplayWorld::set_ring(const std::string& pool, const KeyRing& ring) {
   return done;
 }
 
+Result<ReplayHook> ReplayWorld::load_hook(const tfo_load_config& config) {
+  auto program = load_->load_beside(config);
+  if (!program) return tl::unexpected(std::move(program).error());
+  ReplayHook hook(std::move(*program), config);
+  if (!alarms_) return hook;
+  tfo_load_config unmonitored = config;
+  unmonitored.monitor = 0;
+  auto other = load_->load_beside(unmonitored);
+  if (!other) return tl::unexpected(std::move(other).error());
+  hook.unmonitored_.emplace(std::move(*other));
+  hook.alarms_ = alarms_.get();
+  return hook;
+}
+
 /// Interfaces that ask for the same read-only data share a load.
 Result<> ReplayWorld::add_hook(const InterfaceConfig& interface) {
-  const tfo_load_config config = load_config(interface, every_vip_);
+  const tfo_load_config config = load_config(interface, every_vip_, alarms_ != nullptr);
   auto same = std::ranges::find_if(hooks_, [&config](const ReplayHook& hook) {
     return std::memcmp(&hook.config_, &config, sizeof(config)) == 0;
   });
   if (same == hooks_.end()) {
-    auto program = load_->load_beside(config);
-    if (!program) return tl::unexpected(std::move(program).error());
-    hooks_.push_back(ReplayHook(std::move(*program), config));
+    auto hook = load_hook(config);
+    if (!hook) return tl::unexpected(std::move(hook).error());
+    hooks_.push_back(std::move(*hook));
     same = std::prev(hooks_.end());
   }
   by_name_.emplace(interface.name, &*same);
@@ -218,6 +252,10 @@ Result<bool> ReplayWorld::set_now(uint64_t time_ns) {
   const bool back = time_ns + kJitterNs < now_ns_;
   if (time_ns > now_ns_ || back) {
     now_ns_ = time_ns;
+    if (alarms_) {
+      if (back) alarms_->step_back(now_ns_);
+      if (auto done = alarms_->run_until(now_ns_); !done) return tl::unexpected(done.error());
+    }
     load_->set_now(now_ns_);
     for (auto& [pool, ring] : derived_.at(static_cast<int64_t>(now_ns_ / kSecondNs))) {
       if (auto set = set_ring(pool, ring); !set) return tl::unexpected(std::move(set).error());

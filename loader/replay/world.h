@@ -13,6 +13,7 @@
 #include "loader/config.h"
 #include "loader/dataplane/private_load.h"
 #include "loader/keys/ring.h"
+#include "loader/replay/alarms.h"
 #include "loader/replay/derived_rings.h"
 #include "loader/replay/renewal_rules.h"
 
@@ -44,9 +45,12 @@ class ReplayHook {
  private:
   friend class ReplayWorld;
   ReplayHook(XdpSkeleton program, const tfo_load_config& config);
+  Result<XdpSkeleton*> program_for(const EthernetFrame& frame, std::span<const uint8_t> whole);
   XdpSkeleton program_;
   tfo_load_config config_;
-  int fd_;
+  // Where there is a monitor: judges what leaves, which comes to no hook of it.
+  std::optional<XdpSkeleton> unmonitored_;
+  ReplayAlarms* alarms_ = nullptr;
   std::vector<uint8_t> padded_;
 };
 
@@ -64,11 +68,11 @@ class ReplayWorld {
   static Result<ReplayWorld> for_config(const Config& config);
 
   /// These VIPs with the rings of their pools, whose times are unix time, behind these interfaces
-  /// (at least one).
+  /// (at least one). `monitored`: whose SYN-ACK monitor and alerts run; none: the monitor is off.
   static Result<ReplayWorld> make(const std::vector<VipConfig>& vips,
                                   std::map<std::string, KeyRing> rings,
                                   const std::vector<InterfaceConfig>& interfaces,
-                                  bool every_vip = false);
+                                  bool every_vip = false, const Config* monitored = nullptr);
 
   /// The hook of the interface of that name; of the first one, if there is none of that name.
   ReplayHook& hook(const std::string& interface);
@@ -88,6 +92,10 @@ class ReplayWorld {
   const KeyRing& ring(uint32_t slot) const;
   /// What that VIP's configuration says of actions; that of TFO_NODE_SLOT: nothing is done.
   VipPolicy policy(uint32_t slot) const;
+  /// Alerts about SYN-ACKs that answer no SYN; nullptr: the monitor is off.
+  const ReplayAlarms* alarms() const { return alarms_.get(); }
+  /// The capture is over: what its last second counted is judged, too.
+  Result<> finish() { return alarms_ ? alarms_->finish() : Result<>{}; }
   /// Every frame's destination counts as a VIP.
   bool every_vip() const { return every_vip_; }
 
@@ -97,10 +105,12 @@ class ReplayWorld {
   ReplayWorld(std::unique_ptr<PrivateLoad> load, bool every_vip)
       : load_(std::move(load)), every_vip_(every_vip) {}
   Result<> add_hook(const InterfaceConfig& interface);
+  Result<ReplayHook> load_hook(const tfo_load_config& config);
   Result<> set_ring(const std::string& pool, const KeyRing& ring);
 
   std::unique_ptr<PrivateLoad> load_;
   bool every_vip_;
+  std::unique_ptr<ReplayAlarms> alarms_;
   std::deque<ReplayHook> hooks_;                // a deque: hooks stay where they are
   std::map<std::string, ReplayHook*> by_name_;  // interfaces of the configuration
   std::map<std::string, KeyRing> rings_;        // by pool
