@@ -24,38 +24,6 @@ constexpr double kHashExtraV6 = 12;  // ns that a SipHash over 32 bytes takes lo
 constexpr double kTolerance = 1.5;   // times the goal: above it a row has to be explained
 constexpr double kSlowSeconds = 2;   // from then on progress is shown
 
-constexpr double kNoGoal = -1;
-
-/// The goals are ns net for IPv4, hot and cold. `guard_flood`, `renew` and `demote` have none:
-/// their cost is stated. Nor have the last three: they show what SYNs cost that Linux clients send
-/// more rarely, or not at all.
-constexpr BenchCase kCases[] = {
-    {"not_syn", "segments of connections: left alone", 2, 2, 0, 0, BenchOptions::kTimestamps, 0,
-     TFO_PASS, TFO_OTHER, false, true},
-    {"not_syn_guard", "not_syn with the guard on", 6, 8, 0, 0, BenchOptions::kTimestamps, 0,
-     TFO_PASS, TFO_OTHER, false, true, true},
-    {"syn_plain", "SYNs without Fast Open, as Linux sends most", 12, 25, 0, 0, BenchOptions::kPlain,
-     0, TFO_PASS, TFO_PLAIN, true, true},
-    {"cookie_valid", "SYNs with the current key's cookie and data", 30, 45, 16, 1,
-     BenchOptions::kCookie, 1, TFO_PASS, TFO_COOKIE_CURRENT, true, true},
-    {"cookie_valid_guard", "cookie_valid with the guard on: each opens a handshake", 55, 120, 16, 1,
-     BenchOptions::kCookie, 1, TFO_PASS, TFO_COOKIE_CURRENT, true, true, true},
-    {"guard_flood", "cookie_valid_guard, each from a client network of its own", 0, kNoGoal, 16, 1,
-     BenchOptions::kCookie, 1, TFO_PASS, TFO_COOKIE_CURRENT, true, true, true, true},
-    {"renew", "SYNs with a retired key's cookie and data, rewritten", 0, kNoGoal, 16, 4,
-     BenchOptions::kCookie, 3, TFO_RENEW, TFO_COOKIE_RETIRED, true, true},
-    {"demote", "SYNs with a cookie that none of four keys made, and data, made requests", 0,
-     kNoGoal, 16, 4, BenchOptions::kCookie, 0, TFO_DEMOTE, TFO_COOKIE_INVALID, true, true},
-    {"cookie_invalid_4", "SYNs with a cookie that none of four keys made", 75, 90, 16, 4,
-     BenchOptions::kCookie, 0, TFO_PASS, TFO_COOKIE_INVALID, true, true},
-    {"cookie_request", "SYNs that ask for a cookie", 0, 0, 0, 0, BenchOptions::kRequest, 0,
-     TFO_PASS, TFO_REQUEST, true, true},
-    {"cookie_valid_other_order", "cookie_valid with the TCP options in another order than Linux's",
-     0, 0, 16, 1, BenchOptions::kOtherOrder, 1, TFO_PASS, TFO_COOKIE_CURRENT, true, true},
-    {"syn_not_vip", "SYNs to an address that is no VIP", 0, 0, 0, 0, BenchOptions::kPlain, 0,
-     TFO_PASS, TFO_NOT_VIP, true, false},
-};
-
 struct Row {
   const BenchCase* what;
   int family;
@@ -73,11 +41,15 @@ struct Row {
 
 struct Report {
   int cpu = -1;
-  double empty = 0;     // ns, hot
+  double empty = 0;     // ns, hot: of an XDP program
+  double empty_tc = 0;  // of one at tc egress; 0: no row has it
   double run_call = 0;  // ns of one call with one packet
   std::vector<Row> rows;
 
-  double ratio(const Row& row) const { return (empty + row.cost.net) / empty; }
+  double ratio(const Row& row) const {
+    const double base = row.what->leaves() ? empty_tc : empty;
+    return (base + row.cost.net) / base;
+  }
 };
 
 /// Says on stderr where a long run stands.
@@ -102,7 +74,9 @@ Result<> check_counts(const Row& row, const std::vector<uint64_t>& before,
     const bool counted =
         (reason == row.what->reason && reason != TFO_OTHER) ||
         (row.what->action != TFO_PASS && reason == BenchWorld::action_count(row.what->action));
-    const uint64_t wanted = counted ? packets : 0;
+    const bool watched = row.what->count != BenchCount::kNothing &&
+                         reason == BenchWorld::monitor_count(row.what->count);
+    const uint64_t wanted = counted || watched ? packets : 0;
     if (after[reason] - before[reason] != wanted) {
       return fail(fmt::format("{} IPv{} {}: {} packets were counted under reason {} instead of {}",
                               row.what->name, row.family, row.tables(),
@@ -112,29 +86,58 @@ Result<> check_counts(const Row& row, const std::vector<uint64_t>& before,
   return {};
 }
 
-/// Fills in what one row costs.
-Result<> measure(BenchWorld& world, const BenchArgs& args, Row& row) {
+/// One run of a row's program, or of the empty one: ns per packet.
+Result<double> time_row(const BenchWorld& world, const Row& row, int program, uint32_t verdict,
+                        uint32_t repeat) {
   const std::vector<uint8_t> frame = world.frame(*row.what, row.family, 1);
-  const uint32_t repeat = row.cold ? world.packets() : args.repeat;
-  const bool anew = row.cold || row.what->anew();
-  uint64_t packets = 0;
-  const auto before = world.counted();
-  if (!before) return tl::unexpected<Error>(before.error());
+  const uint32_t batch = row.what->batch == 0 ? repeat : row.what->batch;
+  double sum = 0;
+  for (uint32_t done = 0; done < repeat; done += batch) {
+    if (row.what->batch != 0) {
+      if (auto full = world.refresh(*row.what); !full) return tl::unexpected<Error>(full.error());
+    }
+    const uint32_t packets = std::min(batch, repeat - done);
+    const auto one = time_run(program, frame, packets, verdict);
+    if (!one) return one;
+    sum += *one * packets;
+  }
+  return sum / repeat;
+}
+
+/// The tables as the packets of a row have to find them.
+Result<> prepare(BenchWorld& world, const Row& row) {
+  if (row.what->answer && row.what->count == BenchCount::kAnswered) {
+    if (auto done = world.remember(*row.what, row.family, row.cold); !done) return done;
+  }
+  if (row.what->count == BenchCount::kUnsolicited) world.next_epoch(TFO_BLOOM_REMEMBERED);
   if (auto chosen = world.choose(*row.what, row.family); !chosen) return chosen;
   if (row.cold) {
     world.prepare(*row.what, row.family);
-  } else if (anew) {
+  } else if (row.what->anew()) {
     world.prepare_first(*row.what, row.family);
   }
+  return world.refresh(*row.what);
+}
+
+/// Fills in what one row costs.
+Result<> measure(BenchWorld& world, const BenchArgs& args, Row& row) {
+  const uint32_t repeat = row.cold ? world.packets() : args.repeat;
+  const bool anew = row.cold || row.what->anew();
+  if (auto ready = prepare(world, row); !ready) return ready;
+  const auto before = world.counted();
+  if (!before) return tl::unexpected<Error>(before.error());
+  const BenchPrograms programs = world.programs(*row.what, anew);
+  uint64_t packets = 0;
 
   const auto empty = [&] {
     world.rewind(row.cold ? world.packets() : 1);
-    return time_run(anew ? world.cold_empty() : world.empty(), frame, repeat);
+    return time_row(world, row, programs.empty, programs.verdict, repeat);
   };
   const auto program = [&] {
     world.rewind(row.cold ? world.packets() : 1);
+    if (row.cold && row.what->count == BenchCount::kSynsOut) world.next_epoch(1);
     packets += repeat;
-    return time_run(anew ? world.cold_tfo() : world.tfo(), frame, repeat);
+    return time_row(world, row, programs.measured, programs.verdict, repeat);
   };
   const auto cost = compare(empty, program, args.runs);
   if (!cost) return tl::unexpected<Error>(cost.error());
@@ -146,15 +149,15 @@ Result<> measure(BenchWorld& world, const BenchArgs& args, Row& row) {
 
 Result<std::vector<Row>> plan(const BenchArgs& args) {
   for (const std::string& name : args.cases) {
-    const bool known = std::any_of(std::begin(kCases), std::end(kCases),
+    const bool known = std::any_of(bench_cases().begin(), bench_cases().end(),
                                    [&](const BenchCase& one) { return name == one.name; });
     if (known) continue;
     std::string names;
-    for (const BenchCase& one : kCases) names += fmt::format(" {}", one.name);
+    for (const BenchCase& one : bench_cases()) names += fmt::format(" {}", one.name);
     return fail(fmt::format("--case {}: there is no such case; there are{}", name, names));
   }
   std::vector<Row> rows;
-  for (const BenchCase& one : kCases) {
+  for (const BenchCase& one : bench_cases()) {
     const bool wanted = args.cases.empty() || std::find(args.cases.begin(), args.cases.end(),
                                                         one.name) != args.cases.end();
     for (const int family : {4, 6}) {
@@ -168,10 +171,11 @@ Result<std::vector<Row>> plan(const BenchArgs& args) {
 
 Result<double> time_run_call(const BenchWorld& world) {
   constexpr int kCalls = 1001;
-  const std::vector<uint8_t> frame = world.frame(kCases[0], 4, 1);
+  const BenchPrograms programs = world.programs(bench_cases().front(), false);
+  const std::vector<uint8_t> frame = world.frame(bench_cases().front(), 4, 1);
   std::vector<double> calls;
   for (int i = 0; i < kCalls; i++) {
-    const auto call = time_run(world.empty(), frame, 1);
+    const auto call = time_run(programs.empty, frame, 1, programs.verdict);
     if (!call) return call;
     calls.push_back(*call);
   }
@@ -192,19 +196,24 @@ Result<Report> run(Context& context, const BenchArgs& args) {
   if (!call) return tl::unexpected<Error>(call.error());
   result.run_call = *call;
 
-  std::vector<double> empties;
+  std::vector<double> empties, empties_tc;
   for (Row& row : *rows) {
     progress.step(fmt::format("{} of {}: {} IPv{} {}", &row - rows->data() + 1, rows->size(),
                               row.what->name, row.family, row.tables()));
     if (auto done = measure(*world, args, row); !done) return tl::unexpected<Error>(done.error());
-    if (!row.cold && !row.what->anew()) empties.push_back(row.cost.empty);
+    if (row.cold || row.what->anew() || row.what->batch != 0) continue;
+    (row.what->leaves() ? empties_tc : empties).push_back(row.cost.empty);
   }
   if (empties.empty()) {
-    const auto empty = time_run(world->empty(), world->frame(kCases[0], 4, 1), args.repeat);
+    const BenchCase& any = bench_cases().front();
+    const BenchPrograms programs = world->programs(any, false);
+    const auto empty =
+        time_run(programs.empty, world->frame(any, 4, 1), args.repeat, programs.verdict);
     if (!empty) return tl::unexpected<Error>(empty.error());
     empties.push_back(*empty);
   }
   result.empty = median(std::move(empties));
+  result.empty_tc = median(std::move(empties_tc));
   result.rows = std::move(*rows);
   return result;
 }
@@ -217,6 +226,7 @@ void print_as_json(Context& context, const BenchArgs& args, const Report& result
     json one = {{"case", row.what->name},
                 {"family", row.family},
                 {"tables", row.tables()},
+                {"hook", row.what->leaves() ? "tc egress" : "xdp"},
                 {"net_ns", rounded(row.cost.net)},
                 {"ratio_to_empty", rounded(result.ratio(row))},
                 {"subtracted_ns", rounded(row.cost.empty)},
@@ -226,7 +236,9 @@ void print_as_json(Context& context, const BenchArgs& args, const Report& result
     if (row.goal() > 0) one["goal_ns"] = row.goal();
     rows.push_back(std::move(one));
   }
+  const json empty_tc = result.empty_tc > 0 ? json(rounded(result.empty_tc)) : json(nullptr);
   print_json(context, {{"empty_ns", rounded(result.empty)},
+                       {"empty_tc_ns", empty_tc},
                        {"run_call_ns", rounded(result.run_call)},
                        {"cpu", result.cpu},
                        {"runs", args.runs},
@@ -239,11 +251,13 @@ void print_as_json(Context& context, const BenchArgs& args, const Report& result
 
 void print_as_text(Context& context, const BenchArgs& args, const Report& result) {
   context.out << fmt::format(
-      "empty XDP program {:.1f} ns; one test run call {:.1f} us\n"
+      "empty XDP program {:.1f} ns{}; one test run call {:.1f} us\n"
       "medians of {} runs on processor {}; hot: {} times one packet; cold: {} packets, each of its "
       "own\nclient, to {} VIPs in {} pools\n\n",
-      result.empty, result.run_call / 1000, args.runs, result.cpu, args.repeat, args.packets,
-      BenchWorld::kVips, BenchWorld::kPools);
+      result.empty,
+      result.empty_tc > 0 ? fmt::format(", at tc egress {:.1f} ns", result.empty_tc) : "",
+      result.run_call / 1000, args.runs, result.cpu, args.repeat, args.packets, BenchWorld::kVips,
+      BenchWorld::kPools);
   TextTable table({"case", "<family", "<tables", "net ns", "+-", "ratio", "goal", "<"});
   for (const Row& row : result.rows) {
     const double goal = row.goal();
@@ -280,7 +294,8 @@ void warn_of_disturbance(Context& context) {
 
 std::string bench_cases_help() {
   std::string text;
-  for (const BenchCase& one : kCases) text += fmt::format("  {:24}  {}\n", one.name, one.meaning);
+  for (const BenchCase& one : bench_cases())
+    text += fmt::format("  {:24}  {}\n", one.name, one.meaning);
   return text;
 }
 

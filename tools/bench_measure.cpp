@@ -3,7 +3,6 @@
 
 #include <bpf/bpf.h>
 #include <fmt/format.h>
-#include <linux/bpf.h>
 #include <sched.h>
 #include <sys/resource.h>
 
@@ -23,7 +22,8 @@ double thread_ns() {
 
 }  // namespace
 
-Result<double> time_run(int program, const std::vector<uint8_t>& frame, uint32_t repeat) {
+Result<double> time_run(int program, const std::vector<uint8_t>& frame, uint32_t repeat,
+                        uint32_t verdict) {
   std::array<uint8_t, 4096> out{};
   LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data(), .data_out = out.data(),
               .data_size_in = static_cast<__u32>(frame.size()), .data_size_out = out.size(),
@@ -32,8 +32,8 @@ Result<double> time_run(int program, const std::vector<uint8_t>& frame, uint32_t
   const int error = bpf_prog_test_run_opts(program, &opts);
   const double after = thread_ns();
   if (error != 0) return fail_errno("the kernel's test run (BPF_PROG_TEST_RUN)", error);
-  if (opts.retval != XDP_PASS) {
-    return fail(fmt::format("a measured program returned {} instead of XDP_PASS", opts.retval));
+  if (opts.retval != verdict) {
+    return fail(fmt::format("a measured program returned {} instead of {}", opts.retval, verdict));
   }
   return (after - before) / repeat;
 }

@@ -12,8 +12,9 @@ namespace tfo {
 /// Runs a program over one frame `repeat` times inside the kernel (BPF_PROG_TEST_RUN) and returns
 /// the processor time per packet in ns. Taken from this thread's CPU clock: the kernel's own figure
 /// is cut to whole nanoseconds, and the wall clock counts what else runs here. An error if the
-/// program did not end with XDP_PASS.
-Result<double> time_run(int program, const std::vector<uint8_t>& frame, uint32_t repeat);
+/// program did not end with this verdict.
+Result<double> time_run(int program, const std::vector<uint8_t>& frame, uint32_t repeat,
+                        uint32_t verdict);
 
 double median(std::vector<double> values);
 

@@ -111,15 +111,20 @@ void put_ip(Bytes& out, const BenchSegment& segment, size_t payload) {
   out.set16(start + 10, fold(sum_words(out.from(start))));
 }
 
+uint8_t flags_of(const BenchSegment& segment) {
+  if (!segment.syn) return kAck;
+  return segment.ack ? kSyn | kAck : kSyn;
+}
+
 void put_tcp(Bytes& out, const BenchSegment& segment, std::span<const uint8_t> options) {
   const size_t start = out.size();
   const size_t length = kTcpHeader + options.size() + segment.data;
   out.put16(segment.source_port);
   out.put16(segment.destination_port);
   out.put32(segment.sequence);
-  out.put32(segment.syn ? 0 : 0x01020304);
-  out.put({static_cast<uint8_t>((kTcpHeader + options.size()) / 4 << 4), segment.syn ? kSyn : kAck,
-           0xfa, 0xf0, 0, 0, 0, 0});
+  out.put32(segment.syn ? segment.acknowledged : 0x01020304);
+  out.put({static_cast<uint8_t>((kTcpHeader + options.size()) / 4 << 4), flags_of(segment), 0xfa,
+           0xf0, 0, 0, 0, 0});
   out.put(options);
   for (size_t i = 0; i < segment.data; i++) out.put({static_cast<uint8_t>('a' + i % 26)});
   uint32_t sum = sum_words(address(segment, true), IPPROTO_TCP + static_cast<uint32_t>(length));

@@ -27,6 +27,8 @@ struct BenchSegment {
   uint16_t destination_port = 0;
   uint32_t sequence = 0;
   bool syn = true;
+  bool ack = false;           // with `syn`: a SYN-ACK. What is no SYN always acknowledges
+  uint32_t acknowledged = 0;  // of a SYN-ACK
   BenchOptions options = BenchOptions::kPlain;
   uint64_t cookie = 0;  // as it lies in memory
   size_t data = 0;      // bytes of payload, even

@@ -4,10 +4,11 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <fmt/format.h>
+#include <linux/bpf.h>
 #include <sys/mman.h>
 
 #include <cstring>
-#include <optional>
+#include <memory>
 
 #include "bpf/cookie.h"
 #include "bpf/settings.h"
@@ -15,6 +16,7 @@
 #include "loader/dataplane/map.h"
 #include "loader/dataplane/vip_table.h"
 #include "loader/keys/key.h"
+#include "tools/bench_measure.h"
 
 namespace tfo {
 
@@ -87,6 +89,7 @@ BenchWorld::BenchWorld(BenchWorld&& other) noexcept
     : tfo_(std::move(other.tfo_)),
       guarded_(std::move(other.guarded_)),
       chosen_(other.chosen_),
+      monitor_(std::move(other.monitor_)),
       bench_(std::move(other.bench_)),
       packets_(other.packets_),
       table_(std::exchange(other.table_, nullptr)),
@@ -105,8 +108,8 @@ Result<BenchWorld> BenchWorld::load(uint32_t packets) {
   auto bench = Skeleton<tfo_bench>::open();
   if (!bench) return tl::unexpected<Error>(bench.error());
   BenchWorld world(std::move(*tfo), std::move(*guarded), std::move(*bench), packets);
-  for (auto step : {&BenchWorld::load_tfo, &BenchWorld::load_guarded, &BenchWorld::fill_vips,
-                    &BenchWorld::fill_rings, &BenchWorld::load_bench}) {
+  for (auto step : {&BenchWorld::load_tfo, &BenchWorld::load_guarded, &BenchWorld::load_monitor,
+                    &BenchWorld::fill_vips, &BenchWorld::fill_rings, &BenchWorld::load_bench}) {
     if (auto done = (world.*step)(); !done) return tl::unexpected<Error>(done.error());
   }
   return world;
@@ -121,6 +124,7 @@ Result<> BenchWorld::load_tfo() {
   for (bpf_map* map : {tfo_->maps.policies, tfo_->maps.guards}) {
     bpf_map__set_max_entries(map, 2 * kSlots);
   }
+  if (auto sized = MonitorTables::size(tfo_, kVips); !sized) return sized;
   if (auto loaded = tfo_.load(); !loaded) return loaded;
   tfo_control& control = tfo_->data_ctl->tfo_ctl;
   control.vip_mask = kRows - 1;
@@ -136,12 +140,8 @@ Result<> BenchWorld::load_tfo() {
 /// Limits that nothing reaches, so that every SYN opens a handshake.
 Result<> BenchWorld::load_guarded() {
   constexpr uint32_t kNever = 1U << 30;
-  bpf_map* map = nullptr;
-  bpf_object__for_each_map(map, guarded_->obj) {
-    bpf_map* from = bpf_object__find_map_by_name(tfo_->obj, bpf_map__name(map));
-    if (map == guarded_->maps.rodata || from == nullptr) continue;
-    if (bpf_map__reuse_fd(map, bpf_map__fd(from)) != 0) return fail_errno("sharing the maps");
-  }
+  auto shared = share_maps(tfo_->obj, guarded_->obj, guarded_->maps.rodata);
+  if (!shared) return shared;
   guarded_->rodata->tfo_cfg.guard = 1;
   if (auto loaded = guarded_.load(); !loaded) return loaded;
   tfo_guard guard{};
@@ -152,6 +152,18 @@ Result<> BenchWorld::load_guarded() {
     const uint32_t index = tfo_settings_index(slot, 0);
     if (bpf_map_update_elem(bpf_map__fd(tfo_->maps.guards), &index, &guard, BPF_ANY) != 0) {
       return fail_errno("filling the guards");
+    }
+  }
+  return {};
+}
+
+Result<> BenchWorld::load_monitor() {
+  auto monitor = MonitorTables::open(tfo_);
+  if (!monitor) return tl::unexpected<Error>(monitor.error());
+  monitor_ = std::make_unique<MonitorTables>(std::move(*monitor));
+  for (uint32_t vip = 0; vip < kVips; vip++) {
+    for (const int family : {4, 6}) {
+      if (auto done = monitor_->watch_vip(vip_address(family, vip), vip); !done) return done;
     }
   }
   return {};
@@ -169,8 +181,12 @@ Result<> BenchWorld::load_bench() {
   if (auto loaded = bench_.load(); !loaded) return loaded;
 
   chosen_ = bpf_program__fd(tfo_->progs.tfo_xdp);
-  auto done = put_target(TFO_BENCH_EMPTY, empty());
-  if (done) done = put_target(TFO_BENCH_TFO, tfo());
+  const auto& progs = bench_->progs;
+  auto done =
+      put_target(bench_->maps.bench_targets, TFO_BENCH_EMPTY, bpf_program__fd(progs.bench_empty));
+  if (!done) return done;
+  done = put_target(bench_->maps.bench_tc_targets, TFO_BENCH_EMPTY,
+                    bpf_program__fd(progs.bench_tc_empty));
   if (!done) return done;
   void* mapping = mmap(nullptr, size_t{packets_} * sizeof(*table_), PROT_READ | PROT_WRITE,
                        MAP_SHARED, bpf_map__fd(bench_->maps.bench_packets), 0);
@@ -179,11 +195,8 @@ Result<> BenchWorld::load_bench() {
   return {};
 }
 
-Result<> BenchWorld::put_target(uint32_t index, int program) {
-  if (bpf_map_update_elem(bpf_map__fd(bench_->maps.bench_targets), &index, &program, BPF_ANY) ==
-      0) {
-    return {};
-  }
+Result<> BenchWorld::put_target(const bpf_map* map, uint32_t index, int program) {
+  if (bpf_map_update_elem(bpf_map__fd(map), &index, &program, BPF_ANY) == 0) return {};
   return fail_errno("the kernel does not put the programs to measure into one program array");
 }
 
@@ -194,8 +207,43 @@ Result<> BenchWorld::choose(const BenchCase& what, int family) {
   if (what.guard && what.syn) {
     bench_->bss->bench_sequence_at = family == 4 ? kSequence4 : kSequence6;
   }
-  chosen_ = bpf_program__fd((what.guard ? guarded_ : tfo_)->progs.tfo_xdp);
-  return put_target(TFO_BENCH_TFO, chosen_);
+  chosen_ = what.monitor != BenchMonitor::kOff
+                ? monitor_->program(what.monitor)
+                : bpf_program__fd((what.guard ? guarded_ : tfo_)->progs.tfo_xdp);
+  const auto& maps = bench_->maps;
+  return put_target(what.leaves() ? maps.bench_tc_targets : maps.bench_targets, TFO_BENCH_TFO,
+                    chosen_);
+}
+
+BenchPrograms BenchWorld::programs(const BenchCase& what, bool anew) const {
+  const auto& progs = bench_->progs;
+  BenchPrograms out{.empty = -1, .measured = chosen_, .verdict = XDP_PASS};
+  const bpf_program* empty = anew ? progs.bench_cold_empty : progs.bench_empty;
+  const bpf_program* cold = progs.bench_cold_tfo;
+  if (what.leaves()) {
+    empty = anew ? progs.bench_tc_cold_empty : progs.bench_tc_empty;
+    cold = progs.bench_tc_cold_tfo;
+    out.verdict = static_cast<uint32_t>(TFO_BENCH_TC_NEXT);
+  }
+  out.empty = bpf_program__fd(empty);
+  if (anew) out.measured = bpf_program__fd(cold);
+  return out;
+}
+
+Result<> BenchWorld::remember(const BenchCase& what, int family, bool cold) {
+  BenchCase syn = what;
+  syn.answer = false;
+  syn.monitor = BenchMonitor::kEgress;
+  if (auto chosen = choose(syn, family); !chosen) return chosen;
+  if (cold) {
+    prepare(syn, family);
+  } else {
+    prepare_first(syn, family);
+  }
+  rewind(cold ? packets_ : 1);
+  const BenchPrograms run = programs(syn, true);
+  const auto done = time_run(run.measured, frame(syn, family, 1), cold ? packets_ : 1, run.verdict);
+  return done ? Result<>{} : tl::unexpected<Error>(done.error());
 }
 
 Result<> BenchWorld::fill_vips() {
@@ -265,7 +313,11 @@ std::vector<uint8_t> BenchWorld::frame(const BenchCase& what, int family, uint32
   BenchSegment segment;
   segment.family = family;
   segment.source = what.networks ? client_elsewhere(family, index) : client_address(family, index);
-  segment.destination = vip_address(family, what.to_vip ? vip : vip + kAllVips);
+  segment.destination =
+      vip_address(family, what.place == BenchPlace::kNobody ? vip + kAllVips : vip);
+  if (what.place == BenchPlace::kTracked || what.place == BenchPlace::kPrefix) {
+    segment.destination = watched_address(what.place, family, draw);
+  }
   segment.source_port = static_cast<uint16_t>(1024 + (random >> 32) % 60000);
   segment.destination_port = kPort;
   segment.sequence = static_cast<uint32_t>(random >> 16);
@@ -273,6 +325,12 @@ std::vector<uint8_t> BenchWorld::frame(const BenchCase& what, int family, uint32
   segment.options = what.options;
   segment.data = what.data;
   segment.cookie = random;
+  if (what.answer) {
+    segment.ack = true;
+    segment.acknowledged = segment.sequence + 1;
+    std::swap(segment.source_port, segment.destination_port);
+  }
+  if (what.leaves()) std::swap(segment.source, segment.destination);
   if (what.key > 0) {
     const tfo_generation& key = rings_[vip % kPools].generation[what.key - 1];
     const tfo_flow flow = flow_of(segment);
@@ -309,6 +367,9 @@ Result<std::vector<uint64_t>> BenchWorld::counted() const {
       }
     }
   }
+  const auto monitored = monitor_->counted();
+  if (!monitored) return tl::unexpected<Error>(monitored.error());
+  totals.insert(totals.end(), monitored->begin(), monitored->end());
   return totals;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -9,32 +10,19 @@
 #include "bpf/tfo_bench.h"
 #include "loader/dataplane/xdp_skeleton.h"
 #include "loader/result.h"
-#include "tools/bench_packet.h"
+#include "tools/bench_case.h"
+#include "tools/bench_monitor.h"
 
 // After the types that it uses.
 #include <tfo_bench.skel.h>
 
 namespace tfo {
 
-/// What one kind of measured packet is.
-struct BenchCase {
-  const char* name = nullptr;
-  const char* meaning = nullptr;  // which packets these are, for the help
-  double goal_hot = 0;            // ns net, IPv4; 0: no goal
-  double goal_cold = 0;           // likewise; 0: not measured cold; below: measured, without a goal
-  size_t data = 0;                // bytes of payload
-  int hashes = 0;                 // SipHash evaluations, which cost more over IPv6
-  BenchOptions options = BenchOptions::kPlain;  // as they lie in the segment
-  int key = 0;                      // place of the key that made the cookie, from 1; 0: none did
-  tfo_action action = TFO_PASS;     // what the program must do with every one of them
-  tfo_reason reason = TFO_NOT_TCP;  // what the program must count for every one of them
-  bool syn = false;
-  bool to_vip = false;    // or to an address that is none
-  bool guard = false;     // measured in the load of the program that has the guard on
-  bool networks = false;  // each client is of a network of its own: /24, or /48
-
-  /// Must each round have a frame of its own, since the program changes it or remembers it?
-  bool anew() const { return action != TFO_PASS || (guard && syn); }
+/// The programs of a row: an empty one and the one to measure, and what both return.
+struct BenchPrograms {
+  int empty = -1;
+  int measured = -1;
+  uint32_t verdict = 0;
 };
 
 /// The configured tables to measure in: 4,096 VIPs over IPv4 and IPv6 in 64 pools of four keys,
@@ -65,6 +53,10 @@ class BenchWorld {
   /// test run would give the rewritten one to the next round.
   void prepare_first(const BenchCase& what, int family);
 
+  /// Has the monitor remember the SYNs that the packets of a case answer. Fills the table of
+  /// prepared packets.
+  Result<> remember(const BenchCase& what, int family, bool cold);
+
   /// The next cold run begins with packet 0, and takes as many in turn; 1: that one again and
   /// again.
   void rewind(uint32_t packets) {
@@ -79,13 +71,19 @@ class BenchWorld {
   /// Where counted() has an action's.
   static constexpr unsigned action_count(unsigned action) { return TFO_REASON_COUNT + action; }
 
-  /// Packets counted by reason, then by action, over all slots and processors.
+  /// Where counted() has what the monitor counts.
+  static constexpr unsigned monitor_count(BenchCount count) {
+    return action_count(TFO_ACTION_COUNT) + static_cast<unsigned>(count);
+  }
+
+  /// Packets counted by reason, by action, and by the monitor, over all slots and processors.
   Result<std::vector<uint64_t>> counted() const;
 
-  int tfo() const { return chosen_; }
-  int empty() const { return bpf_program__fd(bench_->progs.bench_empty); }
-  int cold_tfo() const { return bpf_program__fd(bench_->progs.bench_cold_tfo); }
-  int cold_empty() const { return bpf_program__fd(bench_->progs.bench_cold_empty); }
+  /// The chosen row's. `anew`: they take the prepared packets.
+  BenchPrograms programs(const BenchCase& what, bool anew) const;
+  /// Right before so many packets of a row are run.
+  Result<> refresh(const BenchCase& what) const { return monitor_->refresh(what.sampled); }
+  void next_epoch(unsigned epochs) { monitor_->next_epoch(epochs); }
   uint32_t packets() const { return packets_; }
 
  private:
@@ -97,7 +95,8 @@ class BenchWorld {
   Result<> load_tfo();
   Result<> load_guarded();
   Result<> load_bench();
-  Result<> put_target(uint32_t index, int program);
+  Result<> load_monitor();
+  Result<> put_target(const bpf_map* map, uint32_t index, int program);
   Result<> fill_vips();
   Result<> fill_policies();
   Result<> fill_rings();
@@ -106,6 +105,7 @@ class BenchWorld {
   XdpSkeleton tfo_;
   XdpSkeleton guarded_;  // on the same maps, with the guard on
   int chosen_ = -1;
+  std::unique_ptr<MonitorTables> monitor_;
   Skeleton<tfo_bench> bench_;
   uint32_t packets_;
   tfo_bench_packet* table_ = nullptr;  // mapped

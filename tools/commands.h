@@ -32,6 +32,16 @@ int guard_release(Context& context, const GuardArgs& args);
 int guard_deny(Context& context, const GuardArgs& args);
 int guard_allow(Context& context, const GuardArgs& args);
 
+struct AlertArgs {
+  std::string id;         // show
+  std::string pcap = {};  // show: a file for sample headers; empty: none
+  unsigned count;         // follow: changes until it ends; 0: until Ctrl-C
+  double interval;        // follow: seconds between two questions
+};
+int alert_list(Context& context);
+int alert_show(Context& context, const AlertArgs& args);
+int alert_follow(Context& context, const AlertArgs& args);
+
 /// Keys as the user gave them: text on the command line, or a file ("-": standard input).
 struct KeySource {
   std::string text;  // KEYTEXT[,KEYTEXT...]

@@ -192,8 +192,8 @@ void add_replay(CLI::App& root, Context& context, Invocation& what) {
       &root, context, "replay",
       "A capture through the very program that runs on the wire, on the capture's clock. Runs in "
       "the kernel's test run on maps of its own: neither traffic nor a running tfod is touched. "
-      "Without --config every SYN's destination counts as a VIP, the first key as current and the "
-      "others as previous",
+      "With --config the SYN-ACK monitor and its alerts run, too. Without it every SYN's "
+      "destination counts as a VIP, the first key as current and the others as previous",
       "  tcpdump -i eth0 -w syns.pcap \\\n"
       "      'tcp[tcpflags] & tcp-syn != 0 or (ip6[6] == 6 and ip6[53] & 2 != 0)'\n"
       "  tfoctl replay syns.pcap --key-file keys\n"
@@ -329,6 +329,7 @@ int run_tfoctl(Context& context, std::vector<std::string> arguments) {
   add_watching(root, context, what);
   add_vip(root, context, what);
   add_guard(root, context, what);
+  add_alert(root, context, what);
   add_key(root, context, what);
   add_node(root, context, what);
   add_farm(root, context, what);

@@ -14,6 +14,7 @@ namespace tfo {
 struct Invocation {
   StatsArgs stats{"", 0, 1.0};
   GuardArgs guard;
+  AlertArgs alert{"", "", 0, 1.0};
   KeyArgs key;
   FarmArgs farm;
   FarmFileArgs farm_file;
@@ -37,6 +38,9 @@ CLI::App* add_object(CLI::App* root, Context& context, const std::string& name,
 
 /// grammar_guard.cpp: the object `guard`.
 void add_guard(CLI::App& root, Context& context, Invocation& what);
+
+/// grammar_alert.cpp: the object `alert`.
+void add_alert(CLI::App& root, Context& context, Invocation& what);
 
 /// grammar_key.cpp: the object `key`.
 void add_key(CLI::App& root, Context& context, Invocation& what);

@@ -101,6 +101,7 @@ int replay_reader(Context& context, const ReplayArgs& args, CaptureReader& reade
   if (args.frames && context.json) context.out << "{\"packets\":[";
   const ReplaySignals signals(out ? out->temporary() : "");
   auto done = run(context, reader, replay, signals);
+  if (auto ended = world.finish(); done && !ended) done = tl::unexpected(ended.error());
   auto counters = world.counters();
   if (!counters) return report(context, counters.error());
   const ReplayOutcome outcome{.file = args.file,

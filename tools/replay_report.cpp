@@ -7,6 +7,7 @@
 
 #include "loader/observe/reason_table.h"
 #include "loader/observe/report.h"
+#include "tools/replay_alerts.h"
 #include "tools/stats_text.h"
 #include "tools/text_table.h"
 
@@ -176,6 +177,7 @@ ordered_json replay_json(const ReplayOutcome& outcome) {
                            {"node", stats.at("node")},
                            {"vips", stats.at("vips")},
                            {"refused", refused_json(outcome)}};
+  add_replayed_alerts(document, outcome.world.alarms());
   if (const auto& times = totals.times) {
     document["first_ns"] = times->first_ns;
     document["last_ns"] = times->last_ns;
@@ -189,6 +191,7 @@ void print_replay(std::ostream& out, const ReplayOutcome& outcome) {
   print_head(out, outcome);
   print_totals(out, outcome, sum);
   print_refused(out, outcome, sum);
+  if (const ReplayAlarms* alarms = outcome.world.alarms()) print_replayed_alerts(out, *alarms);
 }
 
 }  // namespace tfo

@@ -26,7 +26,8 @@ struct ReplayOutcome {
 /// {file, format, complete, error, captured, frames, skipped: {total, WHY: n}, first_ns, last_ns,
 /// steps_back, reasons: {REASON: n}, actions: {pass, renew, demote, drop}, would: {...}, node:
 /// {REASON: n}, vips: [as in `stats`], refused: {syns, with_data, clients: [{client, vip, reason,
-/// syns, with_data, why}], rows, given_up}}. reasons, actions and would each sum to frames.
+/// syns, with_data, why}], rows, given_up}, monitor, alerts: see add_replayed_alerts()}. reasons,
+/// actions and would each sum to frames.
 nlohmann::ordered_json replay_json(const ReplayOutcome& outcome);
 
 /// The same for people.

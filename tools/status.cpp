@@ -36,9 +36,10 @@ void print_interfaces(Context& context, const json& status) {
   TextTable table({"interface", "ifindex", "<mode", "<note"});
   for (const json& one : array_of(status, "interfaces")) {
     const std::string note = text_of(one, "detail");
-    const bool egress = text_of(one, "egress") == "yes";
-    table.add({text_of(one, "name"), text_of(one, "ifindex"),
-               text_of(one, "mode") + (egress ? ", egress" : ""), note == "-" ? "" : note});
+    std::string mode = text_of(one, "mode");
+    if (text_of(one, "egress") == "yes") mode += ", egress";
+    if (text_of(one, "tracks") == "yes") mode += ", SYNs that leave";
+    table.add({text_of(one, "name"), text_of(one, "ifindex"), mode, note == "-" ? "" : note});
   }
   if (!table.empty()) {
     context.out << '\n';
@@ -120,6 +121,36 @@ void print_guard(Context& context, const json& status) {
   if (vips.size() > kMost) context.out << fmt::format("and {} more VIPs\n", vips.size() - kMost);
 }
 
+/// Those who were hit first, then those who are not watched yet; -j has the rest.
+void print_monitor(Context& context, const json& status) {
+  constexpr size_t kMost = 16;
+  const auto monitor = status.find("monitor");
+  if (monitor == status.end() || !monitor->is_object()) return;
+  std::vector<json> subjects;
+  for (const json& one : array_of(*monitor, "subjects")) subjects.push_back(one);
+  std::ranges::stable_sort(subjects, [](const json& a, const json& b) {
+    return number_of(a, "unsolicited") > number_of(b, "unsolicited");
+  });
+  TextTable table(
+      {"watched", "<kind", "<state", "unsolicited", "resets", "answered", "reflectors"});
+  for (size_t i = 0; i < subjects.size() && i < kMost; ++i) {
+    const json& one = subjects[i];
+    table.add({text_of(one, "name"), text_of(one, "kind"), text_of(one, "readiness"),
+               text_of(one, "unsolicited"), text_of(one, "resets"), text_of(one, "answered"),
+               text_of(one, "reflectors")});
+  }
+  if (table.empty()) return;
+  context.out << '\n';
+  table.print(context.out);
+  if (subjects.size() > kMost) {
+    context.out << fmt::format("and {} more that are watched\n", subjects.size() - kMost);
+  }
+  for (size_t i = 0; i < subjects.size() && i < kMost; ++i) {
+    const std::string why = text_of(subjects[i], "why");
+    if (!why.empty()) context.out << fmt::format("{}: {}\n", text_of(subjects[i], "name"), why);
+  }
+}
+
 void print_conditions(Context& context, const json& status) {
   TextTable table({"condition", "<of", "<severity", "<since", "<evidence"});
   for (const json& one : array_of(status, "conditions")) {
@@ -152,6 +183,7 @@ int status_show(Context& context) {
   print_pools(context, *status);
   print_servers(context, *status);
   print_guard(context, *status);
+  print_monitor(context, *status);
   print_conditions(context, *status);
   return kExitOk;
 }
