@@ -195,7 +195,10 @@ void EtcdCluster::kill9(size_t member) {
   pids_[member] = -1;
 }
 
-void EtcdCluster::freeze(size_t member) { kill(pids_[member], SIGSTOP); }
+void EtcdCluster::freeze(size_t member) {
+  kill(pids_[member], SIGSTOP);
+  waitpid(pids_[member], nullptr, WUNTRACED);  // until the last thread of it stands
+}
 
 void EtcdCluster::thaw(size_t member) { kill(pids_[member], SIGCONT); }
 

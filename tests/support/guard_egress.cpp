@@ -6,7 +6,7 @@
 
 namespace tfo::test {
 
-Result<EgressSkeleton> load_egress(const XdpUnderTest& xdp) {
+Result<EgressSkeleton> load_egress(const XdpUnderTest& xdp, const tfo_load_config& config) {
   auto egress = EgressSkeleton::open();
   if (!egress) return egress;
   bpf_map* map = nullptr;
@@ -14,6 +14,7 @@ Result<EgressSkeleton> load_egress(const XdpUnderTest& xdp) {
     const int fd = xdp.map_fd(bpf_map__name(map));
     if (map != (*egress)->maps.rodata && fd >= 0) bpf_map__reuse_fd(map, fd);
   }
+  (*egress)->rodata->tfo_cfg = config;
   auto loaded = egress->load();
   if (!loaded) return tl::unexpected(loaded.error());
   return egress;

@@ -8,7 +8,7 @@
 namespace tfo::test {
 
 /// The egress program on the maps of a load of the XDP program.
-Result<EgressSkeleton> load_egress(const XdpUnderTest& xdp);
+Result<EgressSkeleton> load_egress(const XdpUnderTest& xdp, const tfo_load_config& config = {});
 /// The packet leaves; an error if the program would hold it back.
 Result<> leave(const EgressSkeleton& egress, const Packet& packet);
 /// A server's answer, `past` bytes of the SYN's data acknowledged.

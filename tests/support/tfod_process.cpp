@@ -110,6 +110,14 @@ json TfodSite::ask(const json& request) const {
   return json::parse(reply, nullptr, false);
 }
 
+json TfodSite::watched(const std::string& name) const {
+  const json subjects = status()["monitor"]["subjects"];
+  for (const json& one : subjects) {
+    if (one["name"] == name) return one;
+  }
+  return {};
+}
+
 bool TfodSite::raised(const std::string& id) const {
   const json now = status();
   for (const json& condition : now["conditions"]) {

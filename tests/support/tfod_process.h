@@ -58,6 +58,8 @@ class TfodSite {
   /// One request over the control socket: the reply, or null.
   nlohmann::json ask(const nlohmann::json& request) const;
   nlohmann::json status() const { return ask({{"command", "status"}})["result"]; }
+  /// What the status says of somebody whom the monitor watches; null if nobody is called so.
+  nlohmann::json watched(const std::string& name) const;
   /// Is a condition with this id raised?
   bool raised(const std::string& id) const;
 

@@ -44,6 +44,16 @@ uint32_t handshakes_per_entry(std::string_view map) {
   return map == "retries" ? 4 : 0;
 }
 
+/// How the monitor's tables are sized; 0: not one of them.
+uint32_t monitor_entries(std::string_view map, uint32_t lines) {
+  if (map == "bloom") return TFO_BLOOM_FILTERS * lines;
+  if (map == "monitor_stats" || map == "reflectors") return kSlots;
+  if (map == "cells") return TFO_CELLS_IPV4 + TFO_CELLS_IPV6;
+  if (map == "net_stats" || map == "hit_maps") return TFO_CELLS_IPV4 / 256;
+  if (map == "recent" || map == "sent") return 65536;
+  return map == "samples" ? 1U << 20 : 0;
+}
+
 /// The one cell that moved between two sets of counters.
 Result<std::optional<Verdict>> moved(const std::vector<tfo_counters>& before,
                                      const std::vector<tfo_counters>& after) {
@@ -98,6 +108,9 @@ Result<XdpUnderTest> XdpUnderTest::load(const tfo_load_config& config, const Loa
       bpf_map__set_max_entries(map, 2 * kSlots);
     } else if (const uint32_t share = handshakes_per_entry(name); share != 0) {
       bpf_map__set_max_entries(map, sizes.handshakes / share);
+    } else if (const uint32_t entries = monitor_entries(name, sizes.bloom_lines);
+               entries != 0 && sizes.bloom_lines != 0) {
+      bpf_map__set_max_entries(map, entries);
     } else if (name == "rings" && sizes.rings != 0) {
       bpf_map__set_max_entries(map, sizes.rings);
     }
@@ -109,6 +122,8 @@ Result<XdpUnderTest> XdpUnderTest::load(const tfo_load_config& config, const Loa
   xdp.control_->handshake_mask = sizes.handshakes / 2 - 1;
   xdp.control_->head_mask = sizes.handshakes / 16 - 1;
   xdp.control_->retry_mask = sizes.handshakes / 4 - 1;
+  xdp.control_->sample_budget = TFO_SAMPLE_BUDGET;
+  if (sizes.bloom_lines != 0) xdp.control_->bloom_mask = sizes.bloom_lines - 1;
   xdp.control_->hash_seed[0] = 0x0123456789abcdefULL;
   // Not the negative of the other: sums of products with both would cancel out.
   xdp.control_->hash_seed[1] = 0xc3a5c85c97cb3127ULL;

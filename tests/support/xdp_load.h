@@ -32,6 +32,7 @@ struct VipRow {
 struct LoadSizes {
   uint32_t rings = 0;
   uint32_t handshakes = 1024;  ///< of the guard, a power of two; the only one with a default
+  uint32_t bloom_lines = 0;    ///< of the SYN-ACK monitor, a power of two; 0: no monitor
 };
 
 /// One private load of the XDP program, its maps unpinned. The object is the file that the

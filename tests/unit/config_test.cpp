@@ -136,14 +136,14 @@ const BadCase kBad[] = {
      R"({"interfaces": [], "server": null, "pools": {"p": {"interval": "daily", "not_after": "2h"}}, "x": 1})",
      {R"(pools.p.interval: is the string "daily"; give a duration with its unit (s, m, h, d), from "1s" to "7d", or "0")",
       "x: is no known field; remove it; the fields here are instance, socket, state_directory, "
-      "bpffs, log_level, farm, pools, interfaces, vips, server, http, guard",
+      "bpffs, log_level, farm, pools, interfaces, vips, server, http, guard, alerts, monitor",
       R"(interfaces: is missing or empty, and there is no "server"; give the interfaces to watch, such as [{"name": "eth0"}], or a server role)"}},
     {"typo", with(R"("vipz": [])"), {R"(vipz: is no known field; did you mean "vips"?)"}},
     {"unknown",
      with(R"("colour": 1)"),
      {"colour: is no known field; remove it; the fields here are instance, socket, "
       "state_directory, "
-      "bpffs, log_level, farm, pools, interfaces, vips, server, http, guard"}},
+      "bpffs, log_level, farm, pools, interfaces, vips, server, http, guard, alerts, monitor"}},
     {"key_as_a_name",
      with(
          R"("instance": "00112233-44556677-8899aabb-ccddeeff", "00112233-4455667x-8899aabb-ccddeeff": 1)"),
@@ -151,7 +151,7 @@ const BadCase kBad[] = {
       "characters: letters, digits, '.', '_', ':' and '-', beginning with a letter or digit",
       "<key>: is no known field; remove it; the fields here are instance, socket, "
       "state_directory, "
-      "bpffs, log_level, farm, pools, interfaces, vips, server, http, guard"}},
+      "bpffs, log_level, farm, pools, interfaces, vips, server, http, guard, alerts, monitor"}},
     {"duplicate_key",
      R"({"interfaces": [{"name": "eth0", "mode": "auto", "mode": "native"}]})",
      {"interfaces[0].mode: is given twice in the same object; keep one of the two"}},

@@ -59,6 +59,9 @@ View example() {
   guard.answer[TFO_GUARD_OVER] = 9;
   guard.spared = 7;
   view.guard = {{.vip = "web", .load = 12, .guarded = 3}};
+  view.alerts = {.counts = {{"vip", Severity::kWarning, 0}, {"vip", Severity::kCritical, 2}},
+                 .crowded_out = {0, 5},
+                 .peers = {{.url = "http://am:9093", .posts = 8, .failures = 1}}};
   return view;
 }
 
@@ -87,6 +90,11 @@ TEST(Metrics, SayWhatTheViewHolds) {
            "tfo_guard_load{vip=\"web\"} 12\n",
            "tfo_condition_active{condition=\"generic_mode\"} 1\n",
            "tfo_condition_active{condition=\"key_drift\"} 0\n",
+           "tfo_alert_active{rule=\"vip\",severity=\"warning\"} 0\n",
+           "tfo_alert_active{rule=\"vip\",severity=\"critical\"} 2\n",
+           "tfo_alerts_crowded_out{severity=\"critical\"} 5\n",
+           "tfo_alertmanager_posts_total{peer=\"http://am:9093\",result=\"taken\"} 8\n",
+           "tfo_alertmanager_posts_total{peer=\"http://am:9093\",result=\"failed\"} 1\n",
            "tfo_key_generations{pool=\"web\",place=\"revoked\"} 0\n",
            "tfo_key_age_seconds{pool=\"web\",place=\"current\"} 500\n",
            "tfo_key_not_after_timestamp_seconds{pool=\"web\",place=\"staged\"} 9000\n",
@@ -176,6 +184,40 @@ TEST(Report, StatusHasConditionsAndRing) {
   EXPECT_EQ(status["pools"][0]["ring"][1]["fingerprint"], "bbbbbbbb");
   EXPECT_EQ(status["interfaces"][0]["mode"], "generic");
   EXPECT_EQ(status["guard"][0]["spared"], 7);
+}
+
+TEST(Metrics, OfTheMonitorAreByKindHoweverManyAreWatched) {
+  View view = example();
+  EXPECT_THAT(metrics_text(view), Not(HasSubstr("tfo_unsolicited")));
+  view.monitor.emplace();
+  for (int i = 0; i < 100; ++i) {
+    view.monitor->subjects.push_back({.name = "vip" + std::to_string(i), .readiness = "ready"});
+  }
+  view.monitor->subjects[7] = {.name = "transit",
+                               .kind = TFO_TARGET_ASYMMETRIC,
+                               .readiness = "ready",
+                               .unsolicited = 70,
+                               .syns_out = 60};
+  view.monitor->totals.kinds[0].unsolicited[1][0] = {.packets = 5, .bytes = 300};
+  view.monitor->totals.kinds[1].resets = 4;
+  view.monitor->totals.kinds[0].reflectors = 12;
+  view.monitor->totals.samples_lost = 2;
+  const std::string text = metrics_text(view);
+  for (const char* line :
+       {"tfo_unsolicited_synack_packets_total{destination=\"vip\",tfo=\"1\",payload=\"0\"} 5\n",
+        "tfo_unsolicited_synack_bytes_total{destination=\"vip\",tfo=\"1\",payload=\"0\"} 300\n",
+        "tfo_unsolicited_synack_reflectors{destination=\"vip\"} 12\n",
+        "tfo_unsolicited_resets_total{destination=\"tracked\"} 4\n",
+        "tfo_prefix_synacks_total{prefix=\"transit\"} 70\n",
+        "tfo_prefix_syns_out_total{prefix=\"transit\"} 60\n", "tfo_monitor_warm 1\n",
+        "tfo_events_lost_total 2\n"}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+  EXPECT_THAT(text, Not(HasSubstr("vip42"))) << "who was hit is told by alerts";
+  view.monitor->subjects[3].readiness = "not_warm";
+  EXPECT_THAT(metrics_text(view), HasSubstr("tfo_monitor_warm 0\n"));
+  EXPECT_EQ(status_json(view)["monitor"]["subjects"][7]["kind"], "asymmetric");
+  EXPECT_EQ(status_json(example())["monitor"], nullptr);
 }
 
 TEST(KernelMib, IsReadByNameWhateverTheColumn) {

@@ -186,7 +186,7 @@ TEST(Trigger, LosesNoCountBetweenProcessors) {
   uint64_t cell = 0;
   const auto count = [&cell] {
     for (int i = 0; i < kEach; i++) {
-      tfo_tally(reinterpret_cast<__u64*>(&cell), kStart);
+      tfo_trigger_count(reinterpret_cast<__u64*>(&cell), kStart);
     }
   };
   std::vector<std::thread> threads;

@@ -22,6 +22,10 @@ const std::vector<Words>& all_commands() {
       {"guard", "release"},
       {"guard", "deny"},
       {"guard", "allow"},
+      {"alert"},
+      {"alert", "list"},
+      {"alert", "show"},
+      {"alert", "follow"},
       {"key"},
       {"key", "show"},
       {"key", "rotate"},
@@ -79,7 +83,7 @@ TEST(TfoctlGrammar, AWordThatIsNoneIsNamedWithThoseThatAre) {
   const Ran object = run_tfoctl({"keys", "show"});
   EXPECT_EQ(object.code, 2);
   EXPECT_NE(object.err.find("what is 'keys'?"), std::string::npos) << object.err;
-  EXPECT_NE(object.err.find("status stats vip guard key node farm cookie detach bench"),
+  EXPECT_NE(object.err.find("status stats vip guard alert key node farm cookie detach bench"),
             std::string::npos);
   const Ran command = run_tfoctl({"key", "delete"});
   EXPECT_EQ(command.code, 2);
