@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
 
 #include "loader/dataplane/guard_tables.h"
 #include "loader/dataplane/private_load.h"
@@ -96,6 +99,41 @@ TEST_F(GuardOperator, SeesWhoIsOverNewestFirst) {
   EXPECT_EQ(all, found.size());
   advance(16 * kBucket);
   EXPECT_TRUE(guarded().empty()) << "whoever fell silent comes down without a packet";
+}
+
+TEST_F(GuardOperator, SeesWhoseHandshakesComeToNothing) {
+  const auto open = [&](const Packet& syn) { ASSERT_OK(load_->run(syn.frame())); };
+  const auto answer = [&](const Packet& syn, uint8_t flags) {
+    ASSERT_OK(load_->run(GuardWorld::segment(syn, flags, 20).frame()));
+  };
+  syns("10.0.1.", 1, 3 * kLimit);  // as many as the limit lets through
+  for (unsigned i = 1; i <= kLimit; ++i) {
+    const Packet honest = GuardWorld::syn("10.0.2." + std::to_string(i));
+    open(honest);
+    answer(honest, kAck);
+    const Packet resets = GuardWorld::syn("10.0.3." + std::to_string(i));
+    open(resets);
+    answer(resets, kRst);
+    open(from_port(GuardWorld::syn("10.0.4.1"), 1000 + i));
+  }
+  syns("10.0.3.", 100, 1);  // over its limit by now
+  advance(2 * kBucket);
+  std::map<std::string, HandshakeRing::Bucket> found;
+  for (const NetworkHandshakes& one : guard().network_rings()) {
+    EXPECT_EQ(one.slot, slot_);
+    EXPECT_TRUE(found.emplace(network_text(one.network), one.ring.age[2]).second);
+  }
+  EXPECT_EQ(found.size(), 3U) << "nobody knows the name of who was not over a limit";
+  EXPECT_EQ(found["10.0.1.0/24"].opened, kLimit);
+  EXPECT_EQ(found["10.0.1.0/24"].unanswered, kLimit);
+  EXPECT_EQ(found["10.0.3.0/24"].reset, kLimit);
+  EXPECT_EQ(found["10.0.3.0/24"].unanswered, 0U);
+  EXPECT_GT(found["10.0.4.0/24"].unanswered, 0U) << "its one address was over its own limit";
+  EXPECT_LT(found["10.0.4.0/24"].unanswered, kLimit);
+  const HandshakeRing all = guard().vip_ring(slot_);
+  EXPECT_EQ(all.age[2].reset, kLimit);
+  EXPECT_EQ(all.age[2].unanswered, kLimit + found["10.0.4.0/24"].unanswered);
+  EXPECT_EQ(all.age[2].opened, all.age[2].unanswered + 2 * kLimit);
 }
 
 TEST_F(GuardOperator, TakesEventsOnce) {
