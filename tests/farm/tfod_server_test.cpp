@@ -101,7 +101,7 @@ TEST_F(ServerRole, SaysAtTheStartThatItsGuardIsHelplessWhereServersNeedNoCookie)
 }
 
 TEST_F(ServerRole, SetsTheServerBitOnlyAfterTheDelay) {
-  site_.config["server"]["enable_delay"] = "24h";
+  site_.config["server"]["enable_delay"] = "8760h";
   TfodProcess tfod(site_.write(), site_.path("log"));
   ASSERT_TRUE(tfod.ready()) << tfod.log();
   EXPECT_EQ(sysctl(names_[0], "tcp_fastopen"), "1");
