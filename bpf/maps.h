@@ -220,7 +220,7 @@ struct {
 	__type(value, struct tfo_monitor_cpu);
 } monitor_cpus SEC(".maps");
 
-/* Packets to each address of the declared prefixes: tfo_cell_of() (loader). Wrap. */
+/* Packets to each address of the declared IPv4 prefixes: tfo_cell_of() (loader). Wrap. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -229,7 +229,7 @@ struct {
 	__type(value, __u32);
 } cells SEC(".maps");
 
-/* By IPv4 cell / 256 (loader). */
+/* By cell / 256 (loader). */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);

@@ -111,18 +111,13 @@ tfo_inline __u64 tfo_alarm_bit(__u8 last)
 
 #define TFO_NO_CELL (~0U)
 
-/* Where an address of a declared prefix is counted, or TFO_NO_CELL. `key`: the address. */
+/* Where an IPv4 address of a declared prefix is counted, or TFO_NO_CELL. `key`: the address. */
 tfo_inline __u32 tfo_cell_of(const struct tfo_target *target, const struct tfo_vip_key *key,
-			     __u8 family, const __u64 seed[2])
+			     __u8 family)
 {
-	struct tfo_vip_key network;
 	__u32 address, host_bits;
 
-	if (family != 4) {
-		network = (struct tfo_vip_key){.high = key->high, .low = 0, .port = 0};
-		return TFO_CELLS_IPV4 + (tfo_vip_hash(&network, seed) & (TFO_CELLS_IPV6 - 1));
-	}
-	if (target->around_length < 96 || target->around_length > 128)
+	if (family != 4 || target->around_length < 96 || target->around_length > 128)
 		return TFO_NO_CELL;
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 	address = tfo_be32(key->low >> 32);
@@ -132,7 +127,7 @@ tfo_inline __u32 tfo_cell_of(const struct tfo_target *target, const struct tfo_v
 	host_bits = 128 - target->around_length;
 	if (host_bits < 32)
 		address &= (1U << host_bits) - 1;
-	return address < TFO_CELLS_IPV4 && target->first < TFO_CELLS_IPV4 - address
+	return address < TFO_PREFIX_CELLS && target->first < TFO_PREFIX_CELLS - address
 		       ? target->first + address
 		       : TFO_NO_CELL;
 }

@@ -63,8 +63,6 @@ __attribute__((noinline)) int tfo_tally_cell(const struct tfo_incoming *in)
 	if (!in || !cell)
 		return 0;
 	__sync_fetch_and_add(cell, 1);
-	if (in->family != 4)
-		return 1;
 	tally = bpf_map_lookup_elem(&net_stats, &net);
 	map = bpf_map_lookup_elem(&hit_maps, &net);
 	if (!tally || !map)

@@ -35,23 +35,35 @@ static __always_inline int tfo_parse_outgoing(const struct tfo_frame *frame, str
 	return reason >= 0 ? reason : tfo_parse_inner_ip(frame, p, &layer);
 }
 
-/* The monitor's part; only with tfo_cfg.monitor. Global: SYN-ACKs do not pay for its stack. */
-__attribute__((noinline)) int tfo_outgoing(struct __sk_buff *skb)
+static __always_inline struct tfo_frame tfo_frame_of_skb(struct __sk_buff *skb)
 {
-	struct tfo_frame frame = {
+	return (struct tfo_frame){
 		.data = (const __u8 *)(long)skb->data,
 		.end = (const __u8 *)(long)skb->data_end,
 		.context = skb,
 	};
-	struct tfo_packet p = {};
-	struct tfo_flow flow;
-	const __u8 *tcp;
+}
 
-	if (tfo_parse_outgoing(&frame, &p) != TFO_GO_ON)
-		return 0;
-	tcp = tfo_at(&frame, p.tcp & TFO_HEADERS, TFO_TCP_LEN);
-	if (tcp && tfo_load_flow(&frame, p.family, p.ip & TFO_HEADERS, &flow))
+/* A SYN leaves. `where`: offset of IP, that of TCP << 16. Global: others do not pay its stack. */
+__attribute__((noinline)) int tfo_syn_leaves(struct __sk_buff *skb, __u32 where, __u32 family)
+{
+	struct tfo_frame frame = tfo_frame_of_skb(skb);
+	const __u8 *tcp = tfo_at(&frame, where >> 16 & TFO_HEADERS, TFO_TCP_LEN);
+	struct tfo_flow flow = {};
+
+	if (tcp && tfo_load_flow(&frame, family, where & TFO_HEADERS, &flow))
 		tfo_syn_left(&flow, tcp);
+	return 0;
+}
+
+/* A packet that is not plain and may be a SYN. */
+__attribute__((noinline)) int tfo_outgoing(struct __sk_buff *skb)
+{
+	struct tfo_frame frame = tfo_frame_of_skb(skb);
+	struct tfo_packet p = {};
+
+	if (tfo_parse_outgoing(&frame, &p) == TFO_GO_ON)
+		tfo_syn_leaves(skb, p.ip | p.tcp << 16, p.family);
 	return 0;
 }
 
@@ -62,22 +74,28 @@ static __always_inline int tfo_tracks(const struct __sk_buff *skb)
 	       (!(tfo_cfg.monitor & TFO_MONITOR_INSIDE) || !skb->ingress_ifindex);
 }
 
+/* The monitor's part. Data in pieces (GSO) is not plain either, and most of what a server sends. */
+static __always_inline void tfo_track(struct __sk_buff *skb, const struct tfo_frame *frame,
+				      const struct tfo_packet *p, int reason)
+{
+	if (reason == TFO_GO_ON)
+		tfo_syn_leaves(skb, p->ip | p->tcp << 16, p->family);
+	else if (reason == TFO_NOT_PLAIN && (!p->tcp || tfo_may_be_syn(frame, p)))
+		tfo_outgoing(skb);
+}
+
 SEC("tc")
 int tfo_egress(struct __sk_buff *skb)
 {
-	struct tfo_frame frame = {
-		.data = (const __u8 *)(long)skb->data,
-		.end = (const __u8 *)(long)skb->data_end,
-		.context = skb,
-	};
+	struct tfo_frame frame = tfo_frame_of_skb(skb);
 	struct tfo_answer answer = {};
 	struct tfo_packet p = {};
 	struct tfo_flow out;
 	const __u8 *tcp;
 	int reason = tfo_parse_plain(&frame, &tfo_cfg, &p);
 
-	if (tfo_tracks(skb) && (reason == TFO_GO_ON || reason == TFO_NOT_PLAIN))
-		tfo_outgoing(skb);
+	if (tfo_tracks(skb))
+		tfo_track(skb, &frame, &p, reason);
 	/* One that came in where it leaves is no answer of a server behind this node. */
 	if (reason != TFO_SYN_ACK || tfo_cfg.monitor_only || skb->ingress_ifindex == skb->ifindex)
 		return TFO_TC_NEXT;

@@ -95,8 +95,7 @@ struct tfo_target {
 };
 
 #define TFO_TARGETS 131072 /* addresses and networks that are watched */
-#define TFO_CELLS_IPV4 (1U << 18) /* addresses of all declared IPv4 prefixes together */
-#define TFO_CELLS_IPV6 (1U << 16) /* for their /64s, hashed; they follow those of IPv4 */
+#define TFO_PREFIX_CELLS (1U << 18) /* addresses of all declared IPv4 prefixes together */
 
 /*
  * Which addresses of a /24 were hit: bank W % 2 holds window W, and address A is bit A % 32 of its

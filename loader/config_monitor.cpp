@@ -170,10 +170,10 @@ void ConfigParser::monitor_cells(const ConfigNode& node) {
     if (!one.each_address || !is_ipv4(one.prefix) || one.prefix.length < kWidest) continue;
     addresses += std::max<uint64_t>(256, uint64_t{1} << (128 - one.prefix.length));
   }
-  if (addresses <= TFO_CELLS_IPV4) return;
+  if (addresses <= TFO_PREFIX_CELLS) return;
   node.complain(
       fmt::format("count {} IPv4 addresses one by one (a /24 at least of each)", addresses),
-      fmt::format("at most {} can be: give some \"each_address\": false", TFO_CELLS_IPV4));
+      fmt::format("at most {} can be: give some \"each_address\": false", TFO_PREFIX_CELLS));
 }
 
 /// What the interfaces' programs do for the monitor.

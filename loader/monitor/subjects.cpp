@@ -73,7 +73,7 @@ Result<> place(const std::vector<MonitorSubject>& subjects, MonitorPlan& plan) {
       cells.nets = std::max(1U, (1U << (128 - subject.prefixes[0].length)) / 256);
     }
     next += cells.nets;
-    if (next > TFO_CELLS_IPV4 / 256) {
+    if (next > TFO_PREFIX_CELLS / 256) {
       return fail(subject.name + ": the declared prefixes have more than 2^18 IPv4 addresses");
     }
     plan.cells.emplace(subject.name, cells);

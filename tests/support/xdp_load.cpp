@@ -48,8 +48,8 @@ uint32_t handshakes_per_entry(std::string_view map) {
 uint32_t monitor_entries(std::string_view map, uint32_t lines) {
   if (map == "bloom") return TFO_BLOOM_FILTERS * lines;
   if (map == "monitor_stats" || map == "reflectors") return kSlots;
-  if (map == "cells") return TFO_CELLS_IPV4 + TFO_CELLS_IPV6;
-  if (map == "net_stats" || map == "hit_maps") return TFO_CELLS_IPV4 / 256;
+  if (map == "cells") return TFO_PREFIX_CELLS;
+  if (map == "net_stats" || map == "hit_maps") return TFO_PREFIX_CELLS / 256;
   if (map == "recent" || map == "sent") return 65536;
   return map == "samples" ? 1U << 20 : 0;
 }
