@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "bpf/tfo_abi.h"
+#include "loader/address.h"
 #include "loader/alert/rule.h"
 #include "loader/etcd/config.h"
 #include "loader/keys/drift.h"
@@ -80,9 +81,6 @@ struct FarmConfig {
 
   bool operator==(const FarmConfig&) const = default;
 };
-
-/// An IPv6 address, or IPv4 in its mapped form ::ffff:a.b.c.d; network order.
-using ConfigAddress = std::array<uint8_t, 16>;
 
 /// What enforcing does for a VIP, besides renewal: see bpf/policy.h.
 struct PolicyConfig {
@@ -198,8 +196,5 @@ std::optional<std::chrono::milliseconds> parse_fine_duration(std::string_view te
 
 /// The shortest such text: 5400 s is "1h30m", 0 is "0".
 std::string duration_text(std::chrono::seconds duration);
-
-/// Text of an address: dotted quad for IPv4-mapped ones, RFC 5952 for the rest.
-std::string address_text(const ConfigAddress& address);
 
 }  // namespace tfo

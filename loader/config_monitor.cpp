@@ -10,8 +10,8 @@
 #include <string_view>
 #include <utility>
 
+#include "loader/address.h"
 #include "loader/config_parser.h"
-#include "loader/guard/network.h"
 #include "loader/monitor/watchlist.h"
 
 namespace tfo {
@@ -20,25 +20,18 @@ namespace {
 constexpr size_t kMaxTracked = 1024;
 constexpr size_t kMaxTrackedPrefixes = 256;  // of one
 constexpr size_t kMaxDeclared = 256;
-constexpr unsigned kWidest = 128 - 18;  // of IPv4: 2^18 addresses
 constexpr int64_t kFewestLines = 1024;
 constexpr int64_t kMostLines = 1 << 24;  // 512 MiB a filter
 constexpr std::string_view kNetwork =
     "such as \"198.51.100.0/24\", \"2001:db8::/48\" or an address";
 
-bool is_ipv4(const MonitorPrefix& prefix) {
-  return ClientNetwork{prefix.address, prefix.length}.is_v4();
-}
-
 std::optional<MonitorPrefix> read_network(const ConfigNode& node) {
   const auto text = node.text(kNetwork);
   if (!text) return std::nullopt;
   const auto network = parse_network(*text);
-  if (!network) {
-    node.complain(network.error().message, "");
-    return std::nullopt;
-  }
-  return MonitorPrefix{.address = network->address, .length = network->length};
+  if (network) return *network;
+  node.complain(network.error().message, "");
+  return std::nullopt;
 }
 
 }  // namespace
@@ -126,8 +119,8 @@ void ConfigParser::monitor_prefix(const ConfigNode& node) {
   }
   object.finish();
   if (!network) return;
-  const bool ipv4 = is_ipv4(*network);
-  if (out.each_address && (ipv4 ? network->length < kWidest : network->length > 64)) {
+  const bool ipv4 = network->is_v4();
+  if (out.each_address && (ipv4 ? network->length < kWidestCounted : network->length > 64)) {
     prefix->complain(ipv4 ? "has more than 2^18 addresses" : "is longer than /64",
                      ipv4 ? "give networks of /14 or longer, or \"each_address\": false"
                           : "give a network of /64 or shorter, or \"each_address\": false");
@@ -167,7 +160,7 @@ void ConfigParser::monitor_targets(const ConfigNode& node) {
 void ConfigParser::monitor_cells(const ConfigNode& node) {
   uint64_t addresses = 0;
   for (const DeclaredPrefix& one : config_.monitor.prefixes) {
-    if (!one.each_address || !is_ipv4(one.prefix) || one.prefix.length < kWidest) continue;
+    if (!one.each_address || !one.prefix.is_v4() || one.prefix.length < kWidestCounted) continue;
     addresses += std::max<uint64_t>(256, uint64_t{1} << (128 - one.prefix.length));
   }
   if (addresses <= TFO_PREFIX_CELLS) return;

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -18,8 +17,6 @@ struct Unit {
 };
 constexpr Unit kUnits[] = {{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
 constexpr int64_t kLongest = int64_t{100} * 365 * 86400;  // keeps every sum far from overflow
-
-constexpr uint8_t kMappedPrefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 }  // namespace
 
@@ -69,14 +66,6 @@ std::string duration_text(std::chrono::seconds duration) {
     }
   }
   return text;
-}
-
-std::string address_text(const ConfigAddress& address) {
-  char text[INET6_ADDRSTRLEN];
-  if (std::memcmp(address.data(), kMappedPrefix, sizeof(kMappedPrefix)) == 0) {
-    return inet_ntop(AF_INET, address.data() + 12, text, sizeof(text));
-  }
-  return inet_ntop(AF_INET6, address.data(), text, sizeof(text));
 }
 
 std::string ConfigError::text() const {

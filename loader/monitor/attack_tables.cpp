@@ -22,11 +22,6 @@ using nlohmann::json;
 constexpr uint16_t kAcks = 64;      // only a number that most packets share is of interest
 constexpr uint16_t kPorts = 256;    // that are attacked: few, or any
 constexpr size_t kIpv4Header = 20;  // and more with options
-constexpr std::array<uint8_t, 12> kMapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
-bool is_mapped(const MonitorAddress& address) {
-  return std::equal(kMapped.begin(), kMapped.end(), address.begin());
-}
 
 MonitorAddress address_of(const __u8 (&bytes)[16]) {
   MonitorAddress address{};
@@ -70,20 +65,14 @@ uint64_t MonitorHash::operator()(uint32_t number) const {
   return mixed ^ mixed >> 32;
 }
 
-unsigned network_length(const MonitorAddress& address) { return is_mapped(address) ? 120 : 48; }
+unsigned network_length(const MonitorAddress& address) {
+  return MonitorPrefix{.address = address}.is_v4() ? 120 : 48;
+}
 
 MonitorAddress network_of(const MonitorAddress& address) {
   MonitorAddress network{};
   std::copy_n(address.begin(), network_length(address) / 8, network.begin());
   return network;
-}
-
-std::string subnet_text(const MonitorAddress& address, unsigned length) {
-  char text[INET6_ADDRSTRLEN] = {};
-  const bool mapped = is_mapped(address);
-  inet_ntop(mapped ? AF_INET : AF_INET6, address.data() + (mapped ? 12 : 0), text, sizeof(text));
-  if (length == 128) return text;
-  return std::string(text) + "/" + std::to_string(length - (mapped ? 96 : 0));
 }
 
 void LatelyHit::add(uint64_t hash, uint32_t window) {
@@ -141,8 +130,10 @@ void AttackTables::keep_header(const tfo_sample& sample) {
 }
 
 json AttackTables::evidence(size_t most) const {
-  const auto network = [](const MonitorAddress& a) { return subnet_text(a, network_length(a)); };
-  const auto address = [](const MonitorAddress& a) { return subnet_text(a); };
+  const auto network = [](const MonitorAddress& a) {
+    return network_text({.address = a, .length = network_length(a)});
+  };
+  const auto address = [](const MonitorAddress& a) { return address_text(a); };
   const auto number = [](uint32_t n) { return n; };
   const auto acks = acks_.top(1);
   return {{"reflectors", heaviest(reflectors_, most, "network", network)},

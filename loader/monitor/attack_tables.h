@@ -24,8 +24,6 @@ struct MonitorHash {
 
 /// The network of an address: /24 of IPv4, /48 of IPv6.
 MonitorAddress network_of(const MonitorAddress& address);
-/// "192.0.2.0/24"; `length` counts from the mapped prefix' beginning, 128 shows no length.
-std::string subnet_text(const MonitorAddress& address, unsigned length = 128);
 /// The length that network_of() leaves, of the mapped address.
 unsigned network_length(const MonitorAddress& address);
 

@@ -9,20 +9,16 @@
 #include <vector>
 
 #include "bpf/tfo_abi.h"
+#include "loader/address.h"
 
 namespace tfo {
 
-/// An address or network in network order; IPv4 mapped, host bits 0.
-using MonitorAddress = std::array<uint8_t, 16>;
+using MonitorAddress = ConfigAddress;
+/// An address or network that is watched.
+using MonitorPrefix = ClientNetwork;
 
-/// An address or network that is watched; `length` is that of the mapped address, 96 to 128 for
-/// IPv4.
-struct MonitorPrefix {
-  MonitorAddress address{};
-  unsigned length = 128;
-
-  bool operator==(const MonitorPrefix&) const = default;
-};
+/// So many addresses can be counted one by one: networks of IPv4 that are no wider.
+inline constexpr unsigned kWidestCounted = 128 - 18;
 
 /// Addresses that open connections: "tracked" of the section "monitor".
 struct TrackedConfig {

@@ -51,15 +51,11 @@ json volumes(const tfo_monitor_counters& counters) {
       {"samples_lost", counters.samples_lost}};
 }
 
-std::string prefix_text(const MonitorPrefix& prefix) {
-  return subnet_text(prefix.address, prefix.length);
-}
-
 /// For tcpdump: what comes to the victim from the commonest port.
 std::string filter(const MonitorSubject& subject, const json& ports) {
   std::string text = "(";
   for (size_t i = 0; i < std::min<size_t>(subject.prefixes.size(), 8); i++) {
-    text += fmt::format("{}dst net {}", i == 0 ? "" : " or ", prefix_text(subject.prefixes[i]));
+    text += fmt::format("{}dst net {}", i == 0 ? "" : " or ", network_text(subject.prefixes[i]));
   }
   text += ")";
   if (!ports.empty() && ports[0].at("share").get<double>() > 0.5) {

@@ -70,14 +70,15 @@ json exact_victims(const MonitorPrefix& prefix, const PrefixCounts& now, const P
   }
   json victims = json::array(), networks = json::array();
   for (const auto& [packets, at] : heaviest(std::move(addresses), most)) {
-    victims.push_back({{"address", subnet_text(address_at(prefix, at))},
+    victims.push_back({{"address", address_text(address_at(prefix, at))},
                        {"packets", packets},
                        {"share", share(packets, all)}});
   }
   for (const auto& [packets, at] : heaviest(std::move(nets), most)) {
     const MonitorAddress address = address_at(prefix, at * kNet);
     networks.push_back(
-        {{"network", subnet_text(address, std::max(network_length(address), prefix.length))},
+        {{"network", network_text({.address = address,
+                                   .length = std::max(network_length(address), prefix.length)})},
          {"packets", packets},
          {"bytes", now.nets[at].bytes - start.nets[at].bytes},
          {"share", share(packets, all)}});

@@ -52,7 +52,7 @@ json SynAckMonitor::flood_evidence() const {
   std::vector<Row> sources;
   sources.reserve(heavy_sources_.size());
   for (const HeavySource& one : heavy_sources_) {
-    sources.emplace_back(one.syns, subnet_text(one.address));
+    sources.emplace_back(one.syns, address_text(one.address));
   }
   return {
       {"sources", heaviest(std::move(sources), "address", "syns_at_least")},

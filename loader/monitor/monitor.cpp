@@ -311,7 +311,7 @@ Result<> SynAckMonitor::read_load() {
   return {};
 }
 
-MonitorReading SynAckMonitor::reading(const Watched& watched, const char* rule) {
+MonitorReading SynAckMonitor::reading(const Watched& watched, std::string_view rule) {
   const tfo_monitor_counters& counters = watched.counters;
   const tfo_tally sum = unsolicited(counters);
   MonitorReading out;
@@ -356,7 +356,7 @@ Result<std::vector<MonitorReading>> SynAckMonitor::read() {
   if (auto done = look(); !done) return tl::unexpected(done.error());
   review_book();
   for (auto& [name, watched] : watched_) {
-    for (const char* rule : monitor_rules(watched.subject))
+    for (std::string_view rule : monitor_rules(watched.subject))
       readings.push_back(reading(watched, rule));
     const uint64_t count = watched.count;
     if (count > watched.last_count + kAlarming || alarmed_.contains(name)) {

@@ -14,6 +14,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -142,7 +143,7 @@ class SynAckMonitor {
   bool judges_excess(const Watched& watched) const;
   Result<> read_load();
   uint64_t addresses_hit(const Watched& watched) const;
-  MonitorReading reading(const Watched& watched, const char* rule);
+  MonitorReading reading(const Watched& watched, std::string_view rule);
   MonitorReading flood_reading() const;
   MonitorReading lost_reading() const;
   bool is_warm(const Watched& watched) const {

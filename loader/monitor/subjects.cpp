@@ -12,30 +12,15 @@
 namespace tfo {
 namespace {
 
-constexpr unsigned kMapped = 96;
-constexpr unsigned kWidest = 128 - 18;  // of IPv4: 2^18 addresses
-
-bool is_ipv4(const MonitorPrefix& prefix) {
-  return prefix.length >= kMapped && network_length(prefix.address) > 64;
-}
-
-bool bit(const MonitorAddress& address, unsigned at) {
-  return (address[at / 8] >> (7 - at % 8) & 1) != 0;
-}
-
 Result<> check(const MonitorSubject& subject) {
   for (const MonitorPrefix& prefix : subject.prefixes) {
-    for (unsigned at = prefix.length; at < 128; at++) {
-      if (bit(prefix.address, at)) {
-        return fail(subject.name + ": " + subnet_text(prefix.address, prefix.length) +
-                    " has bits set beyond its length");
-      }
-    }
+    if (network_of_length(prefix.address, prefix.length) == prefix) continue;
+    return fail(subject.name + ": " + network_text(prefix) + " has bits set beyond its length");
   }
   if (!subject.each_address) return {};
   if (subject.prefixes.size() != 1) return fail(subject.name + ": a declared prefix is one prefix");
   const MonitorPrefix& prefix = subject.prefixes[0];
-  if (is_ipv4(prefix) ? prefix.length < kWidest : prefix.length > 64) {
+  if (prefix.is_v4() ? prefix.length < kWidestCounted : prefix.length > 64) {
     return fail(subject.name +
                 ": a declared prefix is /14 or longer of IPv4, /64 or shorter of IPv6");
   }
@@ -69,7 +54,7 @@ Result<> place(const std::vector<MonitorSubject>& subjects, MonitorPlan& plan) {
   for (const MonitorSubject& subject : subjects) {
     if (!subject.each_address) continue;
     MonitorCells cells{.first_net = next};
-    if (is_ipv4(subject.prefixes[0])) {
+    if (subject.prefixes[0].is_v4()) {
       cells.nets = std::max(1U, (1U << (128 - subject.prefixes[0].length)) / 256);
     }
     next += cells.nets;
@@ -103,10 +88,10 @@ bool MonitorSubject::local() const {
   });
 }
 
-std::vector<const char*> monitor_rules(const MonitorSubject& subject) {
+std::vector<std::string_view> monitor_rules(const MonitorSubject& subject) {
   if (subject.kind == TFO_TARGET_ASYMMETRIC) return {"asymmetric"};
-  std::vector<const char*> rules;
-  if (subject.each_address) rules.push_back(kCarpetRule.data());
+  std::vector<std::string_view> rules;
+  if (subject.each_address) rules.push_back(kCarpetRule);
   if (subject.kind == TFO_TARGET_TRACKED) {
     rules.push_back("tracked");
   } else {
@@ -119,7 +104,7 @@ double usual_background(const MonitorSubject& subject) {
   constexpr double kEach = 0.04;
   double rate = 0;
   for (const MonitorPrefix& prefix : subject.prefixes) {
-    if (is_ipv4(prefix)) rate += kEach * std::ldexp(1.0, static_cast<int>(128 - prefix.length));
+    if (prefix.is_v4()) rate += kEach * std::ldexp(1.0, static_cast<int>(128 - prefix.length));
   }
   return rate;
 }
@@ -130,14 +115,6 @@ uint64_t alarm_bits(const MonitorSubject& subject) {
     bits |= prefix.length == 128 ? tfo_alarm_bit(prefix.address[15]) : ~uint64_t{0};
   }
   return bits;
-}
-
-bool holds(const MonitorPrefix& outer, const MonitorPrefix& inner) {
-  if (outer.length > inner.length) return false;
-  for (unsigned at = 0; at < outer.length; at++) {
-    if (bit(outer.address, at) != bit(inner.address, at)) return false;
-  }
-  return true;
 }
 
 Result<MonitorPlan> plan_monitor(const std::vector<MonitorSubject>& subjects, uint32_t most,
@@ -157,8 +134,8 @@ Result<MonitorPlan> plan_monitor(const std::vector<MonitorSubject>& subjects, ui
     for (const MonitorPrefix& prefix : subject.prefixes) {
       const auto owner = owners.emplace(std::pair(prefix.address, prefix.length), subject.name);
       if (!owner.second) {
-        return fail(subnet_text(prefix.address, prefix.length) + " belongs to " + subject.name +
-                    " and to " + owner.first->second);
+        return fail(network_text(prefix) + " belongs to " + subject.name + " and to " +
+                    owner.first->second);
       }
       MonitorTarget target;
       target.key.length = prefix.length;

@@ -67,7 +67,7 @@ inline constexpr std::string_view kCarpetRule = "carpet";
 
 /// The rules of the alerts that it is judged by. Many addresses of a declared prefix are one attack
 /// ("carpet"); an attack on one of them is an attack, too.
-std::vector<const char*> monitor_rules(const MonitorSubject& subject);
+std::vector<std::string_view> monitor_rules(const MonitorSubject& subject);
 
 /// So many a second come to as many addresses anyway (background radiation: of the order of 0.01/s
 /// to an IPv4 address, four times that to be on the safe side).
@@ -75,8 +75,5 @@ double usual_background(const MonitorSubject& subject);
 
 /// tfo_alarm_bit() of all its addresses.
 uint64_t alarm_bits(const MonitorSubject& subject);
-
-/// Does `outer` hold all of `inner`?
-bool holds(const MonitorPrefix& outer, const MonitorPrefix& inner);
 
 }  // namespace tfo

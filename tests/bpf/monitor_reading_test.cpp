@@ -63,6 +63,23 @@ TEST(MonitorReading, AnAttackOnAVip) {
   EXPECT_GT(file.size(), 20 * 52U);
 }
 
+TEST(MonitorReading, TakesNoMoreSamplesAtOnceThanItIsAskedTo) {
+  Node node;
+  ASSERT_OK(node.start());
+  ASSERT_OK(node.watch({vip()}));
+  node.reading("vip", "web");
+  for (uint16_t i = 0; i < 300; i++) {
+    node.arrive(unasked(host(0x100000 + (i << 8)), "192.0.2.10", static_cast<uint16_t>(1000 + i)));
+  }
+  ASSERT_OK(node.monitor().take_samples(100));
+  auto readings = node.monitor().read();
+  ASSERT_OK(readings);
+  const auto web = std::ranges::find(*readings, "vip", &MonitorReading::rule);
+  ASSERT_NE(web, readings->end());
+  EXPECT_EQ(web->evidence()["top"]["samples"], 100);
+  EXPECT_EQ(node.reading("vip", "web").evidence()["top"]["samples"], 300) << "the rest is kept";
+}
+
 /// A path may put extension headers before TCP.
 TEST(MonitorReading, NoCookieIsInTheHeadersThatAreShown) {
   Node node;

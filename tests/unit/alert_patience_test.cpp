@@ -113,6 +113,23 @@ TEST(AlertPatience, OneKindLeavesRoomForOthers) {
 }
 
 /// One server that repeats itself is no attack; a dozen of strong ones are.
+TEST(AlertPatience, NoRateBelowTheFloorIsAskedFor) {
+  for (const double rate : {100.0, 140.0}) {
+    World world;
+    Flow& vip = world.flow("vip", "web");
+    vip.sample.floor = 130;  // what comes to so many addresses anyway
+    world.run(30);
+    vip.rate = rate;
+    vip.sample.sources = 1000;
+    const auto told = world.run(120);
+    if (rate < vip.sample.floor) {
+      EXPECT_THAT(told, IsEmpty());
+    } else {
+      EXPECT_THAT(told, ElementsAre("raised vip:web warning"));
+    }
+  }
+}
+
 TEST(AlertPatience, OfAHighRateItIsNotAskedHowManySend) {
   World world;
   Flow& flow = world.flow("vip", "web");

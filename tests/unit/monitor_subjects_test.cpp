@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "loader/monitor/proof.h"
@@ -78,11 +79,11 @@ TEST(MonitorPlan, AnAsymmetricNetworkIsNoPartOfOneThatIsTracked) {
 
 TEST(MonitorSubjects, RulesAndBackground) {
   const auto net = subject("net", TFO_TARGET_TRACKED, {"10.0.0.0/16"}, true);
-  EXPECT_EQ(monitor_rules(net), (std::vector<const char*>{"carpet", "tracked"}));
+  EXPECT_EQ(monitor_rules(net), (std::vector<std::string_view>{"carpet", "tracked"}));
   EXPECT_NEAR(usual_background(net), 2621, 1);
   EXPECT_EQ(alarm_bits(net), ~uint64_t{0});
   const auto web = subject("web", TFO_TARGET_VIP, {"192.0.2.10/32", "2001:db8::4f/128"});
-  EXPECT_EQ(monitor_rules(web), (std::vector<const char*>{"vip", "vip_slow"}));
+  EXPECT_EQ(monitor_rules(web), (std::vector<std::string_view>{"vip", "vip_slow"}));
   EXPECT_NEAR(usual_background(web), 0.04, 1e-9);
   EXPECT_EQ(alarm_bits(web), (uint64_t{1} << 10) | (uint64_t{1} << 15));
 }
