@@ -71,7 +71,7 @@ def runs_of(rows, arguments):
 
 
 def table(rows, arguments):
-    """Prints it; what is wrong."""
+    """Prints it, what is wrong with a row below it; all that is wrong."""
     wrong = []
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         def start(row, with_us):
@@ -91,7 +91,9 @@ def table(rows, arguments):
                 faults = faults_of(row, with_us, result)
             except Failed as error:
                 faults = [str(error)]
-            wrong += [f"{row.name}, {'with' if with_us else 'without'} us: {fault}" for fault in faults]
+            for fault in faults:
+                print(f"FAILED {row.name}, {'with' if with_us else 'without'} us: {fault}", flush=True)
+            wrong += faults
     return wrong
 
 
@@ -108,10 +110,7 @@ def main():
     print(HEAD, flush=True)
     rows = [row for row in ROWS if row.name.startswith(arguments.only or "")
             and (FULL or row.name == arguments.only or not row.lasts)]
-    wrong = table(rows, arguments)
-    for fault in wrong:
-        print(f"FAILED {fault}")
-    return 1 if wrong else 0
+    return 1 if table(rows, arguments) else 0
 
 
 if __name__ == "__main__":
