@@ -23,7 +23,7 @@ VALUES = {"job": "tfod", "instance": ".+", "vip": ".+", "pool": ".+", "__rate_in
 # Grafana's own variables and those of dashboards, as $name.
 VARIABLE = re.compile(r"\$(\w+)")
 # Words of PromQL that look like a metric's name.
-WORDS = {"by", "without", "on", "ignoring", "group_left", "group_right", "and", "or", "unless", "bool", "offset"}
+WORDS = {"by", "without", "on", "ignoring", "group_left", "group_right", "and", "or", "unless", "bool", "offset", "Inf"}
 COMPARISON = re.compile(r"(?<![=!~<>])(==|!=|>=|<=|>|<)(?![=~])")
 
 
@@ -97,6 +97,12 @@ def exported():
     kernel = (ROOT / "loader/observe/kernel_mib.cpp").read_text(encoding="utf-8")
     names |= {f"tfo_kernel_{name}_total" for name in re.findall(r'\{"[A-Za-z]+",\s*"([a-z_]+)",', kernel)}
     return names | {f"{name}_{part}" for name in names for part in ("bucket", "sum", "count")}
+
+
+def awaited():
+    """Those, and what rules record of them."""
+    names = set(AWAITED)
+    return names | {rule["record"] for rule in rules() if "record" in rule and metrics(rule["expr"]) & names}
 
 
 def known():

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S /usr/bin/python3 -B
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Grafana's dashboards as text: that they are what their generator makes, and what Grafana and its users expect
 of them. Whether expressions give data is seen in the farm. Needs python3-yaml."""

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S /usr/bin/python3 -B
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
 """The rules for Prometheus: promtool's own tests and lint, what all alerts must have, and that they leave out
 nothing that tfod can find wrong. Needs promtool (package prometheus) and python3-yaml."""

@@ -3,21 +3,26 @@
 an Alertmanager to tell. For dashboards_test.py."""
 import collections
 import contextlib
+import ctypes
 import json
 import os
+import platform
 import re
 import signal
 import subprocess
 import sys
-import time
+import urllib.parse
 
 from attack_farm import attack_farm
 from client_farm import DEADLINE, ROOT, VIPS, Failed, Node, output, vip_address, wait_for
+from etcd_members import etcd_members
+from fetcher import Fetcher
 
 TFOD, PROMETHEUS, ALERTMANAGER = "127.0.0.1:9413", "127.0.0.1:9090", "127.0.0.1:9093"
 PROMETHEUS_FILES = ROOT / "dashboards/prometheus"
 SCRAPE = 1  # seconds
-NOBODY = "192.0.2.254"  # an address of the network of the VIPs that is none
+BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}
+BPF_ENABLE_STATS = 32  # enum bpf_cmd in include/uapi/linux/bpf.h
 # Of the example; what a test has no time for.
 TIMES = {"scrape_interval: 15s": f"scrape_interval: {SCRAPE}s",
          "evaluation_interval: 15s": f"evaluation_interval: {SCRAPE}s",
@@ -26,23 +31,22 @@ Series = collections.namedtuple("Series", "labels points")  # points: (time, val
 
 
 class Balancer(Node):
-    """tfod with everything that it has metrics of: two pools, servers, guard, policies, monitor."""
+    """tfod with everything that it has metrics of: pools of a file and of etcd, servers, guard, policies, monitor."""
 
-    def __init__(self, farm):
-        self.farm, self.bpffs = farm, farm.directory / "bpf-lb"
+    def __init__(self, farm, etcd):
+        self.farm, self.etcd, self.bpffs = farm, etcd, farm.directory / "bpf-lb"
         self.bpffs.mkdir()
         output("mount", "-t", "bpf", "bpf", str(self.bpffs))
         super().__init__(farm, "lb", self.wanted())
 
     def wanted(self):
         farm, directory = self.farm, self.farm.directory
-        secret = directory / "api.secret"
-        secret.touch(mode=0o600)
-        secret.write_bytes(os.urandom(32))
         return {
             "instance": farm.name, "bpffs": str(self.bpffs),
             "pools": {"web": {"store": "file", "file": str(directory / "web.keys"), "interval": "24h"},
-                      "api": {"store": "derived", "secret": str(secret), "interval": "24h", "max_skew": "1s"}},
+                      "api": {"store": "etcd", "interval": "24h"}},
+            "farm": {"name": farm.name, "node": "lb", "key_file": str(directory / "farm.key"),
+                     "lease": "3s", "etcd": {"endpoints": self.etcd.endpoints()}},
             "interfaces": [{"name": farm.info["balancer_interface"], "mode": "native", "egress": True}],
             "vips": [{"name": "web", "pool": "web", "mode": "enforce", "renew": True, "on_invalid": "demote",
                       "addresses": [vip_address(number, 4) for number in range(1, VIPS + 1)]},
@@ -50,6 +54,7 @@ class Balancer(Node):
             "server": {"namespaces": [{"netns": farm.netns(server), "pool": "web"} for server in farm.servers()]},
             "monitor": {"tracked": [{"name": "office", "prefixes": ["198.51.100.0/28"]}],
                         "prefixes": [{"name": "transit", "prefix": "10.0.0.0/8", "kind": "asymmetric"}]},
+            "alerts": {"rules": {"vip": {"warning": {"hold": "2s"}}}},
         }
 
     def configure(self, config):
@@ -58,15 +63,20 @@ class Balancer(Node):
     def tell(self, url):
         """Reloads it with an Alertmanager to post to."""
         config = json.loads(self.config.read_text(encoding="utf-8"))
-        self.configure(config | {"alerts": {"alertmanager": {"urls": [url], "resend": "1s", "expires": "60s"}}})
+        config["alerts"]["alertmanager"] = {"urls": [url], "resend": "1s", "expires": "60s"}
+        self.configure(config)
         self.process.send_signal(signal.SIGHUP)
 
     def key(self):
         """The key that it mints with, as text."""
         return output(*self.ctl_command("key", "export", "web")).split(",")[0].strip()
 
-    def rotate(self):
-        output(*self.ctl_command("key", "rotate", "web", "--wait"))
+    def rotate(self, pool):
+        self.ask(command="key-rotate", pool=pool)
+
+    def begin(self):
+        self.farm.exec("lb", str(self.binaries / "tfoctl"), "farm", "init", "--config", str(self.config), "api")
+        self.start()
 
     def close(self):
         subprocess.run(self.ctl_command("detach"), capture_output=True, check=False)
@@ -77,10 +87,10 @@ class Balancer(Node):
 class Site:
     """All of them in the balancer's namespace."""
 
-    def __init__(self, farm):
+    def __init__(self, farm, etcd):
         self.farm, self.netns = farm, farm.netns("lb")
-        self.balancer = Balancer(farm)
-        self.processes = []
+        self.balancer = Balancer(farm, etcd)
+        self.fetcher = Fetcher(self.netns)
 
     @contextlib.contextmanager
     def running(self, *command, netns=None):
@@ -113,13 +123,13 @@ class Site:
             (rules / file.name).write_text(text, encoding="utf-8")
 
     def get(self, place, path, **parameters):
-        arguments = [part for name, value in parameters.items() for part in ("--data-urlencode", f"{name}={value}")]
-        return json.loads(output("nsenter", f"--net={self.netns}", "--", "curl", "-s", "--get", *arguments,
-                                 f"http://{place}{path}"))
+        text = self.fetcher.get(f"http://{place}{path}?{urllib.parse.urlencode(parameters)}")
+        if not text:
+            raise Failed(f"http://{place}{path} is not to be had\n{self.complain()}")
+        return json.loads(text)
 
     def answers(self, place):
-        return not subprocess.run(["nsenter", f"--net={self.netns}", "--", "curl", "-sf", f"http://{place}/-/ready"],
-                                  capture_output=True, check=False).returncode
+        return bool(self.fetcher.get(f"http://{place}/-/ready"))
 
     def ask(self, path, **parameters):
         """Of Prometheus's API; complains where it refuses."""
@@ -128,13 +138,18 @@ class Site:
             raise Failed(f"Prometheus refuses {parameters}: {reply['error']}")
         return reply["data"]
 
-    def history(self, expression, start, end=None):
-        """Every series that it gives from `start` on, second by second."""
-        data = self.ask("query_range", query=expression, start=start, end=end or time.time(), step=SCRAPE)
+    def history(self, expression, start, end):
+        """Every series that it gives between these times, second by second."""
+        data = self.ask("query_range", query=expression, start=start, end=end, step=SCRAPE)
         return [Series(one["metric"], [(at, float(value)) for at, value in one["values"]]) for one in data["result"]]
 
     def alerts(self, state="firing"):
         return {one["labels"]["alertname"] for one in self.ask("alerts")["alerts"] if one["state"] == state}
+
+    def holds(self, pool):
+        """How many keys a pool accepts, as Prometheus last saw it."""
+        result = self.ask("query", query=f'sum(tfo_key_generations{{pool="{pool}", place!="revoked"}})')["result"]
+        return int(result[0]["value"][1]) if result else 0
 
     def told(self):
         """What Alertmanager has: from Prometheus the alert's name, from tfod the rule's."""
@@ -142,7 +157,7 @@ class Site:
                 for one in self.get(ALERTMANAGER, "/api/v2/alerts")}
 
     def metrics(self):
-        return output("nsenter", f"--net={self.netns}", "--", "curl", "-s", f"http://{TFOD}/metrics")
+        return self.fetcher.get(f"http://{TFOD}/metrics").decode()
 
     def reflected(self, rate):
         """SYN-ACKs to VIPs, to tracked addresses and to an asymmetric prefix, until the context ends."""
@@ -158,9 +173,26 @@ class Site:
 
 
 @contextlib.contextmanager
+def programs_measured():
+    """The kernel measures every BPF program's run time for as long as somebody has this descriptor."""
+    attributes = ctypes.create_string_buffer(128)  # type BPF_STATS_RUN_TIME, which is 0
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = libc.syscall(BPF_SYSCALL[platform.machine()], BPF_ENABLE_STATS, attributes, len(attributes))
+    if descriptor < 0:
+        raise Failed(f"BPF_ENABLE_STATS: {os.strerror(ctypes.get_errno())}")
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
 def dashboard_site(binaries):
     with contextlib.ExitStack() as stack:
-        site = Site(stack.enter_context(attack_farm(binaries)))
+        stack.enter_context(programs_measured())
+        farm = stack.enter_context(attack_farm(binaries))
+        site = Site(farm, stack.enter_context(etcd_members(farm.netns("lb"))))
+        stack.callback(site.fetcher.close)
         stack.callback(site.balancer.close)
         site.configure()
         stack.enter_context(site.running(
@@ -169,7 +201,7 @@ def dashboard_site(binaries):
         stack.enter_context(site.running(
             "prometheus-alertmanager", "--config.file=alertmanager.yml", "--storage.path=alertmanager",
             "--cluster.listen-address=", f"--web.listen-address={ALERTMANAGER}"))
-        site.balancer.start()
+        site.balancer.begin()
         for place in (PROMETHEUS, ALERTMANAGER):
             wait_for(f"{place} to answer", lambda place=place: site.answers(place), site.complain)
         yield site

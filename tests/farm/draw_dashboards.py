@@ -4,7 +4,6 @@ Debian package. The layout is the dashboard's; colours and fonts are not Grafana
 import math
 import pathlib
 import re
-import time
 
 import expressions
 import matplotlib
@@ -50,29 +49,41 @@ def worded(value, unit):
                 unit, lambda: prefixed(value, ""))()
 
 
-def named(legend, labels):
-    text = re.sub(r"\{\{(\w+)\}\}", lambda match: labels.get(match[1], ""), legend)
-    return text or ", ".join(value for name, value in labels.items() if name not in ("__name__", "job")) or "value"
+def whole(points):
+    """With something that is no number where there was none, so that no line is drawn there."""
+    made = points[:1]
+    for one in points[1:]:
+        if one[0] - made[-1][0] > 1.5:
+            made.append((made[-1][0] + 1, float("nan")))
+        made.append(one)
+    return made
 
 
 class Page:
     """One dashboard's picture."""
 
-    def __init__(self, site, start, dashboard):
-        self.site, self.start, self.end, self.dashboard = site, start, time.time(), dashboard
+    def __init__(self, site, times, dashboard):
+        self.site, self.dashboard = site, dashboard
+        self.start, self.end = times
         self.height = max(one["gridPos"]["y"] + one["gridPos"]["h"] for one in dashboard["panels"]) + 1
         self.figure = pyplot.figure(figsize=(WIDTH, self.height * ROW), dpi=DPI, facecolor=PAGE)
         self.figure.text(0.006, 1 - 0.62 / self.height, dashboard["title"], color=TEXT, fontsize=14, va="center")
-        self.changes = [at for one in self.ask(dashboard["annotations"]["list"][0]["expr"]) for at, _ in one.points]
+        self.changes = {at - self.start for one in self.ask(dashboard["annotations"]["list"][0]["expr"])
+                        for at, _ in one.points}
 
     def ask(self, expression):
         return self.site.history(expressions.filled(expression), self.start, self.end)
 
     def series(self, panel):
         """(name, points) of all of its queries, most first."""
-        found = [(named(query["legendFormat"], one.labels), one.points)
+        found = [(self.named(query["legendFormat"], one.labels), one.points)
                  for query in panel["targets"] for one in self.ask(query["expr"])]
         return sorted(found, key=lambda one: -max((value for _, value in one[1] if value == value), default=0))
+
+    def named(self, legend, labels):
+        """Without the name of the farm, which is a number."""
+        text = re.sub(r"\{\{(\w+)\}\}", lambda match: labels.get(match[1], ""), legend)
+        return (text or "value").replace(f"tfo-{self.site.farm.name}-", "")
 
     def axes(self, place, pad=(0.0, 0.0, 0.0, 0.0)):
         """In a panel, less so many inches on its left, right, bottom and top."""
@@ -93,9 +104,9 @@ class Page:
                   transform=axes.transAxes)
         return axes
 
-    def plot(self, panel, right):
+    def plot(self, panel, left, right):
         """Axes for something over time."""
-        axes = self.axes(panel["gridPos"], (0.75, right, 0.32, 0.36))
+        axes = self.axes(panel["gridPos"], (left, right, 0.32, 0.36))
         axes.set_facecolor(PANEL)
         axes.tick_params(colors=FAINT, labelsize=7, length=0)
         axes.set_xlim(0, self.end - self.start)
@@ -103,7 +114,7 @@ class Page:
         for spine in axes.spines.values():
             spine.set_visible(False)
         for at in self.changes:
-            axes.axvline(at - self.start, color="#b877d9", linewidth=0.8, alpha=0.5)
+            axes.axvspan(at, at + 1, color="#b877d9", linewidth=0, alpha=0.15)
         return axes
 
     def row(self, panel):
@@ -117,7 +128,8 @@ class Page:
         field = panel["fieldConfig"]["defaults"]
         colour = [step["color"] for step in field["thresholds"]["steps"]
                   if step["value"] is None or last >= step["value"]][-1:] or ["blue"]
-        axes.text(0.5, 0.52, worded(last, field["unit"]), color=NAMED[colour[0]], fontsize=19, ha="center",
+        shown = f"{last:.0f}" if (field.get("decimals"), field["unit"]) == (0, "none") else worded(last, field["unit"])
+        axes.text(0.5, 0.52, shown, color=NAMED[colour[0]], fontsize=19, ha="center",
                   va="center", transform=axes.transAxes)
         past = self.axes(panel["gridPos"], (0.06, 0.06, 0.06, 0.9))
         past.axis("off")
@@ -127,7 +139,7 @@ class Page:
     def timeseries(self, panel):
         self.frame(panel)
         field, series = panel["fieldConfig"]["defaults"], self.series(panel)
-        axes = self.plot(panel, 2.1)
+        axes = self.plot(panel, 0.75, 2.1)
         axes.grid(color="#2c2e33", linewidth=0.6)
         axes.yaxis.set_major_formatter(lambda value, _: worded(value, field["unit"]))
         times = sorted({at for _, points in series for at, _ in points})
@@ -135,15 +147,18 @@ class Page:
         stacked = field["custom"]["stacking"]["mode"] == "normal"
         for number, (name, points) in enumerate(series):
             colour, limit = COLOURS[number % len(COLOURS)], name == "alert above"
+            points = whole(points)
             at, values = [one[0] - self.start for one in points], [one[1] for one in points]
             if stacked:
-                floor = [below[one] for one, _ in points]
+                floor = [below.get(one, 0) for one, _ in points]
                 values = [value + under for value, under in zip(values, floor)]
                 axes.fill_between(at, floor, values, color=colour, alpha=0.35, linewidth=0)
                 below.update(zip((one for one, _ in points), values))
             axes.plot(at, values, color=NAMED["red"] if limit else colour, linewidth=1.1,
                       linestyle="--" if limit else "-", label=self.legend(name, points, field["unit"]))
         axes.set_ylim(bottom=0)
+        if not any(value for _, points in series for _, value in points):
+            axes.set_ylim(top=1)
         self.name_lines(axes, len(series))
 
     @staticmethod
@@ -162,14 +177,13 @@ class Page:
 
     def state_timeline(self, panel):
         self.frame(panel)
-        axes, series = self.plot(panel, 0.2), self.series(panel)
+        axes, series = self.plot(panel, 1.6, 0.2), self.series(panel)
         shown = [one for one in series if any(value > 0 for _, value in one[1])] or series[:1]
         for number, (_, points) in enumerate(shown):
             bars = [(at - self.start, 1) for at, value in points if value > 0]
             axes.broken_barh(bars, (number - 0.35, 0.7), color=COLOURS[number % len(COLOURS)])
-        axes.set(ylim=(-0.6, max(len(shown), 3) - 0.4), yticks=[])
-        for number, (name, _) in enumerate(shown):
-            axes.text(2, number, name, color="white", fontsize=7, va="center")
+        axes.set(ylim=(-0.6, max(len(shown), 3) - 0.4))
+        axes.set_yticks(range(len(shown)), [name for name, _ in shown], color=TEXT, fontsize=7)
 
     def table(self, panel):
         axes = self.frame(panel)
@@ -191,8 +205,8 @@ class Page:
         small.save(file, optimize=True)
 
 
-def draw(site, start, directory):
+def draw(site, times, directory):
     """Into PNG files, one for each dashboard."""
     pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
     for name, dashboard in expressions.dashboards().items():
-        Page(site, start, dashboard).save(pathlib.Path(directory) / f"{name}.png")
+        Page(site, times, dashboard).save(pathlib.Path(directory) / f"{name}.png")

@@ -10,8 +10,7 @@ OVERFLOW = [("TfoListenOverflow", "servers"), ("TfoGuardEvaded", "guard")]
 
 def now():
     quiet = ((None, GREEN), (0.001, ORANGE))
-    cap = f'tfo_guard_limit{{{VIP}, scope="vip"}} > 0'
-    load = f"tfo_guard_load{{{VIP}}} / on (job, instance, vip) group_left () ({cap})"
+    load = f'tfo_guard_load{{{VIP}}} / on (job, instance, vip) group_left () tfo_guard_limit{{{VIP}, scope="vip"}}'
     return [
         row("Now"),
         number("Networks over their limit", f"sum(tfo_guarded_networks{{{VIP}}})",
@@ -37,7 +36,7 @@ def guard():
     return [
         row("Guard"),
         lines("Open handshakes", [("{{vip}}", f"sum by (vip) (tfo_guard_load{{{VIP}}})"),
-                                  ("cap of {{vip}}", f'sum by (vip) (tfo_guard_limit{{{VIP}, scope="vip"}})')],
+                                  ("cap of {{vip}}", f'sum by (vip) (tfo_guard_limit{{{VIP}, scope="vip"}} < Inf)')],
               "Handshakes with a valid cookie that are not answered, and the cap: half of what the VIP's servers hold.",
               "none", [("TfoGuardNearCap", "guard")]),
         lines("Networks over their limit, by VIP", each(f"tfo_guarded_networks{{{VIP}}}", "vip"),
@@ -51,7 +50,7 @@ def guard():
               "SYNs that the guard refused and the policy let pass: signed, or the servers take data without a cookie.",
               "pps", [("TfoDemoteUnsafe", "guard")]),
         table("Limits", f"tfo_guard_limit{{{VIP}}}",
-              "Handshakes that may be open; 0: no limit, since the queues are not known.",
+              "Handshakes that may be open; +Inf: no limit, since the queues are not known.",
               {"instance": "node", "vip": "VIP", "scope": "of one", "Value": "handshakes"}),
     ]
 

@@ -36,8 +36,9 @@ def rotation():
         states("State of the rotation", each(f"tfo_rotation_state{{{POOL}}}", "pool", "state", most=True),
                "The state of each pool's rotation. A derived pool has no steady one: its keys change with the clock.",
                STUCK),
-        lines("Nodes", each(f"tfo_rotation_nodes{{{POOL}}}", "pool", "status", most=True),
-              "Who has acknowledged the present keys, and who has not.", "none", STUCK),
+        lines("Nodes", each(f"tfo_rotation_nodes{{{POOL}}}", "pool", "status"),
+              "Of pools in etcd: who has acknowledged the present keys, and who has not, as the leader knows it.",
+              "none", STUCK),
         lines("Cookies by key",
               each(rate("tfo_packets_total", f'{VIP}, reason=~"cookie_(current|staged|previous|retired|revoked)"'),
                    "reason"),
@@ -50,8 +51,8 @@ def rotation():
                               f'({rate("tfo_kernel_passive_total")} > 0)')],
               "Share of the accepted cookies that a server knew by its backup key. It rises with a rotation and falls "
               "as clients come back.", "percentunit", most=1),
-        lines("Rotations", each(f"increase(tfo_rotations_total{{{POOL}}}[{RATE}])", "pool", "result"),
-              "How rotations came out.", "none", [("TfoRotationAborted", "keys")]),
+        lines("Rotations", each(f"increase(tfo_rotations_total{{{POOL}}}[{RATE}])", "pool", "result", most=True),
+              "Of pools in etcd: how rotations came out.", "none", [("TfoRotationAborted", "keys")]),
     ]
 
 

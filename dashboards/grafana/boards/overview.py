@@ -67,7 +67,7 @@ def data_plane():
     return [
         row("Data plane and daemon"),
         table("Programs", f"tfo_program_info{{{NODE}}}", "Where the XDP program runs, and how.",
-              {"instance": "node", "ifname": "interface", "xdp_mode": "mode"},
+              {"instance": "node", "ifname": "interface", "hook": "hook", "xdp_mode": "mode", "tag": "program"},
               [("TfoProgramDetached", "daemon"), ("TfoXdpGenericMode", "daemon")]),
         states("Conditions raised", [("{{condition}}", f"max by (condition) (tfo_condition_active{{{NODE}}}) > 0")],
                "What tfod found wrong, and when."),
