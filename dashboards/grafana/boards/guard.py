@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What is enforced, and whom the guard holds to a limit."""
 from board import dashboard
-from panels import GREEN, LIMIT, NODE, ORANGE, RED, VIP, each, lines, number, rate, row, table, total
+from panels import GREEN, LIMIT, NODE, ORANGE, RED, VIP, each, lines, number, rate, row, states, table, total
 
 ACTIVE = [("TfoPrefixGuardActive", "guard")]
 INVALID = [("TfoInvalidCookieRatioHigh", "guard"), ("TfoDropDisarmed", "guard")]
@@ -46,12 +46,18 @@ def guard():
               "held: would wait for a retransmission.", "pps", ACTIVE),
         lines("How handshakes come out", each(rate("tfo_handshakes_total", VIP), "outcome"),
               "Of the handshakes that valid cookies opened.", "cps", [("TfoFarmUsedAsReflector", "reflection")]),
+        states("State of the guard", each(f"tfo_guard_state{{{VIP}}}", "vip", "state", most=True),
+               "on: it knows limits. blind, evaded: it does not see what it should. qlen_unknown: the servers' queues "
+               "are not known, so that there is no limit.", [("TfoGuardBlind", "guard"), ("TfoGuardEvaded", "guard")]),
         lines("Let through all the same", each(rate("tfo_guard_spared_total", VIP), "vip"),
               "SYNs that the guard refused and the policy let pass: signed, or the servers take data without a cookie.",
               "pps", [("TfoDemoteUnsafe", "guard")]),
         table("Limits", f"tfo_guard_limit{{{VIP}}}",
               "Handshakes that may be open; +Inf: no limit, since the queues are not known.",
               {"instance": "node", "vip": "VIP", "scope": "of one", "Value": "handshakes"}),
+        table("VIPs", f"tfo_vip_info{{{VIP}}}", "What the configuration asks for.",
+              {"instance": "node", "vip": "VIP", "pool": "pool", "mode": "mode", "renew": "renew",
+               "on_invalid": "invalid cookies"}),
     ]
 
 

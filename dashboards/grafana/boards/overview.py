@@ -69,6 +69,8 @@ def data_plane():
         table("Programs", f"tfo_program_info{{{NODE}}}", "Where the XDP program runs, and how.",
               {"instance": "node", "ifname": "interface", "hook": "hook", "xdp_mode": "mode", "tag": "program"},
               [("TfoProgramDetached", "daemon"), ("TfoXdpGenericMode", "daemon")]),
+        table("Versions", f"tfo_build_info{{{NODE}}}", "What runs where.",
+              {"instance": "node", "version": "version", "revision": "revision", "kernel": "kernel"}),
         states("Conditions raised", [("{{condition}}", f"max by (condition) (tfo_condition_active{{{NODE}}}) > 0")],
                "What tfod found wrong, and when."),
         lines("Run time of a program", [("{{program}}", f'{rate("tfo_program_run_seconds_total")} / '
@@ -81,6 +83,8 @@ def data_plane():
               "Share of one CPU. The program on the wire is not in it.", "percentunit"),
         lines("Memory of tfod", [("{{instance}}", f"process_resident_memory_bytes{{{NODE}}}")],
               "Resident memory. The BPF maps are not in it.", "bytes"),
+        lines("File descriptors", [("{{instance}}", f"process_open_fds{{{NODE}}} / process_max_fds{{{NODE}}}")],
+              "Share of those that tfod may have open.", "percentunit", [("TfoOpenFilesHigh", "daemon")], most=1),
         lines("Events lost", [("guard, {{instance}}", total(rate("tfo_guard_events_lost_total"), "instance")),
                               ("monitor, {{instance}}", rate("tfo_events_lost_total"))],
               "Events for which there was no room. Counters are exact all the same.", "cps",
