@@ -15,10 +15,12 @@ import contextlib
 import os
 import pathlib
 import sys
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve()
 sys.path.insert(0, str(HERE.parents[1] / "dashboards"))
+import dialer  # noqa: E402
 import expressions  # noqa: E402
 
 from client_farm import Failed, output, wait_for  # noqa: E402
@@ -26,6 +28,7 @@ from dashboard_site import ALERTMANAGER, dashboard_site  # noqa: E402
 
 PATIENCE = 20  # seconds for an alert
 CALM = 0.02  # seconds from one honest try to the next
+PLAIN = 0.05  # ... to the next without Fast Open
 STOLEN = ("--cookie", "valid", "--rate", "150", "--prefixes", "40")
 FORGED = ("--cookie", "forged", "--rate", "200", "--prefixes", "64", "--seconds", "8")
 # Each by its own part of the attack.
@@ -52,12 +55,32 @@ class Steps:
         print(f"{time.monotonic() - self.began:5.1f} s  {what}", flush=True)
 
 
+@contextlib.contextmanager
+def plain_clients(farm):
+    """Beside all others some that know nothing of Fast Open."""
+    ended = threading.Event()
+
+    def connect():
+        with contextlib.closing(dialer.Dialer(farm.netns("c1"))) as own:
+            while not ended.wait(PLAIN):
+                source, destination = farm.clients.known(1)
+                own.timed(f"{source[:-1]}2", destination, farm.port, plain=True)
+
+    thread = threading.Thread(target=connect)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 def quiet(site, steps):
     """Clients, then rotations under traffic, two of them of the same pool, so that cookies are left behind; nobody
     has to be told of anything."""
     clients = site.farm.clients
     site.balancer.rotate("api")
-    clients.browse(3, CALM, newcomers=True, plain=1)
+    clients.browse(3, CALM, newcomers=True)
     firing = site.alerts() - ALWAYS
     if firing:
         raise Failed(f"on the quiet farm these fire: {', '.join(sorted(firing))}")
@@ -67,7 +90,7 @@ def quiet(site, steps):
         wait_for(f"{number} older keys of the pool web", lambda number=number: site.holds("web") == number + 1,
                  site.complain)
         clients.browse(0.5, CALM)
-    clients.browse(2, CALM, plain=1)
+    clients.browse(2, CALM)
     wait_for("the pool api to have rotated", lambda: site.holds("api") == 2, site.complain)
     steps.done("rotated")
 
@@ -86,7 +109,7 @@ def attack(site, steps):
         seen = set()  # from now on nobody answers
         deadline = time.monotonic() + PATIENCE
         while UNDER_ATTACK - seen:
-            farm.clients.browse(1, CALM, newcomers=True, plain=1)
+            farm.clients.browse(1, CALM, newcomers=True)
             seen |= site.alerts()
             if time.monotonic() > deadline:
                 raise Failed(f"under attack these did not fire: {', '.join(sorted(UNDER_ATTACK - seen))}\n"
@@ -151,8 +174,9 @@ def test(binaries, pictures):
     with dashboard_site(binaries) as site:
         start = time.time()
         steps.done("all are up")
-        quiet(site, steps)
-        attack(site, steps)
+        with plain_clients(site.farm):
+            quiet(site, steps)
+            attack(site, steps)
         times = start, time.time()
         wrong = check_expressions(site, times)
         steps.done("every expression was asked")

@@ -41,10 +41,10 @@ def duration(value):
 
 def worded(value, unit):
     """As Grafana writes it."""
-    if math.isnan(value):
-        return "–"
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else "+Inf"
     return {"percentunit": lambda: f"{value * 100:.3g} %", "s": lambda: duration(value),
-            "bytes": lambda: prefixed(value, "B", 1024), "bps": lambda: prefixed(value, "b/s"),
+            "bytes": lambda: prefixed(value, "iB", 1024), "bps": lambda: prefixed(value, "b/s"),
             "pps": lambda: prefixed(value, "p/s"), "cps": lambda: prefixed(value, "c/s")}.get(
                 unit, lambda: prefixed(value, ""))()
 
@@ -164,7 +164,7 @@ class Page:
     @staticmethod
     def legend(name, points, unit):
         most = max((value for _, value in points if value == value), default=float("nan"))
-        return f"{name[:26]}   {worded(most, unit)}"
+        return f"{name[:30]}   {worded(most, unit)}"
 
     @staticmethod
     def name_lines(axes, count):
