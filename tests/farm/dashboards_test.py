@@ -26,7 +26,7 @@ import expressions  # noqa: E402
 from client_farm import Failed, output, wait_for  # noqa: E402
 from dashboard_site import ALERTMANAGER, dashboard_site  # noqa: E402
 
-PATIENCE = 20  # seconds for an alert
+PATIENCE = 40  # seconds for an alert
 CALM = 0.02  # seconds from one honest try to the next
 PLAIN = 0.05  # ... to the next without Fast Open
 STOLEN = ("--cookie", "valid", "--rate", "150", "--prefixes", "40")
