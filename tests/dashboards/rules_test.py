@@ -94,6 +94,11 @@ class Alerts(unittest.TestCase):
             for file, anchor in re.findall(r"\]\(([a-z]*(?:\.md)?)#([a-z0-9]+)\)", page.read_text(encoding="utf-8")):
                 self.assertIn(anchor, sections(RUNBOOKS / file if file else page), f"{page.name}: {file}#{anchor}")
 
+    def test_metrics_in_runbooks(self):
+        for page in RUNBOOKS.glob("*.md"):
+            named = set(re.findall(r"[a-z]*:?tfo[_:][a-z0-9_:]+", page.read_text(encoding="utf-8")))
+            self.assertEqual(named - known(), set(), page.name)
+
     def test_every_condition_is_told_of_once(self):
         told = collections.Counter()
         for rule in ALERTS:

@@ -12,8 +12,11 @@ Alertmanager itself Prometheus does not tell once more.
 """
 import argparse
 import contextlib
+import functools
+import itertools
 import os
 import pathlib
+import re
 import sys
 import threading
 import time
@@ -23,7 +26,7 @@ sys.path.insert(0, str(HERE.parents[1] / "dashboards"))
 import dialer  # noqa: E402
 import expressions  # noqa: E402
 
-from client_farm import Failed, output, wait_for  # noqa: E402
+from client_farm import ROOT, Failed, output, wait_for  # noqa: E402
 from dashboard_site import ALERTMANAGER, dashboard_site  # noqa: E402
 
 PATIENCE = 40  # seconds for an alert
@@ -156,6 +159,19 @@ def check_expressions(site, times):
     return [f"no data: {one}" for one in empty]
 
 
+def check_commands(binaries):
+    """What the runbooks tell to type: each word of a command stands in the help of those before it."""
+    text = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "dashboards/runbooks").glob("*.md"))
+    helped, unknown = functools.cache(output), set()
+    for told in re.findall(r"`tfoctl ([^`]+)`", text):
+        words = list(itertools.takewhile(lambda word: re.fullmatch(r"[a-z][a-z-]*", word), told.split()))
+        for number, word in enumerate(words):
+            known = helped(f"{binaries}/tfoctl", *words[:number], "--help")
+            if not re.search(rf"^  {word} ", known, re.MULTILINE):
+                unknown.add(" ".join(words))
+    return [f"the runbooks name \"tfoctl {command}\", which there is not" for command in sorted(unknown)]
+
+
 def check_lint(site):
     """What promtool says of the metrics themselves."""
     output("promtool", "check", "metrics", text=site.metrics())
@@ -180,7 +196,7 @@ def test(binaries, pictures):
         times = start, time.time()
         wrong = check_expressions(site, times)
         steps.done("every expression was asked")
-        wrong += check_moved(site, times)
+        wrong += check_moved(site, times) + check_commands(binaries)
         check_lint(site)
         if pictures:
             import draw_dashboards  # pylint: disable=import-outside-toplevel  (matplotlib is for this alone)
