@@ -187,9 +187,8 @@ __attribute__((noinline)) int tfo_monitor_in(struct xdp_md *ctx, __u32 where, __
 	if (tfo_synack_verdict(ctx, &in, target) != TFO_SYNACK_UNSOLICITED)
 		return 1;
 	in.flags = tfo_incoming_flags(ctx, &in, found, found >> 8);
-	in.cell = target->around == TFO_NO_SUBJECT
-			  ? TFO_NO_CELL
-			  : tfo_cell_of(target, &in.destination, family);
+	in.cell = target->around == TFO_NO_SUBJECT ? TFO_NO_CELL
+						   : tfo_cell_of(target, &in.destination, family);
 	return tfo_unsolicited(ctx, &in, target->around);
 }
 

@@ -69,12 +69,14 @@ json exact_victims(const MonitorPrefix& prefix, const PrefixCounts& now, const P
     all += came;
   }
   json victims = json::array(), networks = json::array();
-  for (const auto& [packets, at] : heaviest(std::move(addresses), most)) {
+  const std::vector<Row> top_addresses = heaviest(std::move(addresses), most);
+  const std::vector<Row> top_nets = heaviest(std::move(nets), most);
+  for (const auto& [packets, at] : top_addresses) {
     victims.push_back({{"address", address_text(address_at(prefix, at))},
                        {"packets", packets},
                        {"share", share(packets, all)}});
   }
-  for (const auto& [packets, at] : heaviest(std::move(nets), most)) {
+  for (const auto& [packets, at] : top_nets) {
     const MonitorAddress address = address_at(prefix, at * kNet);
     networks.push_back(
         {{"network", network_text({.address = address,
