@@ -183,8 +183,12 @@ void Daemon::start_http() {
   const auto health = [ask]() -> std::optional<std::string> {
     return ask(false) ? std::optional<std::string>("ok\n") : std::nullopt;
   };
-  http_->start({{"/metrics", kMetricsType, metrics}, {"/healthz", kPlainText, health}});
+  std::vector<HttpServer::Route> routes = page_routes();
+  routes.push_back({"/metrics", kMetricsType, metrics});
+  routes.push_back({"/healthz", kPlainText, health});
+  http_->start(routes);
   log_info("metrics at http://{}/metrics", http_->address());
+  log_info("status page at http://{}/", http_->address());
 }
 
 int Daemon::run() {

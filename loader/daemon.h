@@ -22,7 +22,9 @@
 #include "loader/monitor/monitor.h"
 #include "loader/namespace_watch.h"
 #include "loader/observe/conditions.h"
+#include "loader/observe/history.h"
 #include "loader/observe/http.h"
+#include "loader/observe/overview.h"
 #include "loader/observe/view.h"
 #include "loader/pool_set.h"
 #include "loader/result.h"
@@ -150,6 +152,10 @@ class Daemon {
   /// alert-pcap {id}: the bytes of a pcap file, an array of numbers; null if there are none.
   Result<nlohmann::json> sample_headers(const nlohmann::json& request) const;
 
+  // daemon_page.cpp: the status page
+  Overview overview();
+  std::vector<HttpServer::Route> page_routes();
+
   // daemon_control.cpp: commands
   Result<nlohmann::json> command(const std::string& name, nlohmann::json& request);
   Result<nlohmann::json> stats() const;
@@ -173,6 +179,7 @@ class Daemon {
   std::unique_ptr<alert::Keeper> alerts_;  // none while it starts
   alert::Feeder alert_feeder_;
   alert::Effects effects_;
+  History history_;
   std::unique_ptr<ControlServer> control_;
   std::optional<Dataplane> dataplane_;  // none: a server without XDP
   GuardKeeper guard_;

@@ -52,6 +52,7 @@ void Daemon::tick_alerts() {
   const Moment now = clock_.now();
   const int64_t steady_ns = now.unix_s * kSecond + now.unix_ns - clock_.boot_offset_ns();
   const View seen = view(true);
+  history_.add(seen);
   alert::Input input = alert_feeder_.read(seen, config_, now.boot_s);
   std::vector<alert::Sample> attacks = read_monitor();
   effects_.see(now.boot_s, seen.namespaces);

@@ -16,6 +16,7 @@ using nlohmann::json;
 
 Result<json> Daemon::command(const std::string& name, json& request) {
   if (name == "status") return status_json(view(false));
+  if (name == "overview") return overview_json(overview(), config_.vips.size());
   if (name == "stats") return stats();
   if (name == "vips")
     return vips_json(config_.vips, [this](const VipConfig& vip) { return server_facts(vip); });
@@ -26,7 +27,8 @@ Result<json> Daemon::command(const std::string& name, json& request) {
   if (name.starts_with("key-") || name.starts_with("farm-")) return pool_command(name, request);
   return fail(
       "unknown command \"" + without_keys(name) +
-      "\"; known are status, stats, vips, keys, key-rotate, key-import, key-export, key-match, "
+      "\"; known are status, overview, stats, vips, keys, key-rotate, key-import, key-export, "
+      "key-match, "
       "farm-status, farm-request, farm-adopt, guard-list, guard-release, guard-deny, guard-allow, "
       "alert-list, alert-show, alert-changes, alert-pcap, detach");
 }

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "loader/observe/http_browser.h"
+
 namespace tfo {
 namespace {
 
@@ -88,7 +90,18 @@ Result<std::unique_ptr<HttpServer>> HttpServer::open(const HttpConfig& config) {
 void HttpServer::start(const std::vector<Route>& routes) {
   for (const Route& route : routes) {
     server_->Get(as_pattern(route.path),
-                 [gate = gate_, route](const httplib::Request&, httplib::Response& response) {
+                 [gate = gate_, route, host = host_](const httplib::Request& request,
+                                                     httplib::Response& response) {
+                   if (route.browser) {
+                     add_browser_headers(response);
+                     if (!host_is_ours(host, request, response)) return;
+                   }
+                   if (!route.gzip.empty()) {
+                     response.set_header("Vary", "Accept-Encoding");
+                     if (takes_gzip(request.get_header_value("Accept-Encoding"))) {
+                       return send_gzip(route.gzip, route.type, response);
+                     }
+                   }
                    answer(*gate, route.page, route.type, response);
                  });
   }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <shared_mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -31,6 +32,8 @@ class HttpServer {
     std::string path;  // as a client asks for it: "/metrics"
     const char* type;  // the Content-Type
     Page page;
+    std::string_view gzip = {};  // the same text compressed, for clients that take it; lives on
+    bool browser = false;        // for browsers: see observe/http_browser.h
   };
 
   /// Binds at once, so that a busy port is an error here, and before privileges are dropped (ports
