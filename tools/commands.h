@@ -21,6 +21,12 @@ struct StatsArgs {
 int stats_show(Context& context, const StatsArgs& args);
 int stats_watch(Context& context, const StatsArgs& args);
 
+struct TopArgs {
+  double interval = 1;  // seconds between two looks
+  bool once = false;    // one text, then end
+};
+int top_run(Context& context, const TopArgs& args);
+
 int vip_list(Context& context);
 
 struct GuardArgs {

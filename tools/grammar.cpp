@@ -327,6 +327,7 @@ int run_tfoctl(Context& context, std::vector<std::string> arguments) {
       "  tfoctl cookie make --help\n\n"
       "Exit codes: 0 success, 1 the answer is no, 2 wrong usage or a failure.\n");
   add_watching(root, context, what);
+  add_top(root, context, what);
   add_vip(root, context, what);
   add_guard(root, context, what);
   add_alert(root, context, what);

@@ -13,6 +13,7 @@ namespace tfo {
 /// What the command line filled in, and the command that it names.
 struct Invocation {
   StatsArgs stats{"", 0, 1.0};
+  TopArgs top;
   GuardArgs guard;
   AlertArgs alert{"", "", 0, 1.0};
   KeyArgs key;
@@ -35,6 +36,9 @@ CLI::App* add_command(CLI::App* parent, Context& context, const std::string& nam
 /// A word that groups commands: `tfoctl key` alone is wrong usage.
 CLI::App* add_object(CLI::App* root, Context& context, const std::string& name,
                      const std::string& help, const std::string& examples);
+
+/// grammar_top.cpp: the command `top`.
+void add_top(CLI::App& root, Context& context, Invocation& what);
 
 /// grammar_guard.cpp: the object `guard`.
 void add_guard(CLI::App& root, Context& context, Invocation& what);

@@ -83,7 +83,7 @@ TEST(TfoctlGrammar, AWordThatIsNoneIsNamedWithThoseThatAre) {
   const Ran object = run_tfoctl({"keys", "show"});
   EXPECT_EQ(object.code, 2);
   EXPECT_NE(object.err.find("what is 'keys'?"), std::string::npos) << object.err;
-  EXPECT_NE(object.err.find("status stats vip guard alert key node farm cookie detach bench"),
+  EXPECT_NE(object.err.find("status stats top vip guard alert key node farm cookie detach bench"),
             std::string::npos);
   const Ran command = run_tfoctl({"key", "delete"});
   EXPECT_EQ(command.code, 2);
