@@ -66,7 +66,7 @@ class Shared(Scenario):
         self.rekey(site)
         self.rekey(site, "--revoke-all")
         site.rotate()
-        for command in (["key", "history"], ["node", "list"], ["status"]):
+        for command in (["key", "history"], ["node", "list"], ["status"], ["top", "--once"]):
             site.ctl(*command, code=0)
             site.ctl("-j", *command, code=0)
         self.note(site)

@@ -194,7 +194,7 @@ class Derived(Scenario):
             site.ctl("-v", "status", code=0)
             site.ctl("-v", "key", "show", code=0)
             site.ctl("key", "rotate", "web", code=2)
-            site.show("answers over HTTP", http_answer(site.port, "/metrics"))
+            site.show("answers over HTTP", http_answer(site.port, "/metrics"), http_answer(site.port, "/api/overview"))
 
     def misuse_derive(self, site):
         """What stands on a command line is a secret of its own, since that is searched too."""

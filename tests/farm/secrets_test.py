@@ -96,6 +96,7 @@ def misuse_tfod(site, key):
             site.write(config)
             site.reload()
             site.ctl("-j", "status")
+            site.show("answers over HTTP", http_answer(site.port, "/api/overview"))
         for arguments in ([word], ["--" + word], ["--config", word], ["--check", "--config", "/" + word]):
             done = subprocess.run([site.tfod, *arguments], capture_output=True, check=False)
             site.show("errors of tfod", done.stdout, done.stderr)
@@ -109,13 +110,16 @@ def look_around(site, key):
     for arguments in (["status"], ["stats"], ["key", "show"], ["vip", "list"], ["--help"], ["key", "--help"]):
         site.ctl(*arguments, code=0)
         site.ctl("-v", "-j", *arguments, code=0)
-    for command in ("status", "stats", "vips", "keys", "key-rotate", "key-import", "nonsense", text, "key-" + text):
+    for command in ("status", "overview", "stats", "vips", "keys", "key-rotate", "key-import", "nonsense", text, "key-" + text):
         for pool in ("web", "", text):
             site.ask(json.dumps({"command": command, "pool": pool}))
     for line in (text, f'{{"{text}', json.dumps({"command": [text]}), json.dumps({"command": "key-import", "keys": text}),
                  json.dumps({"command": "key-import", "pool": "web", "keys": [[text], text]})):
         site.ask(line)
-    for path in ("/metrics", "/healthz", "/", "/keys", "/" + text, f"/metrics?{text}"):
+    site.ctl("top", "--once", "--interval", "0.1", code=0)
+    site.ctl("-j", "top", code=0)
+    for path in ("/metrics", "/healthz", "/", "/keys", "/" + text, f"/metrics?{text}", "/page/main.js", "/page/" + text,
+                 "/api/overview", "/api/status", "/api/history", f"/api/overview?{text}", "/api/" + text):
         site.show("answers over HTTP", http_answer(site.port, path))
 
 
