@@ -42,7 +42,7 @@ check() { # DESCRIPTION COMMAND...
 }
 says() { grep -qE -- "$1" "$work/out"; }
 wait_says() {
-  local deadline=$((SECONDS + 60))
+  local deadline=$((SECONDS + 120))
   until says "$1"; do
     ((SECONDS < deadline)) && kill -0 "$running" 2>/dev/null || return 1
     sleep 0.05
@@ -77,7 +77,7 @@ nothing_left() { # INSTANCE
 
 test_farm() {
   local instance
-  begin "${quickstart[@]}"
+  begin "${quickstart[@]}" --seconds 0
   finish
   check "the farm: exit 0" is "$code" 0
   check "the farm: native XDP" says '^up0 +[0-9]+ +native'
@@ -87,6 +87,43 @@ test_farm() {
   instance=$(farm_of_quickstart)
   check "the farm: said its name" test -n "$instance"
   nothing_left "$instance" "the farm"
+}
+
+# What stands behind an address that was printed.
+fetched() { # REGEX ADDRESS WHAT
+  curl -fsS --noproxy '*' "$2" | grep -qE -- "$1"
+}
+
+test_watched() {
+  local instance page prometheus
+  begin "${quickstart[@]}"
+  check "watched: it came to its end" wait_says '^Ctrl-C ends all of it'
+  instance=$(farm_of_quickstart)
+  page=$(sed -n 's/^status page: *//p' "$work/out")
+  prometheus=$(sed -n 's|^Prometheus: *\(http://[^/]*\)/.*|\1|p' "$work/out")
+  check "watched: the page" fetched '<title>Fast Open' "$page"
+  check "watched: what the page asks for" fetched '"instance":"'"$instance"'"' "${page}api/overview"
+  check "watched: Prometheus scrapes it" fetched '"health":"up"' "$prometheus/api/v1/targets"
+  interrupt
+  check "watched: Ctrl-C ends it with exit 0" is "$code" 0
+  check "watched: nobody listens any more" lacks_listener "$page" "$prometheus"
+  nothing_left "$instance" watched
+}
+lacks_listener() {
+  local url
+  for url in "$@"; do
+    ! curl -s --noproxy '*' "$url" >/dev/null || return 1
+  done
+}
+
+test_seconds() {
+  local instance
+  begin "${quickstart[@]}" --seconds 3
+  finish
+  check "three seconds: exit 0" is "$code" 0
+  check "three seconds: it went on" says 'all of it ends in 3 s'
+  instance=$(farm_of_quickstart)
+  nothing_left "$instance" "three seconds"
 }
 
 test_capture() {
@@ -173,7 +210,7 @@ test_usage() {
   install -d -o nobody "$work/foreign"
   for arguments in "--foo" "--vip 192.0.2.1" "--dev" "--dev no-such0" "--key-file /nonexistent --dev lo" \
     "--dev lo --vip 192.0.2.1:http" "--dev lo --capture $work/capture" "--capture /proc/none" \
-    "--etcd --dev lo" "--etcd --rotations 0" "--rotations 3" "--etcd --capture $work/capture" \
+    "--seconds x" "--seconds 86401" "--seconds 1 --etcd" "--seconds 1 --dev lo" "--etcd --dev lo" "--etcd --rotations 0" "--rotations 3" "--etcd --capture $work/capture" \
     "--capture $work/foreign"; do
     code=0
     # shellcheck disable=SC2086 # words
@@ -185,6 +222,8 @@ test_usage() {
 
 test_usage
 test_farm
+test_watched
+test_seconds
 test_capture
 test_interrupted
 test_etcd
