@@ -18,7 +18,7 @@
 namespace tfo::test {
 namespace {
 
-constexpr size_t kMutants = 10'000;
+constexpr size_t kMutants = 4'000;
 constexpr size_t kMutantsFull = 200'000;
 
 /// Every verdict on a frame that is there whole is the reference's.
