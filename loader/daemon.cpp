@@ -16,6 +16,9 @@
 namespace tfo {
 namespace {
 
+constexpr const char* kPlainText = "text/plain; charset=utf-8";
+constexpr const char* kMetricsType = "text/plain; version=0.0.4; charset=utf-8";
+
 uint64_t boot_usec() {
   timespec now{};
   clock_gettime(CLOCK_BOOTTIME, &now);
@@ -180,7 +183,7 @@ void Daemon::start_http() {
   const auto health = [ask]() -> std::optional<std::string> {
     return ask(false) ? std::optional<std::string>("ok\n") : std::nullopt;
   };
-  http_->start(metrics, health);
+  http_->start({{"/metrics", kMetricsType, metrics}, {"/healthz", kPlainText, health}});
   log_info("metrics at http://{}/metrics", http_->address());
 }
 

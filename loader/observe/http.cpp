@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <string_view>
 
 namespace tfo {
 namespace {
@@ -25,6 +26,16 @@ void answer(HttpServer::Gate& gate, const HttpServer::Page& page, const char* ty
     return;
   }
   response.set_content(*text, type);
+}
+
+/// The library takes paths for regular expressions.
+std::string as_pattern(const std::string& path) {
+  std::string pattern;
+  for (const char c : path) {
+    if (std::string_view("\\^$.|?*+()[]{}").find(c) != std::string_view::npos) pattern += '\\';
+    pattern += c;
+  }
+  return pattern;
 }
 
 }  // namespace
@@ -74,14 +85,13 @@ Result<std::unique_ptr<HttpServer>> HttpServer::open(const HttpConfig& config) {
                   made->address(), errno != 0 ? std::strerror(errno) : "refused"));
 }
 
-void HttpServer::start(const Page& metrics, const Page& health) {
-  const std::shared_ptr<Gate> gate = gate_;
-  server_->Get("/metrics", [gate, metrics](const httplib::Request&, httplib::Response& response) {
-    answer(*gate, metrics, "text/plain; version=0.0.4; charset=utf-8", response);
-  });
-  server_->Get("/healthz", [gate, health](const httplib::Request&, httplib::Response& response) {
-    answer(*gate, health, "text/plain; charset=utf-8", response);
-  });
+void HttpServer::start(const std::vector<Route>& routes) {
+  for (const Route& route : routes) {
+    server_->Get(as_pattern(route.path),
+                 [gate = gate_, route](const httplib::Request&, httplib::Response& response) {
+                   answer(*gate, route.page, route.type, response);
+                 });
+  }
   std::packaged_task<void()> serve([server = server_] { server->listen_after_bind(); });
   ended_ = serve.get_future();
   thread_ = std::thread(std::move(serve));

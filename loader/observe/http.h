@@ -8,6 +8,7 @@
 #include <shared_mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "loader/config.h"
 #include "loader/result.h"
@@ -18,13 +19,19 @@ class Server;
 
 namespace tfo {
 
-/// Serves GET /metrics and GET /healthz in threads of its own; everything else is 404. Only reads,
-/// and knows nothing but the texts that it is given.
+/// Serves GET of its routes in threads of its own; everything else is 404. Only reads, and knows
+/// nothing but the texts that it is given.
 class HttpServer {
  public:
   /// Makes the page, or nothing if it cannot in time (the client gets 503). Called in a thread of
   /// the server, several at once.
   using Page = std::function<std::optional<std::string>()>;
+
+  struct Route {
+    std::string path;  // as a client asks for it: "/metrics"
+    const char* type;  // the Content-Type
+    Page page;
+  };
 
   /// Binds at once, so that a busy port is an error here, and before privileges are dropped (ports
   /// below 1024). Answers nothing before start().
@@ -34,7 +41,7 @@ class HttpServer {
   HttpServer& operator=(const HttpServer&) = delete;
 
   /// Starts the threads; they inherit the capabilities and the signal mask of the caller.
-  void start(const Page& metrics, const Page& health);
+  void start(const std::vector<Route>& routes);
 
   /// "127.0.0.1:9413", with the port really bound.
   std::string address() const;
