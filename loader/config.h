@@ -136,9 +136,19 @@ struct ServerConfig {
   bool restore_on_stop = false;          // at SIGTERM and detach: what was there before tfod
 };
 
+/// Absolute paths of PEM files, all three given. Whoever has no certificate of `client_ca` is
+/// refused.
+struct HttpTlsConfig {
+  std::string certificate;  // ours, with those that lead to its root
+  std::string key;
+  std::string client_ca;
+};
+
 struct HttpConfig {
   std::string host = "127.0.0.1";
   uint16_t port = 9413;  // 0 = any free one, shown by `tfoctl status`
+  std::string path;      // not empty: a unix socket instead
+  std::optional<HttpTlsConfig> tls;
 };
 
 /// A whole, valid configuration: every name resolves, nothing is double.

@@ -61,6 +61,7 @@ class ConfigParser {
   void server(const ConfigNode& node);
   void server_namespace(const ConfigNode& node, ServerConfig& role);
   void http(const ConfigNode& node);
+  void http_tls(const ConfigNode& node);
 
   void monitor(const ConfigNode& node);
   void monitor_lines(const ConfigNode& node);

@@ -2,6 +2,7 @@
 // The sections interfaces, server and http.
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <charconv>
@@ -15,6 +16,7 @@ namespace {
 
 using std::chrono::seconds;
 constexpr seconds kYear{365 * 86400};
+constexpr size_t kPath = 4000;  // PATH_MAX less what we append
 
 bool is_interface_name(std::string_view text) {
   // dev_valid_name() of net/core/dev.c
@@ -23,13 +25,22 @@ bool is_interface_name(std::string_view text) {
          text.find('\0') == std::string_view::npos;
 }
 
-/// "host:port" or "[v6]:port".
+constexpr std::string_view kUnix = "unix:";
+
+/// "host:port", "[v6]:port" or "unix:/path".
 std::optional<HttpConfig> parse_listen(std::string_view text) {
+  HttpConfig out;
+  if (text.starts_with(kUnix)) {
+    out.path = text.substr(kUnix.size());
+    const bool good = out.path.starts_with('/') &&
+                      out.path.size() < sizeof(sockaddr_un::sun_path) &&
+                      out.path.find('\0') == std::string::npos && !out.path.ends_with('/');
+    return good ? std::optional(out) : std::nullopt;
+  }
   const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return std::nullopt;
   std::string_view host = text.substr(0, colon);
   const std::string_view port = text.substr(colon + 1);
-  HttpConfig out;
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), out.port);
   if (error != std::errc{} || end != port.data() + port.size()) return std::nullopt;
   const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
@@ -167,7 +178,8 @@ void ConfigParser::http(const ConfigNode& node) {
   ConfigObject object(node, R"(such as {"listen": "127.0.0.1:9413"}, or null for none)");
   if (const auto field = object.optional("listen")) {
     const std::string right =
-        R"(an address and a port (0 = any free one), such as "127.0.0.1:9413" or "[::1]:9413")";
+        R"(an address and a port (0 = any free one), such as "127.0.0.1:9413" or "[::1]:9413", )"
+        R"(or "unix:" and an absolute path of at most 107 characters)";
     const auto text = field->text(right);
     const auto parsed = text ? parse_listen(*text) : std::nullopt;
     if (parsed) config_.http = *parsed;
@@ -175,7 +187,29 @@ void ConfigParser::http(const ConfigNode& node) {
       field->complain(fmt::format("\"{}\" is no place to listen", *text), "give " + right);
     }
   }
+  if (const auto field = object.optional("tls")) {
+    if (config_.http->path.empty()) {
+      http_tls(*field);
+    } else {
+      field->complain("a unix socket is served without TLS",
+                      "remove \"tls\", or give \"listen\" an address and a port");
+    }
+  }
   object.finish();
+}
+
+void ConfigParser::http_tls(const ConfigNode& node) {
+  ConfigObject object(node, R"("certificate", "key" and "client_ca", paths of PEM files)");
+  HttpTlsConfig out;
+  const std::pair<const char*, std::string*> files[] = {
+      {"certificate", &out.certificate}, {"key", &out.key}, {"client_ca", &out.client_ca}};
+  for (const auto& [name, path] : files) {
+    if (const auto field = object.required(name, "the absolute path of a PEM file")) {
+      *path = absolute_path(*field, kPath).value_or("");
+    }
+  }
+  object.finish();
+  config_.http->tls = out;
 }
 
 }  // namespace tfo

@@ -6,11 +6,9 @@
 #include <chrono>
 #include <csignal>
 #include <ctime>
-#include <future>
 
 #include "loader/log.h"
 #include "loader/monitor/watchlist.h"
-#include "loader/observe/metrics.h"
 #include "loader/privileges.h"
 
 namespace tfo {
@@ -158,37 +156,6 @@ void Daemon::open_for_business(PoolSet::Plan plan) {
   start_http();
   loop_->enable_watchdog();
   housekeeping();
-}
-
-void Daemon::start_http() {
-  if (!http_) return;
-  const auto ask = [this](bool with_counters) -> std::optional<View> {
-    constexpr std::chrono::seconds kPatience{5};
-    auto answer = std::make_shared<std::promise<View>>();
-    auto future = answer->get_future();
-    loop_->post([this, answer = std::move(answer), with_counters] {
-      answer->set_value(view(with_counters));
-    });
-    if (future.wait_for(kPatience) != std::future_status::ready) return std::nullopt;
-    try {
-      return future.get();
-    } catch (const std::future_error&) {
-      return std::nullopt;  // the daemon is ending
-    }
-  };
-  const auto metrics = [ask]() -> std::optional<std::string> {
-    const auto now = ask(true);
-    return now ? std::optional(metrics_text(*now)) : std::nullopt;
-  };
-  const auto health = [ask]() -> std::optional<std::string> {
-    return ask(false) ? std::optional<std::string>("ok\n") : std::nullopt;
-  };
-  std::vector<HttpServer::Route> routes = page_routes();
-  routes.push_back({"/metrics", kMetricsType, metrics});
-  routes.push_back({"/healthz", kPlainText, health});
-  http_->start(routes);
-  log_info("metrics at http://{}/metrics", http_->address());
-  log_info("status page at http://{}/", http_->address());
 }
 
 int Daemon::run() {

@@ -65,7 +65,6 @@ class Daemon {
   Result<> open_dataplane(const PoolSet::Plan& plan);
   Result<> open_events();
   void open_for_business(PoolSet::Plan plan);
-  void start_http();
 
   // daemon_server.cpp: what the server namespaces held before us
   void remember_servers(const Config& config, const NamespaceWatch::Files& files,
@@ -163,7 +162,13 @@ class Daemon {
   Result<nlohmann::json> key_match(const KeyPool& pool, const nlohmann::json& request) const;
   Result<nlohmann::json> import_keys(KeyPool& pool, nlohmann::json& request);
   Result<nlohmann::json> detach(const nlohmann::json& request);
+
+  // daemon_view.cpp
   View view(bool with_counters);
+  void show_counters(View& view);
+  /// For the threads of HTTP; nothing if the loop does not answer in time.
+  std::optional<View> ask_view(bool with_counters);
+  void start_http();
 
   Config config_;
   std::string config_file_;

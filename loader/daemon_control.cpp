@@ -131,37 +131,4 @@ Result<json> Daemon::detach(const json& request) {
   return json{{"interfaces", names}, {"restored", restored}};
 }
 
-View Daemon::view(bool with_counters) {
-  View view;
-  const Moment now = clock_.now();
-  view.version = TFO_VERSION;
-  view.instance = config_.instance;
-  view.pid = getpid();
-  view.now = now.unix_s;
-  view.started_at = started_at_;
-  view.uptime_s = static_cast<double>(now.boot_s) - static_cast<double>(started_usec_) / 1e6;
-  if (view.uptime_s < 0) view.uptime_s = 0;
-  if (http_) view.http = http_->address();
-  view.pools = pools_.view();
-  view.namespaces = namespaces_.view();
-  if (dataplane_) {
-    view.adopted = dataplane_->adopted();
-    view.guard = guard_.view();
-    if (monitor_) view.monitor = monitor_->view();
-    for (const InterfaceStatus& status : dataplane_->interfaces()) {
-      view.interfaces.push_back({status.name, status.ifindex, interface_state_name(status.state),
-                                 status.detail, status.egress, status.tracks});
-    }
-    if (with_counters) {
-      auto counters = dataplane_->counters();
-      conditions_.set("dataplane_failed", "counters", !counters,
-                      counters ? "" : counters.error().message);
-      if (counters) view.counters = std::move(*counters);
-    }
-  }
-  view.conditions = conditions_.list();
-  if (alerts_) view.alerts = alerts_->overview();
-  return view;
-}
-
 }  // namespace tfo

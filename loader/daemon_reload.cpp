@@ -34,7 +34,8 @@ constexpr std::string_view kOfPools[] = {"key_",
 /// rights to do it again are gone.
 Result<> same_frame(const Config& now, const Config& next) {
   const auto text = [](const std::optional<HttpConfig>& http) {
-    return http ? fmt::format("{}:{}", http->host, http->port) : "null";
+    if (!http) return std::string("null");
+    return http->path.empty() ? fmt::format("{}:{}", http->host, http->port) : http->path;
   };
   std::string changed;
   const auto compare = [&](const char* field, const std::string& a, const std::string& b) {
@@ -45,6 +46,8 @@ Result<> same_frame(const Config& now, const Config& next) {
   compare("bpffs", now.bpffs, next.bpffs);
   compare("guard.handshakes", std::to_string(now.handshakes), std::to_string(next.handshakes));
   compare("http.listen", text(now.http), text(next.http));
+  const auto tls = [](const std::optional<HttpConfig>& http) { return http && http->tls; };
+  compare("http.tls", tls(now.http) ? "on" : "", tls(next.http) ? "on" : "");
   if (now.interfaces.empty() != next.interfaces.empty()) compare("interfaces", "", "role");
   if (changed.empty()) return {};
   return fail(changed + " cannot change while tfod runs: restart it instead");
@@ -131,6 +134,12 @@ void Daemon::end_reload(const Result<>& done) {
 /// The namespaces are opened here: the reload may have waited for its keys, and what had a name
 /// before that may be another one by now.
 Result<> Daemon::try_reload(Config next) {
+  SslContext certificates;
+  if (next.http && next.http->tls) {
+    auto read = read_certificates(*next.http->tls);
+    if (!read) return tl::unexpected(read.error());
+    certificates = std::move(*read);
+  }
   auto opened = namespaces_.open(next);
   if (!opened) return tl::unexpected(opened.error());
   NamespaceWatch::Files files = std::move(*opened);
@@ -139,6 +148,7 @@ Result<> Daemon::try_reload(Config next) {
   if (!plan) return tl::unexpected(plan.error());
   if (auto switched = switch_dataplane(next, *plan); !switched) return switched;
   remember_servers(next, files, [&](const std::string& pool) { return pools_.ring(*plan, pool); });
+  if (http_) http_->use(std::move(certificates));
   config_ = std::move(next);
   start_log(config_.log_level);
   configure_alerts();

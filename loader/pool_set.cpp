@@ -260,7 +260,9 @@ std::vector<PoolView> PoolSet::view() const {
     if (!entry.pool) continue;
     all.push_back(view_of(*entry.pool));
     rotation::EtcdStore* farm = entry.pool->farm();
-    if (farm == nullptr || !farm->settings().balancer) continue;
+    if (farm == nullptr) continue;
+    all.back().farm = farm->agent().tally();
+    if (!farm->settings().balancer) continue;
     all.back().farm_reports = to_json(farm->agent().reports(), clock_.now().unix_s);
   }
   return all;

@@ -11,6 +11,7 @@
 #include "loader/keys/redact.h"
 #include "loader/log.h"
 #include "loader/no_core_dump.h"
+#include "loader/observe/http_tls.h"
 #include "loader/privileges.h"
 
 namespace tfo {
@@ -68,6 +69,12 @@ int serve(int argc, char** argv, const Clock& clock) {
     return kFailure;
   }
   if (!check) return run(std::move(*config), file, clock);
+  if (config->http && config->http->tls) {
+    if (const auto read = read_certificates(*config->http->tls); !read) {
+      std::fprintf(stderr, "%s\n", without_keys(read.error().message).c_str());
+      return kFailure;
+    }
+  }
   std::fprintf(stderr, "%s: no errors\n", file.c_str());
   return 0;
 }

@@ -75,6 +75,7 @@ class Dataplane::Impl {
   bool reconcile() { return interfaces_.reconcile(pins_, set_->maps()); }
   const std::vector<InterfaceStatus>& interfaces() const { return interfaces_.status(); }
   Result<Snapshot> counters() const { return set_->counters(); }
+  std::vector<ProgramUse> program_use() const { return interfaces_.program_use(); }
 
  private:
   Result<> grow(const std::vector<VipConfig>& vips, const MonitorRoom& monitor);
@@ -296,6 +297,10 @@ Result<bool> Dataplane::reconcile() { return impl_->reconcile(); }
 const std::vector<InterfaceStatus>& Dataplane::interfaces() const { return impl_->interfaces(); }
 
 Result<Snapshot> Dataplane::counters() const { return impl_->counters(); }
+
+std::vector<ProgramUse> Dataplane::program_use() const { return impl_->program_use(); }
+
+std::vector<MapUse> Dataplane::map_use() const { return impl_->set().use(); }
 
 Result<> Dataplane::detach_all() { return impl_->detach_all(); }
 

@@ -11,6 +11,7 @@
 
 #include "bpf/tfo_abi.h"
 #include "loader/config.h"
+#include "loader/dataplane/program_cost.h"
 #include "loader/dataplane/vip_policy.h"
 #include "loader/observe/snapshot.h"
 #include "loader/result.h"
@@ -41,7 +42,22 @@ struct InterfaceStatus {
   bool egress = false;            // what leaves is seen, too: see InterfaceConfig::egress
   bool tracks = false;            // SYNs that leave are: see InterfaceConfig::tracks
   std::string egress_error = {};  // why not, though it is wanted
-  std::string detail;  // why generic, gone or failed, and what to do; empty when all is well
+  std::string detail;    // why generic, gone or failed, and what to do; empty when all is well
+  std::string tag = {};  // program_tag() of the XDP program; empty: none is attached
+  std::string egress_tag = {};  // of the egress program, likewise
+};
+
+/// What one kind of program cost since open(): every load of it that was in force.
+struct ProgramUse {
+  std::string program;  // "tfo_xdp", "tfo_egress"
+  ProgramCost cost;
+};
+
+/// How full a map is.
+struct MapUse {
+  std::string map;
+  uint64_t capacity = 0;
+  std::optional<uint64_t> entries;  // nothing: they would have to be counted one by one
 };
 
 struct DataplaneOptions {
@@ -135,6 +151,11 @@ class Dataplane {
 
   /// All counters now.
   Result<Snapshot> counters() const;
+
+  /// Programs that are or were attached; they never go back, whatever is loaded anew.
+  std::vector<ProgramUse> program_use() const;
+  /// All maps of more than one entry, but for the rings of events. Reads none of them.
+  std::vector<MapUse> map_use() const;
 
   /// Takes every program off the wire and removes every pin. Afterwards only destruction is
   /// allowed.

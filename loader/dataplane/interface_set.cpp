@@ -54,6 +54,8 @@ Result<std::unique_ptr<EgressSkeleton>> load_egress_for(const MapSet& maps,
 
 int xdp_fd(const XdpSkeleton& program) { return bpf_program__fd(program->progs.tfo_xdp); }
 
+int egress_fd(const EgressSkeleton& program) { return bpf_program__fd(program->progs.tfo_egress); }
+
 }  // namespace
 
 void remove_link(const PinDirectory& pins, const std::string& interface) {
@@ -157,8 +159,8 @@ void InterfaceSet::put_egress(const PinDirectory& pins, Entry& entry) {
       !is_egress_attached(pins, entry.config.name, entry.device.ifindex)) {
     ++tracking_gaps_;
   }
-  auto done = attach_egress(pins, entry.config.name, entry.device.ifindex,
-                            bpf_program__fd((*entry.egress)->progs.tfo_egress));
+  auto done =
+      attach_egress(pins, entry.config.name, entry.device.ifindex, egress_fd(*entry.egress));
   pins.step("egress_attached");
   entry.sees_egress = done.has_value();
   if (!done) entry.egress_error = done.error().message;
@@ -218,6 +220,7 @@ Result<> InterfaceSet::assign(const PinDirectory& pins, const MapSet& maps,
                                   [&](const Entry& e) { return e.config.name == name && e.link; });
     if (!kept) remove_link(pins, name);
   }
+  for (const Entry& entry : entries_) retire(entry);
   entries_ = std::move(*fresh);
   pins.step("links_switched");
   publish();
@@ -242,6 +245,7 @@ bool InterfaceSet::check(const PinDirectory& pins, const MapSet& maps, Entry& en
                 entry.config.name);
   }
   const std::string before = entry.detail;
+  if (had_link) retire(entry);
   if (had_link) drop(pins, entry);
   if (ifindex == 0) {
     entry.state = InterfaceState::kGone;
@@ -288,6 +292,30 @@ std::vector<std::string> InterfaceSet::detach_all(const PinDirectory& pins) {
   return names;
 }
 
+/// Its programs are about to go, and their counts with them.
+void InterfaceSet::retire(const Entry& entry) {
+  if (entry.program) xdp_before_ += program_cost(xdp_fd(*entry.program));
+  if (entry.egress) {
+    if (!egress_before_) egress_before_.emplace();
+    *egress_before_ += program_cost(egress_fd(*entry.egress));
+  }
+}
+
+std::vector<ProgramUse> InterfaceSet::program_use() const {
+  ProgramUse xdp{"tfo_xdp", xdp_before_};
+  ProgramUse egress{"tfo_egress", egress_before_.value_or(ProgramCost())};
+  bool leaves = egress_before_.has_value();
+  for (const Entry& entry : entries_) {
+    if (entry.program) xdp.cost += program_cost(xdp_fd(*entry.program));
+    if (!entry.egress) continue;
+    leaves = true;
+    egress.cost += program_cost(egress_fd(*entry.egress));
+  }
+  std::vector<ProgramUse> all = {std::move(xdp)};
+  if (leaves) all.push_back(std::move(egress));
+  return all;
+}
+
 void InterfaceSet::publish() {
   status_.clear();
   for (auto& entry : entries_) {
@@ -295,14 +323,17 @@ void InterfaceSet::publish() {
       entry.state =
           is_generic(entry.device.ifindex) ? InterfaceState::kGeneric : InterfaceState::kNative;
     }
-    status_.push_back({.name = entry.config.name,
-                       .ifindex = entry.device.ifindex,
-                       .state = entry.state,
-                       .l3_device = entry.device.l3,
-                       .egress = entry.sees_egress && entry.config.egress,
-                       .tracks = entry.sees_egress && entry.config.tracks != 0,
-                       .egress_error = entry.egress_error,
-                       .detail = entry.detail});
+    status_.push_back(
+        {.name = entry.config.name,
+         .ifindex = entry.device.ifindex,
+         .state = entry.state,
+         .l3_device = entry.device.l3,
+         .egress = entry.sees_egress && entry.config.egress,
+         .tracks = entry.sees_egress && entry.config.tracks != 0,
+         .egress_error = entry.egress_error,
+         .detail = entry.detail,
+         .tag = entry.link ? program_tag(xdp_fd(*entry.program)) : "",
+         .egress_tag = entry.sees_egress ? program_tag(egress_fd(*entry.egress)) : ""});
   }
 }
 

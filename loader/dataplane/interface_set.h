@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,8 @@ class InterfaceSet {
 
   const std::vector<InterfaceStatus>& status() const { return status_; }
   bool empty() const { return entries_.empty(); }
+  /// See Dataplane::program_use().
+  std::vector<ProgramUse> program_use() const;
   /// See Dataplane::tracking_gaps().
   uint64_t tracking_gaps() const { return tracking_gaps_; }
 
@@ -60,11 +63,14 @@ class InterfaceSet {
   void put_egress(const PinDirectory& pins, Entry& entry);
   bool check_egress(const PinDirectory& pins, Entry& entry);
   bool check(const PinDirectory& pins, const MapSet& maps, Entry& entry);
+  void retire(const Entry& entry);
   void publish();
 
   std::vector<Entry> entries_;
   std::vector<InterfaceStatus> status_;
   uint64_t tracking_gaps_ = 0;
+  ProgramCost xdp_before_;                    // of programs that are gone
+  std::optional<ProgramCost> egress_before_;  // none: there was no such program
 };
 
 /// Detaches and unpins the link of one interface, whoever pinned it.

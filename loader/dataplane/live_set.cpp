@@ -201,6 +201,7 @@ Result<> LiveSet::apply(const Plan& plan, const std::vector<tfo_vip>& rows) {
   live_pools_ = plan.used_pools;
   order_.clear();
   for (const auto& vip : *plan.vips) order_.push_back(vip.name);
+  rows_ = plan.rows.size();
   std::erase_if(servers_, [&](const auto& one) { return !plan.slots.contains(one.first); });
   return drop_pools(unused);
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "loader/config.h"
+#include "loader/dataplane/dataplane.h"
 #include "loader/dataplane/guard_carry.h"
 #include "loader/dataplane/guard_tables.h"
 #include "loader/dataplane/map_set.h"
@@ -58,6 +59,9 @@ class LiveSet {
   /// with the same layout.
   Result<> copy_rings(const LiveSet& from);
 
+  /// See Dataplane::map_use().
+  std::vector<MapUse> use() const;
+
   /// Base plus all CPUs of the VIPs of the last set_vips(), in their order, and of the node.
   Result<Snapshot> counters() const;
 
@@ -92,6 +96,7 @@ class LiveSet {
   std::set<uint32_t> live_slots_;   // of the rows that packets see
   std::set<uint32_t> live_pools_;   // likewise
   std::vector<std::string> order_;  // VIPs as configured
+  size_t rows_ = 0;                 // of the VIP table, on the side that packets see
   std::map<std::string, ServerFacts> servers_;  // by VIP
 };
 

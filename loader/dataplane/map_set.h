@@ -140,14 +140,12 @@ struct MapSet {
   Result<> mark_ready() const;
 
   MapSizes sizes() const;
+  std::vector<const Map*> all() const;
 
   /// Of the settings that packets go by now.
   uint32_t settings_index(uint32_t slot) const {
     return tfo_settings_index(slot, control.vip_side() != 0 ? TFO_VIP_SECOND : 0);
   }
-
- private:
-  std::vector<const Map*> all() const;
 };
 
 /// What meta says of the set pinned in `directory`, whatever its layout; fails if there is none or

@@ -24,6 +24,8 @@ class NameTable {
   const std::string& name(uint32_t number) const { return names_[number]; }
   uint32_t size() const { return static_cast<uint32_t>(names_.size()); }
   uint32_t first() const { return first_; }
+  /// How many numbers are given out, those below first() among them.
+  size_t used() const { return first_ + numbers_.size(); }
   /// Numbers in front of this one hold every name.
   uint32_t end_of_names() const;
   /// The first free number at or behind `from`.

@@ -3,12 +3,17 @@
 
 #include <fmt/format.h>
 #include <httplib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <string_view>
 
+#include "loader/dataplane/fd.h"
 #include "loader/observe/http_browser.h"
 
 namespace tfo {
@@ -21,13 +26,15 @@ constexpr std::chrono::seconds kFarewell{1};
 void answer(HttpServer::Gate& gate, const HttpServer::Page& page, const char* type,
             httplib::Response& response) {
   const std::shared_lock<std::shared_mutex> inside(gate.mutex);
-  const std::optional<std::string> text = gate.closed ? std::nullopt : page();
-  if (!text) {
+  std::optional<HttpServer::Content> content = gate.closed ? std::nullopt : page();
+  if (!content) {
     response.status = 503;
     response.set_content("not in time\n", "text/plain; charset=utf-8");
     return;
   }
-  response.set_content(*text, type);
+  response.status = content->status;
+  response.set_header("Content-Type", type);
+  response.body = std::move(content->text);  // a scrape may be megabytes: not copied
 }
 
 /// The library takes paths for regular expressions.
@@ -40,10 +47,46 @@ std::string as_pattern(const std::string& path) {
   return pattern;
 }
 
+/// A socket that nobody serves any more goes; whatever else is there is somebody's.
+Result<> remove_stale(const std::string& path) {
+  struct stat info{};
+  if (lstat(path.c_str(), &info) != 0) return {};  // bind() says what else is wrong
+  if (!S_ISSOCK(info.st_mode)) {
+    return fail(fmt::format("http.listen: {} exists and is no socket; remove it", path));
+  }
+  const Fd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  if (connect(probe.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0 ||
+      errno != ECONNREFUSED) {
+    return fail(
+        fmt::format("http.listen: somebody serves {} already; stop it, or choose another "
+                    "path",
+                    path));
+  }
+  if (unlink(path.c_str()) == 0 || errno == ENOENT) return {};
+  return fail_errno("http.listen: cannot remove the old " + path);
+}
+
 }  // namespace
 
-HttpServer::HttpServer()
-    : server_(std::make_shared<httplib::Server>()), gate_(std::make_shared<Gate>()) {}
+struct HttpServer::Served {
+  Certificates certificates;  // outlive the server
+  std::unique_ptr<httplib::Server> server;
+};
+
+HttpServer::HttpServer(const HttpConfig& config)
+    : served_(std::make_shared<Served>()), gate_(std::make_shared<Gate>()), config_(config) {
+  if (!config.tls) {
+    served_->server = std::make_unique<httplib::Server>();
+    return;
+  }
+  served_->server = std::make_unique<httplib::SSLServer>([this](SSL_CTX& context) {
+    served_->certificates.attach(context);
+    return true;
+  });
+}
 
 /// The library waits for its clients, and a client may take its time: who does not end soon is left
 /// behind a closed gate, to end with the process.
@@ -52,7 +95,12 @@ HttpServer::~HttpServer() {
     const std::unique_lock<std::shared_mutex> outside(gate_->mutex);
     gate_->closed = true;
   }
-  server_->stop();
+  served_->server->stop();
+  struct stat info{};
+  if (socket_ && lstat(config_.path.c_str(), &info) == 0 &&
+      *socket_ == std::pair<uint64_t, uint64_t>(info.st_dev, info.st_ino)) {
+    unlink(config_.path.c_str());
+  }
   if (!thread_.joinable()) return;
   if (ended_.wait_for(kFarewell) == std::future_status::ready) {
     thread_.join();
@@ -62,57 +110,98 @@ HttpServer::~HttpServer() {
 }
 
 Result<std::unique_ptr<HttpServer>> HttpServer::open(const HttpConfig& config) {
-  std::unique_ptr<HttpServer> made(new HttpServer());
-  httplib::Server& server = *made->server_;
+  SslContext context;
+  if (config.tls) {
+    auto read = read_certificates(*config.tls);
+    if (!read) return tl::unexpected(read.error());
+    context = std::move(*read);
+  }
+  std::unique_ptr<HttpServer> made(new HttpServer(config));
+  made->use(std::move(context));
+  httplib::Server& server = *made->served_->server;
+  if (!server.is_valid()) return fail("http.tls: OpenSSL cannot be used");
   server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
   server.set_read_timeout(kTimeout);
   server.set_write_timeout(kTimeout);
   server.set_payload_max_length(1024);
   server.set_keep_alive_max_count(16);
+  const auto bound = config.path.empty() ? made->bind() : made->bind_unix();
+  if (!bound) return tl::unexpected(bound.error());
+  return made;
+}
+
+Result<> HttpServer::bind() {
+  httplib::Server& server = *served_->server;
   // The library's default sets SO_REUSEPORT, with which two daemons would share one port in
   // silence.
   server.set_socket_options([](socket_t socket) {
     const int yes = 1;
     setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
   });
-  made->host_ = config.host;
   errno = 0;
-  made->port_ = config.port;
-  const bool bound = config.port == 0 ? (made->port_ = server.bind_to_any_port(config.host)) > 0
-                                      : server.bind_to_port(config.host, config.port);
-  if (bound) return made;
+  if (config_.port != 0 ? server.bind_to_port(config_.host, config_.port)
+                        : (config_.port = static_cast<uint16_t>(
+                               std::max(0, server.bind_to_any_port(config_.host)))) != 0) {
+    return {};
+  }
   return fail(
       fmt::format("http.listen: cannot listen on {}: {}; choose another port, or \"http\": "
                   "null for none",
-                  made->address(), errno != 0 ? std::strerror(errno) : "refused"));
+                  address(), errno != 0 ? std::strerror(errno) : "refused"));
 }
+
+Result<> HttpServer::bind_unix() {
+  if (auto removed = remove_stale(config_.path); !removed) return removed;
+  httplib::Server& server = *served_->server;
+  server.set_address_family(AF_UNIX);
+  server.set_socket_options([](socket_t) {});
+  errno = 0;
+  const mode_t before = umask(0117);
+  const bool bound = server.bind_to_port(config_.path, 1);  // no port: the library wants one
+  const int error = errno;
+  umask(before);
+  if (!bound) {
+    return fail_errno("http.listen: cannot listen on " + address(), error);
+  }
+  struct stat info{};
+  if (lstat(config_.path.c_str(), &info) == 0) socket_.emplace(info.st_dev, info.st_ino);
+  return {};
+}
+
+void HttpServer::use(SslContext context) { served_->certificates.use(std::move(context)); }
 
 void HttpServer::start(const std::vector<Route>& routes) {
   for (const Route& route : routes) {
-    server_->Get(as_pattern(route.path),
-                 [gate = gate_, route, host = host_](const httplib::Request& request,
-                                                     httplib::Response& response) {
-                   if (route.browser) {
-                     add_browser_headers(response);
-                     if (!host_is_ours(host, request, response)) return;
-                   }
-                   if (!route.gzip.empty()) {
-                     response.set_header("Vary", "Accept-Encoding");
-                     if (takes_gzip(request.get_header_value("Accept-Encoding"))) {
-                       return send_gzip(route.gzip, route.type, response);
-                     }
-                   }
-                   answer(*gate, route.page, route.type, response);
-                 });
+    served_->server->Get(as_pattern(route.path),
+                         [gate = gate_, route, host = config_.host](const httplib::Request& request,
+                                                                    httplib::Response& response) {
+                           if (route.browser) {
+                             add_browser_headers(response);
+                             if (!host_is_ours(host, request, response)) return;
+                           }
+                           if (!route.gzip.empty()) {
+                             response.set_header("Vary", "Accept-Encoding");
+                             if (takes_gzip(request.get_header_value("Accept-Encoding"))) {
+                               return send_gzip(route.gzip, route.type, response);
+                             }
+                           }
+                           answer(*gate, route.page, route.type, response);
+                         });
   }
-  std::packaged_task<void()> serve([server = server_] { server->listen_after_bind(); });
+  std::packaged_task<void()> serve([served = served_] { served->server->listen_after_bind(); });
   ended_ = serve.get_future();
   thread_ = std::thread(std::move(serve));
 }
 
 std::string HttpServer::address() const {
-  const bool v6 = host_.find(':') != std::string::npos;
-  return fmt::format("{}{}{}:{}", v6 ? "[" : "", host_, v6 ? "]" : "", port_);
+  if (!config_.path.empty()) return "unix:" + config_.path;
+  const bool v6 = config_.host.find(':') != std::string::npos;
+  return fmt::format("{}{}{}:{}", v6 ? "[" : "", config_.host, v6 ? "]" : "", config_.port);
+}
+
+std::string HttpServer::url() const {
+  if (!config_.path.empty()) return address();
+  return (config_.tls ? "https://" : "http://") + address();
 }
 
 }  // namespace tfo

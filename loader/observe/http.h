@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <future>
 #include <memory>
@@ -9,14 +10,12 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "loader/config.h"
+#include "loader/observe/http_tls.h"
 #include "loader/result.h"
-
-namespace httplib {
-class Server;
-}
 
 namespace tfo {
 
@@ -24,9 +23,16 @@ namespace tfo {
 /// nothing but the texts that it is given.
 class HttpServer {
  public:
+  /// What a client gets.
+  struct Content {
+    Content(std::string body, int code = 200) : text(std::move(body)), status(code) {}  // NOLINT
+    std::string text;
+    int status;
+  };
+
   /// Makes the page, or nothing if it cannot in time (the client gets 503). Called in a thread of
   /// the server, several at once.
-  using Page = std::function<std::optional<std::string>()>;
+  using Page = std::function<std::optional<Content>()>;
 
   struct Route {
     std::string path;  // as a client asks for it: "/metrics"
@@ -37,7 +43,8 @@ class HttpServer {
   };
 
   /// Binds at once, so that a busy port is an error here, and before privileges are dropped (ports
-  /// below 1024). Answers nothing before start().
+  /// below 1024). A unix socket has mode 0660; one that nobody serves any more is replaced. Answers
+  /// nothing before start().
   static Result<std::unique_ptr<HttpServer>> open(const HttpConfig& config);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
@@ -46,8 +53,13 @@ class HttpServer {
   /// Starts the threads; they inherit the capabilities and the signal mask of the caller.
   void start(const std::vector<Route>& routes);
 
-  /// "127.0.0.1:9413", with the port really bound.
+  /// New connections are served with these from now on; without "tls" they are not used.
+  void use(SslContext context);
+
+  /// "127.0.0.1:9413", with the port really bound, or "unix:/path".
   std::string address() const;
+  /// "https://127.0.0.1:9413", or address() of a unix socket.
+  std::string url() const;
 
   /// Held shared while a page is made, closed for good by the destructor: no page is asked for
   /// after it.
@@ -57,12 +69,16 @@ class HttpServer {
   };
 
  private:
-  HttpServer();
-  std::shared_ptr<httplib::Server> server_;
+  /// Shared with the threads, which may outlive us.
+  struct Served;
+  explicit HttpServer(const HttpConfig& config);
+  Result<> bind();
+  Result<> bind_unix();
+  std::shared_ptr<Served> served_;
   std::shared_ptr<Gate> gate_;
   std::future<void> ended_;
-  std::string host_;
-  int port_ = 0;
+  HttpConfig config_;
+  std::optional<std::pair<uint64_t, uint64_t>> socket_;  // device and inode of our unix socket
   std::thread thread_;
 };
 

@@ -4,6 +4,7 @@
 #include <prometheus/metric_family.h>
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -44,6 +45,12 @@ class Family {
   prometheus::MetricFamily family_;
 };
 
+inline std::string text(std::string_view label) { return std::string(label); }
+
+/// Each adds its families; one without a series is left out in the end.
+void add_node(const View& view, Families& out);
+void add_guard(const View& view, Families& out);
+void add_keys(const View& view, Families& out);
 /// What the SYN-ACK monitor counted; nothing if it is off.
 void add_monitor(const View& view, Families& out);
 

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/observe/metrics.h"
 
-#include <prometheus/text_serializer.h>
-
 #include <algorithm>
 #include <map>
 
-#include "loader/guard/report.h"
 #include "loader/observe/metric_family.h"
+#include "loader/observe/metric_text.h"
 #include "loader/observe/reason_table.h"
 
 namespace tfo {
@@ -15,8 +13,6 @@ namespace {
 
 using prometheus::MetricFamily;
 using prometheus::MetricType;
-
-std::string text(std::string_view label) { return std::string(label); }
 
 void add_cells(Family& family, const std::string& vip, const Counters& counters,
                const std::vector<Cell>& cells) {
@@ -67,81 +63,13 @@ void add_packets(const View& view, Families& out) {
   out.push_back(would.take());
 }
 
-prometheus::ClientMetric::Histogram syn_to_ack(const tfo_guard_counters& counters) {
-  prometheus::ClientMetric::Histogram histogram;
-  for (unsigned i = 0; i < TFO_RTT_BUCKETS; ++i) {
-    histogram.sample_count += counters.rtt[i];
-    histogram.bucket.push_back({histogram.sample_count, rtt_bucket_seconds(i)});
-  }
-  histogram.sample_sum = ticks_seconds(counters.rtt_ticks);
-  return histogram;
-}
-
-void add_guard(const View& view, Families& out) {
-  if (view.interfaces.empty()) return;
-  Family handshakes("tfo_handshakes_total",
-                    "Handshakes that a valid cookie opened, by how they came out",
-                    MetricType::Counter);
-  Family times("tfo_syn_to_ack_seconds", "Time from such a SYN to the client's ACK",
-               MetricType::Histogram);
-  Family answers("tfo_guard_syns_total", "SYNs with a valid cookie that the guard did not like",
-                 MetricType::Counter);
-  Family lost("tfo_guard_events_lost_total", "Events of the guard that found no place",
-              MetricType::Counter);
-  Family spared("tfo_guard_spared_total",
-                "SYNs that the guard refused and the policy let through: signed, or the servers "
-                "take data without a cookie",
-                MetricType::Counter);
-  Family guarded("tfo_guarded_networks", "Client networks over their limit", MetricType::Gauge);
-  Family load("tfo_guard_load", "Handshakes that all clients of a VIP hold open",
-              MetricType::Gauge);
-  for (const VipCounters& vip : view.counters.vips) {
-    for (unsigned i = 0; i < TFO_OUTCOME_COUNT; ++i) {
-      handshakes.add({{"vip", vip.name}, {"outcome", text(outcome_label(i))}},
-                     static_cast<double>(vip.guard.outcome[i]));
-    }
-    times.add_histogram({{"vip", vip.name}}, syn_to_ack(vip.guard));
-    const std::pair<const char*, uint64_t> counts[] = {
-        {"over", vip.guard.answer[TFO_GUARD_OVER]},
-        {"duplicate", vip.guard.answer[TFO_GUARD_DUPLICATE]},
-        {"denied", vip.guard.answer[TFO_GUARD_DENIED]},
-        {"held", vip.guard.held}};
-    for (const auto& [answer, count] : counts) {
-      answers.add({{"vip", vip.name}, {"answer", answer}}, static_cast<double>(count));
-    }
-    lost.add({{"vip", vip.name}}, static_cast<double>(vip.guard.events_lost));
-    spared.add({{"vip", vip.name}}, static_cast<double>(vip.guard.spared));
-  }
-  for (const GuardVipView& vip : view.guard) {
-    guarded.add({{"vip", vip.vip}}, static_cast<double>(vip.guarded));
-    load.add({{"vip", vip.vip}}, vip.load);
-  }
-  for (Family* family : {&handshakes, &times, &answers, &lost, &spared, &guarded, &load}) {
-    out.push_back(family->take());
-  }
-}
-
-void add_program(const View& view, Families& out) {
-  Family build("tfo_build_info", "The version that runs", MetricType::Gauge);
-  build.add({{"version", view.version}, {"instance_name", view.instance}}, 1);
-  out.push_back(build.take());
-  Family start("process_start_time_seconds", "Unix time of the daemon's start", MetricType::Gauge);
-  start.add({}, static_cast<double>(view.started_at));
-  out.push_back(start.take());
-  if (view.interfaces.empty()) return;
-  Family program("tfo_program_info", "Where the XDP program runs, and how", MetricType::Gauge);
-  for (const InterfaceView& interface : view.interfaces) {
-    program.add({{"ifname", interface.name}, {"xdp_mode", interface.mode}}, 1);
-  }
-  out.push_back(program.take());
-}
-
 void add_conditions(const View& view, Families& out) {
   Family family("tfo_condition_active", "1 while a condition is raised", MetricType::Gauge);
   for (const ConditionKind& kind : condition_kinds()) {
     const bool active = std::any_of(view.conditions.begin(), view.conditions.end(),
                                     [&](const Condition& c) { return c.id == kind.id; });
-    family.add({{"condition", text(kind.id)}}, active ? 1 : 0);
+    family.add({{"condition", text(kind.id)}, {"severity", text(to_string(kind.severity))}},
+               active ? 1 : 0);
   }
   out.push_back(family.take());
 }
@@ -163,43 +91,6 @@ void add_alerts(const View& view, Families& out) {
     posts.add({{"peer", peer.url}, {"result", "failed"}}, static_cast<double>(peer.failures));
   }
   for (Family* family : {&active, &crowded, &posts}) out.push_back(family->take());
-}
-
-void add_keys(const View& view, Families& out) {
-  if (view.pools.empty()) return;
-  Family generations("tfo_key_generations", "Keys of a pool by their place", MetricType::Gauge);
-  Family age("tfo_key_age_seconds", "Age of the newest key at a place", MetricType::Gauge);
-  Family end("tfo_key_not_after_timestamp_seconds",
-             "Unix time from which the newest key at a place is accepted by nobody",
-             MetricType::Gauge);
-  Family state("tfo_rotation_state", "1 for the state that a pool's rotation is in",
-               MetricType::Gauge);
-  Family next("tfo_next_rotation_timestamp_seconds",
-              "Unix time of the next rotation; absent: by command only", MetricType::Gauge);
-  for (const PoolView& pool : view.pools) {
-    std::map<std::string, int> count;
-    std::map<std::string, const KeyView*> newest;
-    for (const KeyView& key : pool.keys) {
-      ++count[key.place];
-      const KeyView*& best = newest[key.place];
-      if (best == nullptr || key.created_at > best->created_at) best = &key;
-    }
-    for (const char* place : {"current", "previous", "staged", "retired", "revoked"}) {
-      const MetricLabels labels = {{"pool", pool.name}, {"place", place}};
-      generations.add(labels, count[place]);
-      const KeyView* key = newest[place];
-      if (key == nullptr) continue;
-      age.add(labels, static_cast<double>(std::max<int64_t>(0, view.now - key->created_at)));
-      if (key->not_after != 0) end.add(labels, static_cast<double>(key->not_after));
-    }
-    for (const char* name : {"steady", "prepare", "staged", "minting"}) {
-      state.add({{"pool", pool.name}, {"state", name}}, pool.state == name ? 1 : 0);
-    }
-    if (pool.next_rotation) {
-      next.add({{"pool", pool.name}}, static_cast<double>(*pool.next_rotation));
-    }
-  }
-  for (Family* family : {&generations, &age, &end, &state, &next}) out.push_back(family->take());
 }
 
 /// Listeners of one port, added up.
@@ -295,7 +186,7 @@ void add_kernel(const View& view, Families& out) {
 
 std::string metrics_text(const View& view) {
   Families families;
-  add_program(view, families);
+  add_node(view, families);
   add_packets(view, families);
   add_guard(view, families);
   add_monitor(view, families);
@@ -307,7 +198,7 @@ std::string metrics_text(const View& view) {
   families.erase(std::remove_if(families.begin(), families.end(),
                                 [](const MetricFamily& f) { return f.metric.empty(); }),
                  families.end());
-  return prometheus::TextSerializer().Serialize(families);
+  return metric_text(families);
 }
 
 }  // namespace tfo

@@ -35,6 +35,10 @@ nlohmann::json stats_json(const Snapshot& snapshot);
 /// {pools: [{name, generations: [{id, fingerprint, place, created_at, not_after}]}]}
 nlohmann::json keys_json(const View& view);
 
+/// The configuration's words.
+std::string store_word(StoreKind store);
+VipConfigView vip_words(const VipConfig& vip);
+
 /// What is known of a VIP's servers.
 using AskServers = std::function<ServerFacts(const VipConfig& vip)>;
 

@@ -10,6 +10,7 @@ namespace {
 
 constexpr const char* kActions[] = {"pass", "renew", "demote", "drop"};
 constexpr const char* kModes[] = {"observe", "canary", "enforce"};
+constexpr const char* kStores[] = {"file", "derived", "etcd"};
 
 /// 0 stands for "no limit", which JSON says as null.
 json limit_json(unsigned limit) { return limit == 0 ? json(nullptr) : json(limit); }
@@ -42,6 +43,16 @@ json policy_json(const VipConfig& vip, const ServerFacts& servers) {
 }
 
 }  // namespace
+
+std::string store_word(StoreKind store) { return kStores[static_cast<size_t>(store)]; }
+
+VipConfigView vip_words(const VipConfig& vip) {
+  return {.name = vip.name,
+          .pool = vip.pool,
+          .mode = kModes[vip.mode],
+          .renew = vip.renew,
+          .on_invalid = kActions[vip.policy.on_invalid]};
+}
 
 json vips_json(const std::vector<VipConfig>& vips, const AskServers& ask) {
   json out = json::array();

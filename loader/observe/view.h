@@ -13,7 +13,9 @@
 #include "loader/monitor/view.h"
 #include "loader/observe/conditions.h"
 #include "loader/observe/kernel_mib.h"
+#include "loader/observe/process.h"
 #include "loader/observe/snapshot.h"
+#include "loader/rotation/tally.h"
 #include "loader/server/listeners.h"
 
 namespace tfo {
@@ -36,6 +38,7 @@ struct PoolView {
   std::vector<KeyView> keys;
   std::vector<std::pair<std::string, uint64_t>> repairs = {};  // PoolStatus::repairs
   nlohmann::json farm_reports = nullptr;  // rotation::FarmReports, on a validator of a shared pool
+  std::optional<rotation::Tally> farm = {};  // of a pool that a farm shares through etcd
 };
 
 struct InterfaceView {
@@ -45,6 +48,8 @@ struct InterfaceView {
   std::string detail;    // why, if not native
   bool egress = false;   // what leaves is seen, too
   bool tracks = false;   // the monitor sees the SYNs that leave
+  std::string tag = {};  // of the XDP program, as the kernel has it; empty: none is there
+  std::string egress_tag = {};
 };
 
 struct NamespaceView {
@@ -57,6 +62,34 @@ struct NamespaceView {
   std::optional<uint64_t> resets_out = {};  // OutRsts
 };
 
+/// What the configuration says of a pool, whether its keys can be had or not.
+struct PoolConfigView {
+  std::string name;
+  std::string source;  // "file", "derived", "etcd"
+};
+
+/// What the configuration says of a VIP.
+struct VipConfigView {
+  std::string name;
+  std::string pool;
+  std::string mode;
+  bool renew = false;
+  std::string on_invalid;
+};
+
+/// What all programs of one name cost since tfod began, whichever was in force.
+struct ProgramCostView {
+  std::string program;
+  uint64_t runs = 0;
+  uint64_t ns = 0;
+};
+
+struct MapView {
+  std::string map;
+  uint64_t capacity = 0;
+  std::optional<uint64_t> entries = {};  // none: they would have to be counted one by one
+};
+
 /// A consistent picture of a running tfod, without secrets: what status, stats and /metrics are
 /// made of. Copied out of the event loop, so that another thread may turn it into text.
 struct View {
@@ -66,10 +99,18 @@ struct View {
   int64_t now = 0;         // unix seconds
   int64_t started_at = 0;  // unix seconds
   double uptime_s = 0;
+  std::string revision;  // of the source; "unknown"
+  std::string kernel;    // its release
+  ProcessView process;
   std::string http;  // address and port really bound; empty = off
   bool adopted = false;
   std::vector<InterfaceView> interfaces;
   std::vector<PoolView> pools;
+  std::vector<PoolConfigView> configured_pools;
+  std::vector<VipConfigView> configured_vips;
+  std::vector<MapView> maps;
+  bool bpf_stats = false;  // kernel.bpf_stats_enabled
+  std::vector<ProgramCostView> programs;
   std::vector<NamespaceView> namespaces;
   std::vector<GuardVipView> guard;
   std::optional<MonitorView> monitor = {};  // none: nothing is watched

@@ -79,6 +79,7 @@ Result<> AgentImpl::prepare() {
 
 void AgentImpl::start() {
   if (std::exchange(started_, true)) return;
+  if (site_->document) endings_.look(site_->known());
   if (const auto begun = follower_.start(); !begun) {
     site_->troubles.raise(kStoreUnreachable, begun.error().message);
   }
@@ -112,6 +113,7 @@ void AgentImpl::revoke_again() {
 }
 
 void AgentImpl::document_changed() {
+  endings_.look(site_->known());
   membership_.check_forgotten();
   rotator_.consider_soon();
   asker_.look();

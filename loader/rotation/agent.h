@@ -20,6 +20,7 @@
 #include "loader/rotation/farm_reports.h"
 #include "loader/rotation/machine.h"
 #include "loader/rotation/records.h"
+#include "loader/rotation/tally.h"
 
 namespace tfo::rotation {
 
@@ -105,6 +106,9 @@ class Agent {
   /// What the pool's servers can take, for the limits of a validator; kept up to date within
   /// seconds where `Settings::balancer` is set, else empty.
   virtual FarmReports reports() const { return {}; }
+
+  /// Counted in this run; cheap, however many members there are.
+  virtual Tally tally() const { return {}; }
 
   /// Takes a document from etcd that is lower than ours (local root decides): both are named.
   virtual Result<nlohmann::json> adopt() = 0;

@@ -38,6 +38,7 @@ class AgentImpl : public Agent {
   nlohmann::json status() const override;
   void refresh() override;
   FarmReports reports() const override { return board_.reports(); }
+  Tally tally() const override;
   Result<nlohmann::json> adopt() override { return follower_.adopt(); }
   void leave(std::function<void(Result<>)> done) override;
 
@@ -67,6 +68,7 @@ class AgentImpl : public Agent {
   Asker asker_;
   ReportBoard board_;
   Roster roster_;  ///< as of the last refresh()
+  EndingCounter endings_;
   EventLoop::Source changed_timer_;
   EventLoop::Source revoke_timer_;
   etcd::Call refresh_call_;

@@ -128,6 +128,15 @@ json AgentImpl::status() const {
   return status;
 }
 
+Tally AgentImpl::tally() const {
+  Tally tally{.rotations = endings_.counts(), .nodes = {}, .leading = rotator_.leading()};
+  const Roster* current = rotator_.roster();
+  if (current != nullptr && site_->document) {
+    tally.nodes = current->count_nodes(site_->known().counter, site_->hash);
+  }
+  return tally;
+}
+
 void AgentImpl::refresh() {
   if (refreshing_ || rotator_.roster() != nullptr) return;
   etcd::Range all;

@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "loader/rotation/tally.h"
+
 namespace tfo::rotation {
 namespace {
 
@@ -134,8 +136,8 @@ void Decider::complete(Draft& next, std::string& what) const {
   if (revoked) next.doc().find(old)->revoked = true;
   next.settle(doc_.next, revoked ? 0 : old);
   next.doc().rotated_at = now_;
-  what = fmt::format("rotation complete: current is {}", id_text(doc_.next));
-  if (revoked) what += fmt::format(", revoked {}", id_text(old));
+  what = fmt::format("{}: current is {}", kCompleteWords, id_text(doc_.next));
+  if (revoked) what += fmt::format(", {}{}", kRevokedWords, id_text(old));
 }
 
 void Decider::step() {
@@ -162,7 +164,7 @@ void Decider::step() {
         std::erase_if(next.doc().generations,
                       [&](const FarmGeneration& g) { return g.id == doc_.next; });
         next.settle(doc_.current, doc_.other);
-        what = "rotation aborted";
+        what = kAbortedWords;
       } else {
         next.enter(State::kStaged);
       }
@@ -173,7 +175,7 @@ void Decider::step() {
     case State::kUnminting:
       if (doc_.aborting) {
         next.settle(doc_.current, doc_.next);
-        what = "rotation aborted";
+        what = kAbortedWords;
         break;
       }
       [[fallthrough]];

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "loader/rotation/decider.h"
+#include "loader/rotation/tally.h"
 
 namespace tfo::rotation {
 namespace {
@@ -150,7 +151,7 @@ Decider::Outcome Decider::revoke(const Request& request) const {
   Draft next = draft();
   next.doc().find(generation->id)->revoked = true;
   take_out(next, generation->id);
-  return Answer{std::move(next), fmt::format("revoked {}", name)};
+  return Answer{std::move(next), fmt::format("{}{}", kRevokedWords, name)};
 }
 
 Decider::Outcome Decider::forget(const Request& request) {
@@ -203,7 +204,7 @@ Decider::Outcome Decider::rekey(const Request& request) const {
     for (FarmGeneration& generation : next.doc().generations) generation.revoked = true;
     next.settle(next.add_fresh(), 0);
     next.doc().rotated_at = now_;
-    what += ", every generation before revoked";
+    what += fmt::format(", {}", kAllRevokedWords);
   }
   return Answer{std::move(next), std::move(what)};
 }

@@ -295,6 +295,27 @@ FarmView Roster::view() const {
   return view;
 }
 
+NodeCounts Roster::count_nodes(const Counter& counter, const std::string& hash) const {
+  NodeCounts counts;
+  const auto count = [&](const std::string& node) {
+    const auto ack = acks_.find(node);
+    const bool of_this =
+        ack != acks_.end() && ack->second.counter == counter && ack->second.hash == hash;
+    if (!live_.contains(node)) {
+      ++counts.unreachable;
+    } else if (!of_this) {
+      ++counts.pending;
+    } else {
+      ++(ack->second.partial.empty() ? counts.acknowledged : counts.drifted);
+    }
+  };
+  for (const auto& [node, member] : members_) count(node);
+  for (const auto& [node, member] : vanished_) {
+    if (!members_.contains(node) && !site_.known().forgotten.contains(node)) count(node);
+  }
+  return counts;
+}
+
 std::string Roster::refused() const {
   if (refused_.empty()) return "";
   const std::string& first = refused_.begin()->second;

@@ -14,6 +14,7 @@
 #include "loader/rotation/farm_reports.h"
 #include "loader/rotation/machine.h"
 #include "loader/rotation/site.h"
+#include "loader/rotation/tally.h"
 
 namespace tfo::rotation {
 
@@ -39,6 +40,8 @@ class Roster {
   void apply(const etcd::WatchEvent& event);
   /// For the machine; what it must know besides (document, may_mint) is the caller's.
   FarmView view() const;
+  /// Those of view() by how they stand to the document of this counter and hash.
+  NodeCounts count_nodes(const Counter& counter, const std::string& hash) const;
 
   const std::map<std::string, Member>& members() const { return members_; }
   const std::map<std::string, Ack>& acks() const { return acks_; }

@@ -11,13 +11,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 GRAFANA = ROOT / "dashboards/grafana"
 RULES = sorted((ROOT / "dashboards/prometheus/rules").glob("*.yml"))
 
-# Metrics that are drawn already and that tfod does not export yet. To be empty.
-AWAITED = {
-    "process_cpu_seconds_total", "process_max_fds", "process_open_fds", "process_resident_memory_bytes",
-    "tfo_guard_limit", "tfo_guard_state", "tfo_map_capacity", "tfo_map_entries", "tfo_pool_info",
-    "tfo_program_run_seconds_total", "tfo_program_runs_total", "tfo_rotation_nodes", "tfo_rotations_total",
-    "tfo_vip_info",
-}
+# Metrics that are drawn before tfod exports them: to be empty.
+AWAITED = set()
 # A query: where it stands, its legend, the expression.
 Query = collections.namedtuple("Query", "place legend expression")
 VALUES = {"job": "tfod", "instance": ".+", "vip": ".+", "pool": ".+", "__rate_interval": "4s", "__range": "60s"}

@@ -193,7 +193,8 @@ TEST_F(RunningTfod, ServesMetricsOnAFreePort) {
   const std::string where = site_.status()["http"];
   ASSERT_TRUE(shell("curl -sf http://" + where + "/metrics -o " + site_.path("m").string()));
   const std::string metrics = slurp(site_.path("m"));
-  EXPECT_THAT(metrics, HasSubstr("tfo_program_info{ifname=\"t0\",xdp_mode=\"native\"} 1"));
+  EXPECT_THAT(metrics,
+              HasSubstr("tfo_program_info{ifname=\"t0\",hook=\"xdp\",xdp_mode=\"native\""));
   EXPECT_THAT(
       metrics,
       HasSubstr("tfo_packets_total{vip=\"web\",reason=\"plain\",option=\"none\",data=\"0\"}"));

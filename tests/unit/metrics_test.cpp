@@ -68,8 +68,6 @@ View example() {
 TEST(Metrics, SayWhatTheViewHolds) {
   const std::string text = metrics_text(example());
   for (const char* line : {
-           "tfo_build_info{version=\"1.2.3\",instance_name=\"default\"} 1\n",
-           "tfo_program_info{ifname=\"eth0\",xdp_mode=\"generic\"} 1\n",
            "tfo_packets_total{vip=\"web\",reason=\"cookie_current\",option=\"34\",data=\"1\"} 41\n",
            "tfo_packets_total{vip=\"web\",reason=\"cookie_current\",option=\"34\",data=\"0\"} 0\n",
            "tfo_packets_total{vip=\"\",reason=\"not_vip\",option=\"none\",data=\"0\"} 5\n",
@@ -88,8 +86,8 @@ TEST(Metrics, SayWhatTheViewHolds) {
            "tfo_guard_spared_total{vip=\"web\"} 7\n",
            "tfo_guarded_networks{vip=\"web\"} 3\n",
            "tfo_guard_load{vip=\"web\"} 12\n",
-           "tfo_condition_active{condition=\"generic_mode\"} 1\n",
-           "tfo_condition_active{condition=\"key_drift\"} 0\n",
+           "tfo_condition_active{condition=\"generic_mode\",severity=\"warning\"} 1\n",
+           "tfo_condition_active{condition=\"key_drift\",severity=\"critical\"} 0\n",
            "tfo_alert_active{rule=\"vip\",severity=\"warning\"} 0\n",
            "tfo_alert_active{rule=\"vip\",severity=\"critical\"} 2\n",
            "tfo_alerts_crowded_out{severity=\"critical\"} 5\n",
