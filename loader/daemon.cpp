@@ -14,9 +14,6 @@
 namespace tfo {
 namespace {
 
-constexpr const char* kPlainText = "text/plain; charset=utf-8";
-constexpr const char* kMetricsType = "text/plain; version=0.0.4; charset=utf-8";
-
 uint64_t boot_usec() {
   timespec now{};
   clock_gettime(CLOCK_BOOTTIME, &now);
