@@ -69,7 +69,7 @@ start_watching() {
 }
 
 # A few connections a second, as long as somebody looks.
-endless_traffic() { # NODE KIND
+light_traffic() { # NODE KIND
   local address
   while true; do
     for address in "$FARM_VIP4" "$FARM_VIP6"; do
@@ -84,7 +84,7 @@ run_watching() {
   step "The farm goes on; Prometheus scrapes it"
   start_watching
   for i in "${!clients[@]}"; do
-    endless_traffic "c$((i + 1))" "${clients[i]}" &
+    light_traffic "c$((i + 1))" "${clients[i]}" &
     traffic_pids+=("$!")
   done
   if [[ -z $seconds ]]; then say "Ctrl-C ends all of it"; else say "all of it ends in $seconds s"; fi
