@@ -20,6 +20,9 @@ namespace tfo {
 namespace {
 
 constexpr size_t kThreads = 8;
+/// Bytes. The library compresses for whoever takes it, and takes three times as long for that as it
+/// took to make the page.
+constexpr size_t kMostCompressed = 1U << 20;
 constexpr time_t kTimeout = 2;  // seconds, for a client to go on sending or taking
 constexpr std::chrono::seconds kFarewell{1};
 
@@ -33,8 +36,12 @@ void answer(HttpServer::Gate& gate, const HttpServer::Page& page, const char* ty
     return;
   }
   response.status = content->status;
-  response.set_header("Content-Type", type);
-  response.body = std::move(content->text);  // a scrape may be megabytes: not copied
+  if (content->text.size() <= kMostCompressed) return response.set_content(content->text, type);
+  const auto body = std::make_shared<std::string>(std::move(content->text));
+  response.set_content_provider(body->size(), type,
+                                [body](size_t offset, size_t length, httplib::DataSink& sink) {
+                                  return sink.write(body->data() + offset, length);
+                                });
 }
 
 /// The library takes paths for regular expressions.

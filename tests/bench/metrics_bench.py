@@ -34,7 +34,7 @@ MOST_SLOWER = 1.3
 
 def get(path="/metrics"):
     connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
-    connection.request("GET", path)
+    connection.request("GET", path, headers={"Accept-Encoding": "gzip"})  # as Prometheus does
     body = connection.getresponse().read()
     connection.close()
     return body

@@ -27,6 +27,7 @@ std::vector<HttpServer::Route> routes() {
   using Content = std::optional<HttpServer::Content>;
   return {{"/a.b", kText, [] { return Content("yes"); }},
           {"/bad", kText, [] { return Content(HttpServer::Content("why\n", 503)); }},
+          {"/big", kText, [] { return Content(std::string(3 << 20, 'x')); }},
           {"/late", kText, [] { return Content(); }}};
 }
 
@@ -112,6 +113,20 @@ TEST(Http, ServesItsRoutesAndNothingElse) {
   EXPECT_EQ(client.Get("/late")->status, 503);
   EXPECT_EQ(client.Get("/axb")->status, 404) << "a path is no pattern";
   EXPECT_EQ(client.Get("/a.b/")->status, 404);
+}
+
+TEST(Http, WhatIsLargeIsSentAsItIs) {
+  const auto server = serve({.port = 0});
+  ASSERT_TRUE(server);
+  httplib::Client client("127.0.0.1", port_of(*server));
+  const httplib::Headers gzip = {{"Accept-Encoding", "gzip"}};
+  EXPECT_EQ(client.Get("/a.b", gzip)->get_header_value("Content-Encoding"), "gzip");
+  EXPECT_EQ(client.Get("/a.b", gzip)->body, "yes");
+  const auto big = client.Get("/big", gzip);
+  EXPECT_EQ(big->status, 200);
+  EXPECT_EQ(big->get_header_value("Content-Encoding"), "");
+  EXPECT_EQ(big->get_header_value("Content-Type"), kText);
+  EXPECT_EQ(big->body, std::string(3 << 20, 'x'));
 }
 
 TEST_F(HttpFiles, AUnixSocketIsForItsGroupAndGoesWithTheServer) {
