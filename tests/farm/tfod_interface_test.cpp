@@ -199,7 +199,7 @@ TEST_F(RunningTfod, ServesMetricsOnAFreePort) {
       metrics,
       HasSubstr("tfo_packets_total{vip=\"web\",reason=\"plain\",option=\"none\",data=\"0\"}"));
   EXPECT_TRUE(shell("curl -sf http://" + where + "/healthz"));
-  EXPECT_FALSE(shell("curl -sf http://" + where + "/"));
+  EXPECT_FALSE(shell("curl -sf http://" + where + "/nothing"));
 }
 
 TEST_F(RunningTfod, GenericModeIsLoudUnlessAskedFor) {
