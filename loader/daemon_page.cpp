@@ -3,9 +3,8 @@
 #include <unistd.h>
 
 #include <array>
-#include <chrono>
-#include <future>
 
+#include "loader/ask_loop.h"
 #include "loader/daemon.h"
 #include "loader/observe/overview.h"
 #include "loader/observe/report.h"
@@ -58,29 +57,16 @@ Overview Daemon::overview() {
 }
 
 std::vector<HttpServer::Route> Daemon::page_routes() {
-  // Asks the loop; nothing if it does not answer in time, or is ending.
-  const auto on_loop = [this]<class Make>(Make make) -> std::optional<decltype(make())> {
-    constexpr std::chrono::seconds kPatience{5};
-    auto answer = std::make_shared<std::promise<decltype(make())>>();
-    auto future = answer->get_future();
-    loop_->post([answer = std::move(answer), make] { answer->set_value(make()); });
-    if (future.wait_for(kPatience) != std::future_status::ready) return std::nullopt;
-    try {
-      return future.get();
-    } catch (const std::future_error&) {
-      return std::nullopt;
-    }
-  };
-  const auto overview_text = [this, on_loop]() -> std::optional<std::string> {
-    const auto now = on_loop([this] { return overview(); });
+  const auto overview_text = [this]() -> std::optional<std::string> {
+    const auto now = ask_loop(*loop_, [this] { return overview(); });
     return now ? std::optional(text_of(overview_json(*now))) : std::nullopt;
   };
-  const auto status_text = [this, on_loop]() -> std::optional<std::string> {
-    const auto now = on_loop([this] { return view(false); });
+  const auto status_text = [this]() -> std::optional<std::string> {
+    const auto now = ask_loop(*loop_, [this] { return view(false); });
     return now ? std::optional(text_of(status_json(*now))) : std::nullopt;
   };
-  const auto history_text = [this, on_loop]() -> std::optional<std::string> {
-    const auto now = on_loop([this] { return history_.json(); });
+  const auto history_text = [this]() -> std::optional<std::string> {
+    const auto now = ask_loop(*loop_, [this] { return history_.json(); });
     return now ? std::optional(text_of(*now)) : std::nullopt;
   };
   std::vector<HttpServer::Route> routes = {

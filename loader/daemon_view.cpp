@@ -3,9 +3,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include <chrono>
-#include <future>
-
+#include "loader/ask_loop.h"
 #include "loader/build_id.h"
 #include "loader/daemon.h"
 #include "loader/log.h"
@@ -91,18 +89,7 @@ void Daemon::show_counters(View& view) {
 }
 
 std::optional<View> Daemon::ask_view(bool with_counters) {
-  constexpr std::chrono::seconds kPatience{5};
-  auto answer = std::make_shared<std::promise<View>>();
-  auto future = answer->get_future();
-  loop_->post([this, answer = std::move(answer), with_counters] {
-    answer->set_value(view(with_counters));
-  });
-  if (future.wait_for(kPatience) != std::future_status::ready) return std::nullopt;
-  try {
-    return future.get();
-  } catch (const std::future_error&) {
-    return std::nullopt;  // the daemon is ending
-  }
+  return ask_loop(*loop_, [this, with_counters] { return view(with_counters); });
 }
 
 void Daemon::start_http() {
