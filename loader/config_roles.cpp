@@ -188,7 +188,7 @@ void ConfigParser::http(const ConfigNode& node) {
     }
   }
   if (const auto field = object.optional("tls")) {
-    if (config_.http->path.empty()) {
+    if (config_.http && config_.http->path.empty()) {
       http_tls(*field);
     } else {
       field->complain("a unix socket is served without TLS",
@@ -209,7 +209,7 @@ void ConfigParser::http_tls(const ConfigNode& node) {
     }
   }
   object.finish();
-  config_.http->tls = out;
+  if (config_.http) config_.http->tls = out;
 }
 
 }  // namespace tfo

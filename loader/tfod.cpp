@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/tfod.h"
 
+#include <malloc.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
@@ -28,6 +30,8 @@ constexpr char kMore[] =
     "\nExit codes: 0 success, 2 wrong usage or a failure.\n";
 
 int run(Config config, const std::string& file, const Clock& clock) {
+  // Each thread of HTTP would keep a pool of its own, as large as the largest page that it made.
+  mallopt(M_ARENA_MAX, 2);
   start_log(config.log_level);
   if (auto hard = harden_process(); !hard) {
     log_error("{}", hard.error().message);
@@ -69,8 +73,8 @@ int serve(int argc, char** argv, const Clock& clock) {
     return kFailure;
   }
   if (!check) return run(std::move(*config), file, clock);
-  if (config->http && config->http->tls) {
-    if (const auto read = read_certificates(*config->http->tls); !read) {
+  if (const auto& http = config->http; http && http->tls) {
+    if (const auto read = read_certificates(*http->tls); !read) {
       std::fprintf(stderr, "%s\n", without_keys(read.error().message).c_str());
       return kFailure;
     }

@@ -159,7 +159,7 @@ size_t columns_given() {
   return given >= 20 && given <= 1000 ? static_cast<size_t>(given) : kUsual;
 }
 
-int once(Context& context, const TopArgs& args, json first) {
+int once(Context& context, const TopArgs& args, const json& first) {
   std::this_thread::sleep_for(std::chrono::duration<double>(args.interval));
   auto second = call(context, "overview");
   if (!second) return report(context, second.error());
@@ -191,7 +191,7 @@ int top_run(Context& context, const TopArgs& args) {
     print_json(context, *first);
     return kExitOk;
   }
-  if (args.once) return once(context, args, std::move(*first));
+  if (args.once) return once(context, args, *first);
   Top(context, args, std::move(*first)).run();
   return kExitOk;
 }

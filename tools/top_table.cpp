@@ -13,6 +13,7 @@ constexpr size_t kGap = 1;
 
 std::vector<size_t> widths_of(const TopTable& table) {
   std::vector<size_t> widths;
+  widths.reserve(table.columns.size());
   for (const TopColumn& column : table.columns) widths.push_back(column.title.size() + 1);
   for (const auto& row : table.rows) {
     for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].text.size());

@@ -65,6 +65,7 @@ Result<> add_words(const Map& stats, const Map* base, uint32_t count, size_t wor
   const auto others = static_cast<uint32_t>(std::max<size_t>(1, std::min(worth, most)) - 1);
   const uint32_t share = count / (others + 1);
   std::vector<std::future<Result<>>> parts;
+  parts.reserve(others);
   for (uint32_t i = 0; i < others; ++i) {
     parts.push_back(
         std::async([&sum, i, share] { return add_slots(sum, i * share, (i + 1) * share); }));

@@ -101,6 +101,7 @@ auto named(const List& list, const std::string& name, Name member) {
 
 json vips_of(const Overview& overview, size_t most) {
   std::vector<std::pair<uint64_t, const VipCounters*>> order;
+  order.reserve(overview.view.counters.vips.size());
   for (const VipCounters& vip : overview.view.counters.vips) {
     order.emplace_back(packet_total(vip.counters), &vip);
   }

@@ -92,7 +92,7 @@ Result<XdpSkeleton*> ReplayHook::program_for(const EthernetFrame& frame,
   if (alarms_ == nullptr) return &program_;
   auto leaves = alarms_->leaves(frame, whole, config_);
   if (!leaves) return tl::unexpected(std::move(leaves).error());
-  return *leaves ? &*unmonitored_ : &program_;
+  return *leaves && unmonitored_ ? &*unmonitored_ : &program_;
 }
 
 Result<std::optional<Judgement>> ReplayHook::judge(const EthernetFrame& frame,
