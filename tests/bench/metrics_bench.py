@@ -58,8 +58,8 @@ def scrapes_are_fast_and_leave_nothing(site):
     grown = max(memory[-SCRAPES // 2:]) - max(memory[:-SCRAPES // 2])
     used = (processor[-1] - processor[WARM]) / (SCRAPES - 1)
     print(f"  a scrape of {len(body) >> 10} KiB: median {took * 1000:.0f} ms, least {min(seconds) * 1000:.0f} ms, "
-          f"of a processor {used * 1000:.0f} ms; "
-          f"resident {memory[-1] / 2**20:.1f} MiB, by the second half of {SCRAPES} scrapes {grown / 2**20:+.1f} MiB", flush=True)
+          f"of a processor {used * 1000:.0f} ms; resident {memory[-1] / 2**20:.1f} MiB, "
+          f"by the second half of {SCRAPES} scrapes {grown / 2**20:+.1f} MiB", flush=True)
     check(f"a scrape took {min(seconds) * 1000:.0f} ms", min(seconds) < MOST_SECONDS)
     check(f"{memory[-1] / 2**20:.0f} MiB are resident", memory[-1] < MOST_RESIDENT)
     check(f"{SCRAPES // 2} scrapes left {grown} bytes", grown < MOST_GROWTH)
