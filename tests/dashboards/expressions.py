@@ -11,8 +11,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 GRAFANA = ROOT / "dashboards/grafana"
 RULES = sorted((ROOT / "dashboards/prometheus/rules").glob("*.yml"))
 
-# Metrics that are drawn before tfod exports them: to be empty.
-AWAITED = set()
 # A query: where it stands, its legend, the expression.
 Query = collections.namedtuple("Query", "place legend expression")
 VALUES = {"job": "tfod", "instance": ".+", "vip": ".+", "pool": ".+", "__rate_interval": "4s", "__range": "60s"}
@@ -95,12 +93,6 @@ def exported():
     return names | {f"{name}_{part}" for name in names for part in ("bucket", "sum", "count")}
 
 
-def awaited():
-    """Those, and what rules record of them."""
-    names = set(AWAITED)
-    return names | {rule["record"] for rule in rules() if "record" in rule and metrics(rule["expr"]) & names}
-
-
 def known():
     """What an expression may name: those, what rules record, and what Prometheus makes of its own."""
-    return exported() | AWAITED | {rule["record"] for rule in rules() if "record" in rule} | {"up", "ALERTS"}
+    return exported() | {rule["record"] for rule in rules() if "record" in rule} | {"up", "ALERTS"}

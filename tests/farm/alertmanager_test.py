@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 
+import own_namespaces
 from alert_site import Alertmanager, Failed, Node, Receiver, checked, example, wait_for
 
 RULE, SYSCTL_RULE = "invalid_cookie_ratio", "cookie_not_required"
@@ -252,10 +253,7 @@ def main():
     if os.geteuid() != 0:
         print("needs root: it makes network namespaces", file=sys.stderr)
         return 77
-    if os.environ.get("TFO_ALERTS_INSIDE") is None:
-        os.execvpe("unshare", ["unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork",
-                               "--kill-child", "--mount-proc", "--", sys.executable, *sys.argv],
-                   {**os.environ, "TFO_ALERTS_INSIDE": "yes"})
+    own_namespaces.enter()
     try:
         return test(pathlib.Path(sys.argv[1]).resolve())
     except Failed as error:

@@ -17,9 +17,9 @@ import os
 import pathlib
 import signal
 import sys
-import time
 
 import browser
+from checks import Checks
 from client_farm import Failed
 from page_site import REFLECTED, Traffic, page_farm
 
@@ -64,25 +64,6 @@ for (const one of document.querySelectorAll('main *, header *, footer *')) {
   if (ratio < 4.5) bad.add(`${one.tagName}.${one.className} ${one.dataset.mark ?? ''} "${one.textContent.slice(0, 20)}": ${ratio.toFixed(2)}`);
 }
 return [...bad]"""
-
-
-class Checks:
-    def __init__(self):
-        self.wrong = 0
-        self.began = time.monotonic()
-
-    def equal(self, what, got, wanted):
-        if got != wanted:
-            self.wrong += 1
-            print(f"FAILED {what}: {got!r}, not {wanted!r}", flush=True)
-
-    def true(self, what, holds, evidence=""):
-        if not holds:
-            self.wrong += 1
-            print(f"FAILED {what}  {evidence}", flush=True)
-
-    def done(self, what):
-        print(f"{time.monotonic() - self.began:6.1f} s  {what}", flush=True)
 
 
 class Scene:

@@ -18,6 +18,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import own_namespaces  # noqa: E402
 import secret_planting  # noqa: E402
 import secret_search  # noqa: E402
 from secrets_etcd import Shared  # noqa: E402
@@ -303,10 +304,7 @@ def main():
     if os.geteuid() != 0:
         print("needs root: it makes network namespaces", file=sys.stderr)
         return 77
-    if os.environ.get("TFO_SECRETS_INSIDE") is None:
-        os.execvpe("unshare", ["unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork",
-                               "--kill-child", "--mount-proc", "--", sys.executable, *sys.argv],
-                   {**os.environ, "TFO_SECRETS_INSIDE": "yes"})
+    own_namespaces.enter()
     try:
         return test(pathlib.Path(sys.argv[1]).resolve(), sys.argv[2:])
     except Failed as error:

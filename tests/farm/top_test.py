@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 
+from checks import Checks
 from client_farm import DEADLINE, Failed
 from page_site import Traffic, page_farm
 
@@ -70,24 +71,6 @@ class Tmux:
 
     def close(self):
         subprocess.run(["tmux", "-S", self.socket, "kill-server"], capture_output=True, check=False)
-
-
-class Checks:
-    def __init__(self):
-        self.wrong, self.began = 0, time.monotonic()
-
-    def equal(self, what, got, wanted):
-        if got != wanted:
-            self.wrong += 1
-            print(f"FAILED {what}: {got!r}, not {wanted!r}", flush=True)
-
-    def true(self, what, holds, evidence=""):
-        if not holds:
-            self.wrong += 1
-            print(f"FAILED {what}\n{evidence}", flush=True)
-
-    def done(self, what):
-        print(f"{time.monotonic() - self.began:6.1f} s  {what}", flush=True)
 
 
 class Screen:
