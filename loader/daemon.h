@@ -117,12 +117,13 @@ class Daemon {
 
   // daemon_policy.cpp
   Result<> check_demote(const Config& config, const NamespaceWatch::Files& files) const;
-  /// Nothing: the farm that shares the pool was not heard of since tfod started.
-  std::optional<ServerFacts> heard_of_servers(const VipConfig& vip) const;
+  /// Of each VIP, in their order. Nothing: the farm that shares its pool was not heard of since tfod
+  /// started.
+  using HeardOfServers = std::vector<std::optional<ServerFacts>>;
+  HeardOfServers heard_of_servers() const;
   rotation::FarmReports farm_reports(const std::string& pool) const;
-  ServerFacts server_facts(const VipConfig& vip) const;
   void review_policies();
-  void show_unsafe_demote();
+  void show_unsafe_demote(const HeardOfServers& heard);
   void show_disarmed(const Dataplane& dataplane);
 
   // daemon_guard.cpp

@@ -18,8 +18,7 @@ Result<json> Daemon::command(const std::string& name, json& request) {
   if (name == "status") return status_json(view(false));
   if (name == "overview") return overview_json(overview(), config_.vips.size());
   if (name == "stats") return stats();
-  if (name == "vips")
-    return vips_json(config_.vips, [this](const VipConfig& vip) { return server_facts(vip); });
+  if (name == "vips") return vips_json(config_.vips, heard_of_servers());
   if (name == "keys") return keys_json(view(false));
   if (name == "detach") return detach(request);
   if (name.starts_with("guard-")) return guard_command(name, request);

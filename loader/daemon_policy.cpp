@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <ctime>
 #include <iterator>
+#include <map>
+#include <string_view>
 
 #include "loader/daemon.h"
 #include "loader/rotation/etcd_store.h"
@@ -33,6 +35,18 @@ std::vector<NamespaceConfig> servers_of(const Config& config, const std::string&
   std::ranges::copy_if(config.server->namespaces, std::back_inserter(servers),
                        [&](const NamespaceConfig& one) { return one.pool == pool; });
   return servers;
+}
+
+std::string unsafe_demote_text(const VipConfig& vip) {
+  return fmt::format(
+      "a server of pool {} has bit {:#x} in net.ipv4.tcp_fastopen, and takes SYN data without a "
+      "cookie, demoted or not: what would be demoted passes until that bit is cleared (`tfoctl "
+      "node "
+      "list` shows the farm's servers){}",
+      vip.pool, kFastopenNoCookie,
+      vip.guard.on ? "; so does what the guard refuses: it holds nobody to a limit, denies nobody "
+                     "and stops no copy"
+                   : "");
 }
 
 /// `found`: whose bit it is.
@@ -71,15 +85,32 @@ Result<> Daemon::check_demote(const Config& config, const NamespaceWatch::Files&
   return {};
 }
 
-/// Of a VIP's servers, as far as they are known here; see server_facts_of().
-std::optional<ServerFacts> Daemon::heard_of_servers(const VipConfig& vip) const {
-  const KeyPool* keys = pools_.find(vip.pool);
-  const bool shared = keys != nullptr && keys->farm() != nullptr;
-  const rotation::FarmReports reports = farm_reports(vip.pool);
-  if (shared && !has_heard(reports)) return std::nullopt;
-  const auto followers = std::ranges::count(config_.vips, vip.pool, &VipConfig::pool);
-  return server_facts_of(vip, namespaces_.listeners(vip.pool), reports,
-                         static_cast<size_t>(std::max<ptrdiff_t>(1, followers)));
+/// Asked once for each pool: thousands of VIPs may follow one. See server_facts_of().
+Daemon::HeardOfServers Daemon::heard_of_servers() const {
+  struct Pool {
+    bool shared = false;
+    rotation::FarmReports reports = {};
+    size_t followers = 0;
+  };
+  std::map<std::string_view, Pool> pools;
+  for (const VipConfig& vip : config_.vips) {
+    const auto [pool, is_new] = pools.try_emplace(vip.pool);
+    ++pool->second.followers;
+    if (!is_new) continue;
+    const KeyPool* keys = pools_.find(vip.pool);
+    pool->second.shared = keys != nullptr && keys->farm() != nullptr;
+    pool->second.reports = farm_reports(vip.pool);
+  }
+  HeardOfServers all;
+  all.reserve(config_.vips.size());
+  for (const VipConfig& vip : config_.vips) {
+    const Pool& pool = pools.at(vip.pool);
+    all.emplace_back();
+    if (pool.shared && !has_heard(pool.reports)) continue;
+    all.back() =
+        server_facts_of(vip, namespaces_.listeners(vip.pool), pool.reports, pool.followers);
+  }
+  return all;
 }
 
 /// Nothing, unless the pool is shared through etcd.
@@ -89,43 +120,32 @@ rotation::FarmReports Daemon::farm_reports(const std::string& pool) const {
   return farm == nullptr ? rotation::FarmReports() : farm->agent().reports();
 }
 
-ServerFacts Daemon::server_facts(const VipConfig& vip) const {
-  return heard_of_servers(vip).value_or(ServerFacts{});
-}
-
 void Daemon::review_policies() {
   if (!dataplane_) return;
   Result<> done;
-  for (const VipConfig& vip : config_.vips) {
-    const auto facts = heard_of_servers(vip);
+  const HeardOfServers heard = heard_of_servers();
+  for (size_t i = 0; i < heard.size(); ++i) {
     // Until the farm is heard of, what the maps hold stays in force.
-    if (done && facts) done = dataplane_->set_servers(vip, *facts);
+    if (done && heard[i]) done = dataplane_->set_servers(config_.vips[i], *heard[i]);
   }
   conditions_.set("dataplane_failed", "policies", !done, done ? "" : done.error().message);
   show_disarmed(*dataplane_);
-  show_unsafe_demote();
+  show_unsafe_demote(heard);
 }
 
 /// The programs demote nothing there; see TFO_POLICY_NO_DEMOTE.
-void Daemon::show_unsafe_demote() {
+void Daemon::show_unsafe_demote(const HeardOfServers& heard) {
   constexpr const char* kId = "demote_unsafe";
   for (const Condition& condition : conditions_.list()) {
     const bool known = std::ranges::any_of(
         config_.vips, [&](const VipConfig& vip) { return vip.name == condition.subject; });
     if (condition.id == kId && !known) conditions_.clear(kId, condition.subject);
   }
-  for (const VipConfig& vip : config_.vips) {
-    const auto facts = heard_of_servers(vip);
-    if (!facts) continue;
-    conditions_.set(kId, vip.name, facts->no_cookie && vip.mode != TFO_OBSERVE,
-                    fmt::format("a server of pool {} has bit {:#x} in net.ipv4.tcp_fastopen, and "
-                                "takes SYN data without a cookie, demoted or not: what would be "
-                                "demoted passes until that bit is cleared (`tfoctl node list` "
-                                "shows the farm's servers){}",
-                                vip.pool, kFastopenNoCookie,
-                                vip.guard.on ? "; so does what the guard refuses: it holds nobody "
-                                               "to a limit, denies nobody and stops no copy"
-                                             : ""));
+  for (size_t i = 0; i < heard.size(); ++i) {
+    const VipConfig& vip = config_.vips[i];
+    if (!heard[i]) continue;
+    const bool unsafe = heard[i]->no_cookie && vip.mode != TFO_OBSERVE;
+    conditions_.set(kId, vip.name, unsafe, unsafe ? unsafe_demote_text(vip) : "");
   }
 }
 

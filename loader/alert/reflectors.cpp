@@ -20,11 +20,6 @@ namespace {
 
 constexpr size_t kTop = 10;  // networks in the evidence
 
-const VipConfig* config_of(const tfo::Config& config, std::string_view name) {
-  const auto found = std::ranges::find(config.vips, name, &VipConfig::name);
-  return found == config.vips.end() ? nullptr : &*found;
-}
-
 json counts_json(const HandshakeCounts& counts) {
   return {{"opened", counts.opened},
           {"unanswered_within_3_s", counts.unanswered},
@@ -133,6 +128,11 @@ void judge(Sample& sample, const GuardVipView& vip, const HandshakeCounts& count
   sample.why = "the clients' answers do not pass here (guard_blind)";
 }
 
+Evidence evidence_of(const View& view, const GuardVipView& vip, const std::string& pool) {
+  if (!vip.on) return {};
+  return [&view, &vip, pool] { return vip_evidence(view, vip, pool); };
+}
+
 }  // namespace
 
 json kernel_counters_json(const KernelMib& mib) {
@@ -146,20 +146,17 @@ json kernel_counters_json(const KernelMib& mib) {
 
 Evidence guard_evidence(const View& view, const std::string& vip, const std::string& pool) {
   const auto found = std::ranges::find(view.guard, vip, &GuardVipView::vip);
-  if (found == view.guard.end() || !found->on) return {};
-  return [&view, &one = *found, pool] { return vip_evidence(view, one, pool); };
+  return found == view.guard.end() ? Evidence() : evidence_of(view, *found, pool);
 }
 
 void reflectors(const View& view, const tfo::Config& config, Input& out) {
-  const auto pool_of = [&](const std::string& vip) {
-    const VipConfig* known = config_of(config, vip);
-    return known == nullptr ? std::string() : known->pool;
-  };
+  std::map<std::string_view, std::string_view> pools;
+  for (const VipConfig& vip : config.vips) pools.emplace(vip.name, vip.pool);
   for (const GuardVipView& vip : view.guard) {
     if (!vip.on) continue;
-    Sample sample{.rule = "reflector", .subject = vip.vip, .pool = pool_of(vip.vip)};
+    Sample sample{.rule = "reflector", .subject = vip.vip, .pool = std::string(pools[vip.vip])};
     judge(sample, vip, vip.handshakes);
-    sample.evidence = guard_evidence(view, vip.vip, sample.pool);
+    sample.evidence = evidence_of(view, vip, sample.pool);
     out.samples.push_back(std::move(sample));
   }
   for (const auto& [name, network] : networks_of(view)) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
-#include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,14 +39,13 @@ nlohmann::json keys_json(const View& view);
 std::string store_word(StoreKind store);
 VipConfigView vip_words(const VipConfig& vip);
 
-/// What is known of a VIP's servers.
-using AskServers = std::function<ServerFacts(const VipConfig& vip)>;
-
 /// {vips: [{name, addresses, ports, pool, mode, canary, renew, on_invalid, on_data_without_option,
 ///  on_truncated, drop_above, unproven_rate, protect_syn_queue, signed, duplicate_window,
 ///  can_demote, guard: {address_limit, limit, site_limit, vip_limit, open_rate} or "off"}]}: what
 ///  is in force. canary is null in other modes, drop_above where on_invalid is not "drop";
 ///  can_demote is false where a server takes SYN data without a cookie.
-nlohmann::json vips_json(const std::vector<VipConfig>& vips, const AskServers& ask);
+/// `servers`: what is known of each VIP's, in their order.
+nlohmann::json vips_json(const std::vector<VipConfig>& vips,
+                         const std::vector<std::optional<ServerFacts>>& servers);
 
 }  // namespace tfo

@@ -54,16 +54,19 @@ VipConfigView vip_words(const VipConfig& vip) {
           .on_invalid = kActions[vip.policy.on_invalid]};
 }
 
-json vips_json(const std::vector<VipConfig>& vips, const AskServers& ask) {
+json vips_json(const std::vector<VipConfig>& vips,
+               const std::vector<std::optional<ServerFacts>>& servers) {
   json out = json::array();
-  for (const VipConfig& vip : vips) {
+  for (size_t i = 0; i < vips.size(); ++i) {
+    const VipConfig& vip = vips[i];
     json addresses = json::array();
     for (const ConfigAddress& address : vip.addresses) addresses.push_back(address_text(address));
     json one = {{"name", vip.name},  {"addresses", addresses},   {"ports", vip.ports},
                 {"pool", vip.pool},  {"mode", kModes[vip.mode]}, {"canary", nullptr},
                 {"renew", vip.renew}};
     if (vip.mode == TFO_CANARY) one["canary"] = vip.canary;
-    one.update(policy_json(vip, ask ? ask(vip) : ServerFacts{}));
+    const bool known = i < servers.size() && servers[i];
+    one.update(policy_json(vip, known ? *servers[i] : ServerFacts{}));
     out.push_back(std::move(one));
   }
   return {{"vips", out}};
