@@ -233,6 +233,7 @@ std::vector<PeerStatus> Alertmanager::peers() const {
   for (const auto& peer : peers_) {
     all.push_back(peer->status);
     all.back().resolved = peer->waiting();
+    all.back().posting = peer->transfer.has_value();
   }
   return all;
 }

@@ -25,6 +25,7 @@ struct PeerStatus {
   uint64_t failures = 0;  // that were not
   std::string error;      // of the last one; empty if it was taken
   size_t resolved = 0;    // cleared alerts that it has not taken yet
+  bool posting = false;   // one is under way
 };
 
 /// What metrics show of alerts.
