@@ -117,8 +117,8 @@ class Daemon {
 
   // daemon_policy.cpp
   Result<> check_demote(const Config& config, const NamespaceWatch::Files& files) const;
-  /// Of each VIP, in their order. Nothing: the farm that shares its pool was not heard of since tfod
-  /// started.
+  /// Of each VIP, in their order. Nothing: the farm that shares its pool was not heard of since
+  /// tfod started.
   using HeardOfServers = std::vector<std::optional<ServerFacts>>;
   HeardOfServers heard_of_servers() const;
   rotation::FarmReports farm_reports(const std::string& pool) const;

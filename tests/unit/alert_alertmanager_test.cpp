@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <systemd/sd-event.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
