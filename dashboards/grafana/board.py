@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What all dashboards have in common: variables, annotations, links to each other."""
-from panels import DATASOURCE, NODE, RATE, SCHEMA_VERSION, placed
+from panels import DATASOURCE, NODE, NODE_OR_NONE, RATE, SCHEMA_VERSION, placed
 
 TAG = "tfoguard"
 
@@ -10,7 +10,7 @@ def choice(name, label, query, several=True):
     return {
         "name": name, "label": label, "type": "query", "datasource": DATASOURCE, "definition": query,
         "query": {"query": query, "refId": f"variable-{name}"}, "refresh": 2, "sort": 1, "hide": 0,
-        "multi": several, "includeAll": several, "allValue": ".+" if several else None, "regex": "",
+        "multi": several, "includeAll": several, "allValue": None, "regex": "",
         "current": {"text": ["All"], "value": ["$__all"]} if several else {}, "options": [],
     }
 
@@ -42,7 +42,7 @@ def annotations():
     return [
         annotation("Key changes", f'resets(tfo_key_age_seconds{{{NODE}, place="current"}}[{RATE}]) > 0',
                    "New key of pool {{pool}}", "{{instance}}", "purple"),
-        annotation("Alerts", f'ALERTS{{{NODE}, alertname=~"Tfo.+", alertstate="firing", severity!="info"}}',
+        annotation("Alerts", f'ALERTS{{{NODE_OR_NONE}, alertname=~"Tfo.+", alertstate="firing", severity!="info"}}',
                    "{{alertname}}", "{{severity}} on {{instance}}", "red"),
     ]
 

@@ -5,6 +5,7 @@ SCHEMA_VERSION = 39  # of Grafana 10.4 and 11
 WIDTH = 24  # columns of a page
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 NODE = 'job=~"$job", instance=~"$instance"'
+NODE_OR_NONE = 'job=~"$job|", instance=~"$instance|"'  # what is of all nodes together has no such label
 VIP = NODE + ', vip=~"$vip"'
 POOL = NODE + ', pool=~"$pool"'
 RATE = "$__rate_interval"

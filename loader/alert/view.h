@@ -33,6 +33,7 @@ struct Overview {
   std::vector<Count> counts = {};  // every rule and severity that can occur
   std::array<size_t, kSeverities> crowded_out{};
   std::vector<PeerStatus> peers;
+  std::vector<std::string> posted = {};  // Rule::kind of what goes to them
 };
 
 }  // namespace tfo::alert

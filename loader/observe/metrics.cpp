@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <map>
+#include <string_view>
 
+#include "loader/alert/rule.h"
 #include "loader/observe/metric_family.h"
 #include "loader/observe/metric_text.h"
 #include "loader/observe/reason_table.h"
@@ -90,7 +92,14 @@ void add_alerts(const View& view, Families& out) {
     posts.add({{"peer", peer.url}, {"result", "taken"}}, static_cast<double>(peer.posts));
     posts.add({{"peer", peer.url}, {"result", "failed"}}, static_cast<double>(peer.failures));
   }
-  for (Family* family : {&active, &crowded, &posts}) out.push_back(family->take());
+  Family kinds("tfo_alertmanager_kind", "1 for a kind of alert that is posted to Alertmanager",
+               MetricType::Gauge);
+  for (const std::string_view kind : alert::rule_kinds()) {
+    if (view.alerts.peers.empty()) break;
+    const bool posted = std::ranges::find(view.alerts.posted, kind) != view.alerts.posted.end();
+    kinds.add({{"kind", text(kind)}}, posted ? 1 : 0);
+  }
+  for (Family* family : {&active, &crowded, &posts, &kinds}) out.push_back(family->take());
 }
 
 /// Listeners of one port, added up.

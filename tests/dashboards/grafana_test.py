@@ -83,6 +83,8 @@ class Grafana(unittest.TestCase):
         for dashboard in DASHBOARDS.values():
             names = [one["name"] for one in dashboard["templating"]["list"]]
             self.assertEqual(names[:4], ["datasource", "job", "instance", "vip"])
+            for one in dashboard["templating"]["list"]:  # "All" are those of tfod, not all that Prometheus has
+                self.assertIsNone(one.get("allValue"), one["name"])
             used = set(VARIABLE.findall(json.dumps(dashboard))) - BUILT_IN - {"__all"}
             self.assertEqual(used - set(names), set(), "variables that are not there")
             self.assertEqual(set(names) - used - {"datasource", "runbooks", "vip"}, set(), "variables of no use")
@@ -96,7 +98,7 @@ class Grafana(unittest.TestCase):
                 self.assertEqual(metrics(expression) - names, set(), f"{place}: tfod exports no such metric")
                 self.assertNotIn("vector(0)", expression, f"{place} hides that there is no data")
                 if not re.fullmatch(r"tfo:\w+:threshold", expression) and ", variable " not in place:
-                    self.assertIn('job=~"$job"', expression, place)
+                    self.assertRegex(expression, r'job=~"\$job\|?"', place)
 
     def test_links_to_runbooks(self):
         for dashboard in DASHBOARDS.values():

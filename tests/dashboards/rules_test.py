@@ -133,6 +133,20 @@ class Metrics(unittest.TestCase):
         for rule in rules():
             self.assertEqual(metrics(rule["expr"]) - names, set(), rule.get("alert") or rule["record"])
 
+    def test_each_threshold_is_missed(self):
+        """TfoRulesIncomplete asks for all of them."""
+        records = {rule["record"] for rule in rules() if rule["file"] == "thresholds.yml"}
+        asked = next(rule["expr"] for rule in rules() if rule.get("alert") == "TfoRulesIncomplete")
+        self.assertEqual(metrics(asked) - {"tfo_build_info", "instance:tfo_posts_reflection:bool"}, records)
+
+    def test_nobody_is_told_twice(self):
+        """Conditions that tfod posts by itself are left to it: the kinds guard and reflection."""
+        posted = re.findall(r'state\("(\w+)", "guard"', (ROOT / "loader/alert/rules.cpp").read_text())
+        self.assertTrue(posted)
+        for rule in rules():
+            if any(f'condition="{name}"' in rule["expr"] for name in posted):
+                self.assertIn("instance:tfo_posts_guard:bool == 0", rule["expr"], rule.get("alert"))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -38,10 +38,11 @@ def health():
 
 def adoption():
     classes = [
-        ("no Fast Open", syns("plain", "data_no_option")), ("asks for a cookie", syns("request")),
+        ("no Fast Open", syns("plain")), ("asks for a cookie", syns("request")),
         ("good cookie", syns("cookie_current", "cookie_staged", "cookie_previous")),
-        ("old cookie", syns("cookie_retired", "cookie_revoked")),
-        ("bad cookie", syns("cookie_invalid", "cookie_length")), ("not checked", syns("no_key", "option_ignored"))]
+        ("old cookie", syns("cookie_retired")),
+        ("bad cookie", syns("cookie_revoked", "cookie_invalid", "cookie_length")),
+        ("other", syns("data_no_option", "no_key", "option_ignored", "internal_error"))]
     kernel = [(legend, total(rate(f"tfo_kernel_{name}_total"))) for legend, name in (
         ("data accepted", "passive"), ("refused", "passive_fail"), ("cookie asked for", "cookie_reqd"),
         ("queue full", "listen_overflow"), ("SYN cookies", "syncookies_sent"))]

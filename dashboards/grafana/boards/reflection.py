@@ -10,7 +10,7 @@ HIT = [("TfoSynAckReflectionVip", "reflection"), ("TfoSynAckReflectionTracked", 
 REFLECTOR = [("TfoFarmUsedAsReflector", "reflection")]
 PREFIX = [("TfoSynAckReflectionPrefix", "reflection")]
 RULES = 'rule=~"vip|vip_slow|tracked|carpet|asymmetric|outgoing_syn_flood|reflector|reflector_network"'
-REFLECTED = 'outcome=~"reset|unreachable|timeout"'
+REFLECTED = 'outcome=~"reset|timeout"'
 
 
 def now():
