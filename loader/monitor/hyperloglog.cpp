@@ -54,7 +54,14 @@ double hll_estimate(std::span<const uint8_t, TFO_HLL_REGISTERS> ranks) {
 }
 
 void Distinct::read(Registers registers, uint32_t epoch) {
-  std::array<uint8_t, TFO_HLL_REGISTERS> current{};
+  Ranks current{};
+  if (begun_ && epoch / kHalf != epoch_ / kHalf) {
+    const bool next = epoch / kHalf == epoch_ / kHalf + 1;
+    older_ = next ? newer_ : Ranks{};
+    newer_ = {};
+    any_older_ = next && any_newer_;
+    any_newer_ = false;
+  }
   const unsigned now = epoch % kStamps;
   const unsigned before = (epoch - 1) % kStamps;
   for (size_t i = 0; i < registers.size(); i++) {
@@ -64,6 +71,8 @@ void Distinct::read(Registers registers, uint32_t epoch) {
     if (begun_ && stamp_of(value) == now) {
       current[i] = value & kMaxRank;
       ranks_[i] = std::max(ranks_[i], current[i]);
+      newer_[i] = std::max(newer_[i], current[i]);
+      any_newer_ = true;
     } else if (!begun_ || stamp_of(value) != before) {
       cell.compare_exchange_strong(value, 0, std::memory_order_relaxed);
     }
@@ -75,6 +84,14 @@ void Distinct::read(Registers registers, uint32_t epoch) {
 }
 
 double Distinct::recent() const { return std::max(now_, before_); }
+
+double Distinct::lasting() const {
+  if (!any_newer_ && !any_older_) return 0;
+  Ranks both{};
+  std::ranges::transform(newer_, older_, both.begin(),
+                         [](auto a, auto b) { return std::max(a, b); });
+  return hll_estimate(both);
+}
 
 double Distinct::total() const { return hll_estimate(ranks_); }
 

@@ -311,6 +311,13 @@ Result<> SynAckMonitor::read_load() {
   return {};
 }
 
+uint64_t SynAckMonitor::sources_of(const Watched& watched, std::string_view rule) {
+  if (rule == kCarpetRule) return watched.addresses_hit;
+  const bool slow = rule == kSlowRule;
+  const double sources = slow ? watched.reflectors.lasting() : watched.reflectors.recent();
+  return static_cast<uint64_t>(sources + 0.5);
+}
+
 MonitorReading SynAckMonitor::reading(const Watched& watched, std::string_view rule) {
   const tfo_monitor_counters& counters = watched.counters;
   const tfo_tally sum = unsolicited(counters);
@@ -327,8 +334,7 @@ MonitorReading SynAckMonitor::reading(const Watched& watched, std::string_view r
     out.bytes = watched.own_bytes.total();
   }
   out.total = out.count + watched.explained.total();
-  out.sources = out.rule == kCarpetRule ? watched.addresses_hit
-                                        : static_cast<uint64_t>(watched.reflectors.recent() + 0.5);
+  out.sources = sources_of(watched, out.rule);
   const auto around = plan_.around.find(out.subject);
   if (around != plan_.around.end()) out.part_of = around->second;
   if (watched.subject.kind == TFO_TARGET_ASYMMETRIC) out.total = counters.syns_out;

@@ -144,6 +144,7 @@ class SynAckMonitor {
   Result<> read_load();
   uint64_t addresses_hit(const Watched& watched) const;
   MonitorReading reading(const Watched& watched, std::string_view rule);
+  static uint64_t sources_of(const Watched& watched, std::string_view rule);
   MonitorReading flood_reading() const;
   MonitorReading lost_reading() const;
   bool is_warm(const Watched& watched) const {

@@ -36,9 +36,9 @@ bool TrackingProof::doubtful(double usual) const {
 }
 
 void Excess::see(std::chrono::nanoseconds now, uint64_t syn_acks, uint64_t syns) {
-  if (!marks_.empty() && (syn_acks < marks_.back().syn_acks || syns < marks_.back().syns)) {
-    marks_.clear();
-  }
+  // Counters that began anew, or the clock of a capture that went back.
+  const Mark last = marks_.empty() ? Mark{now, syn_acks, syns} : marks_.back();
+  if (now < last.at || syn_acks < last.syn_acks || syns < last.syns) marks_.clear();
   marks_.push_back({now, syn_acks, syns});
   if (marks_.size() == 1) return;
   while (marks_.size() > 2 && now - marks_[1].at >= kWindow) marks_.pop_front();
@@ -58,7 +58,8 @@ void Explained::see(std::chrono::nanoseconds now, uint64_t answers, uint64_t syn
   const uint64_t answers_before = std::exchange(answers_, answers);
   const uint64_t syns_before = std::exchange(syns_, syns);
   if (!std::exchange(begun_, true)) return;
-  if (answers < answers_before || syns < syns_before) return;  // they began anew
+  if (gone < 0) expected_ = 0;  // the clock of a capture went back
+  if (gone < 0 || answers < answers_before || syns < syns_before) return;  // they began anew
   expected_ = expected_ * std::exp(-gone) + kAnswers * static_cast<double>(syns - syns_before);
   const double explained = std::min(expected_, static_cast<double>(answers - answers_before));
   expected_ -= explained;

@@ -95,7 +95,7 @@ std::vector<std::string_view> monitor_rules(const MonitorSubject& subject) {
   if (subject.kind == TFO_TARGET_TRACKED) {
     rules.push_back("tracked");
   } else {
-    rules.insert(rules.end(), {"vip", "vip_slow"});
+    rules.insert(rules.end(), {"vip", kSlowRule});
   }
   return rules;
 }

@@ -64,6 +64,7 @@ Result<MonitorPlan> plan_monitor(const std::vector<MonitorSubject>& subjects, ui
                                  const std::map<std::string, uint16_t>& before = {});
 
 inline constexpr std::string_view kCarpetRule = "carpet";
+inline constexpr std::string_view kSlowRule = "vip_slow";
 
 /// The rules of the alerts that it is judged by. Many addresses of a declared prefix are one attack
 /// ("carpet"); an attack on one of them is an attack, too.

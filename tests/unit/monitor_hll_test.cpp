@@ -84,6 +84,30 @@ TEST(MonitorHll, EpochsAreApart) {
   EXPECT_NEAR(distinct.total(), 200, 15);
 }
 
+/// Linux sends a SYN-ACK six times in 31 s: at one a second there are 12 senders an epoch.
+TEST(MonitorHll, SlowSourcesAddUpOverMinutes) {
+  auto hll = std::make_unique<tfo_hll>();
+  Distinct distinct;
+  uint32_t epoch = 20;
+  distinct.read(std::span(hll->reg), epoch);
+  EXPECT_EQ(distinct.lasting(), 0);
+  for (; epoch < 30; epoch++) {
+    for (uint32_t i = 0; i < 12; i++) tfo_hll_add(hll.get(), source(epoch * 12 + i), epoch);
+    distinct.read(std::span(hll->reg), epoch);
+    EXPECT_LT(distinct.recent(), 15);
+  }
+  EXPECT_NEAR(distinct.lasting(), 120, 8);
+  for (; epoch < 35; epoch++) distinct.read(std::span(hll->reg), epoch);
+  EXPECT_NEAR(distinct.lasting(), 60, 5) << "the first five are forgotten";
+  distinct.read(std::span(hll->reg), epoch);
+  EXPECT_EQ(distinct.lasting(), 0);
+  tfo_hll_add(hll.get(), source(1), epoch);
+  distinct.read(std::span(hll->reg), epoch);
+  EXPECT_NEAR(distinct.lasting(), 1, 0.1);
+  distinct.read(std::span(hll->reg), epoch + 10);
+  EXPECT_EQ(distinct.lasting(), 0) << "nobody looked for so long";
+}
+
 /// A stamp of 3 bits comes again after 8 epochs; what it stood for is gone by then.
 TEST(MonitorHll, OldSourcesDoNotComeBack) {
   auto hll = std::make_unique<tfo_hll>();

@@ -240,6 +240,24 @@ TEST(MonitorExplained, OneSynExplainsFew) {
 }
 
 /// An answer comes in the second after its SYN: nothing is left over.
+TEST(MonitorExcess, ACaptureWhoseClockGoesBackCountsOn) {
+  Excess excess;
+  Explained explained;
+  for (int at = 100'000; at < 100'020; ++at) {
+    excess.see(seconds(at), 25'000U * static_cast<unsigned>(at), 0);
+    explained.see(seconds(at), 10U * static_cast<unsigned>(at), 10U * static_cast<unsigned>(at));
+  }
+  const uint64_t more = excess.total();
+  const uint64_t told = explained.total();
+  for (int at = 0; at < 20; ++at) {
+    excess.see(seconds(at), 25'000U * static_cast<unsigned>(100'020 + at), 0);
+    explained.see(seconds(at), 10U * static_cast<unsigned>(100'020 + at),
+                  10U * static_cast<unsigned>(100'020 + at));
+  }
+  EXPECT_NEAR(static_cast<double>(excess.total() - more), 19 * 25'000, 150'000);
+  EXPECT_NEAR(static_cast<double>(explained.total() - told), 190, 20);
+}
+
 TEST(MonitorExcess, LateAnswersAreNone) {
   Excess excess;
   uint64_t in = 0, out = 0, last = 0;
