@@ -59,6 +59,16 @@ void counted_fields(ConfigObject& object, Level& level) {
   }
 }
 
+std::vector<std::string> kinds_of(const ConfigNode& field) {
+  if (field.is_empty_array()) field.complain("is empty", "name a kind, or leave \"kinds\" out");
+  std::vector<std::string> out;
+  const std::vector<std::string_view> kinds = alert::rule_kinds();
+  for (const ConfigNode& item : field.items(kinds.size(), R"(such as ["reflection"])")) {
+    if (const auto kind = item.choice(kinds)) out.emplace_back(kinds.at(*kind));
+  }
+  return out;
+}
+
 }  // namespace
 
 void ConfigParser::alerts(const ConfigNode& node) {
@@ -156,13 +166,12 @@ void ConfigParser::alertmanager(const ConfigNode& node) {
       *place = absolute_path(*field, kPath).value_or("");
     }
   }
-  if (const auto field = object.optional("kinds")) {
-    out.kinds.clear();
-    if (field->is_empty_array()) field->complain("is empty", "name a kind, or leave \"kinds\" out");
-    const std::vector<std::string_view> kinds = alert::rule_kinds();
-    for (const ConfigNode& item : field->items(kinds.size(), R"(such as ["reflection"])")) {
-      if (const auto kind = item.choice(kinds)) out.kinds.emplace_back(kinds.at(*kind));
-    }
+  if (const auto field = object.optional("kinds")) out.kinds = kinds_of(*field);
+  if (const auto field = object.optional("runbooks")) {
+    const char* right = R"(where they are served, such as "https://git.example.net/runbooks")";
+    out.runbooks = field->text(right).value_or(out.runbooks);
+    while (out.runbooks.ends_with('/')) out.runbooks.pop_back();
+    if (out.runbooks.empty()) field->complain("is no place", std::string("give ") + right);
   }
   if (const auto field = object.optional("resend")) {
     out.resend = field->duration(seconds{1}, kMaxResend, false).value_or(out.resend);

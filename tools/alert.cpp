@@ -90,7 +90,8 @@ void print_alert(Context& context, const json& alert) {
       {"packets", text_of(alert, "packets")},
       {"bytes", text_of(alert, "bytes")},
       {"sources", text_of(alert, "sources")},
-      {"absorbed alerts", text_of(alert, "absorbed")}};
+      {"absorbed alerts", text_of(alert, "absorbed")},
+      {"what to do", text_of(alert, "runbook")}};
   TextTable table({"", "<"});
   for (const auto& [name, value] : lines) {
     if (value != "-" && !value.empty()) table.add({name, value});

@@ -98,6 +98,11 @@ std::string_view Alert::kind() const {
   return known == nullptr ? "" : known->kind;
 }
 
+std::string_view Alert::runbook() const {
+  const Rule* known = rule_of(rule);
+  return known == nullptr ? "" : known->runbooks.at(static_cast<size_t>(severity));
+}
+
 std::string_view to_string(Change::What what) {
   constexpr std::string_view kWords[] = {"raised", "severity", "evidence", "cleared"};
   return kWords[static_cast<size_t>(what)];
@@ -109,6 +114,7 @@ json alert_json(const Alert& alert) {
               {"rule", alert.rule},
               {"kind", alert.kind()},
               {"summary", rule == nullptr ? "" : rule->sentence},
+              {"runbook", "dashboards/runbooks/" + std::string(alert.runbook())},
               {"subject", alert.subject},
               {"pool", alert.pool},
               {"severity", to_string(alert.severity)},

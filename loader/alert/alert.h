@@ -45,8 +45,9 @@ struct Alert {
 
   /// "vip:web"; "fork" if there is no subject. The same one again after a restart.
   std::string id() const;
-  /// Of its rule.
+  /// Of its rule; empty if there is none.
   std::string_view kind() const;
+  std::string_view runbook() const;
   bool operator==(const Alert&) const = default;
 };
 

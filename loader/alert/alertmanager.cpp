@@ -54,7 +54,8 @@ Result<std::string> alertmanager_url(const std::string& text) {
   return normal;
 }
 
-json alertmanager_item(const Alert& alert, const std::string& instance, int64_t ends_at) {
+json alertmanager_item(const Alert& alert, const std::string& instance, const std::string& runbooks,
+                       int64_t ends_at) {
   const json all = alert_json(alert);
   json labels = {{"rule", alert.rule},
                  {"kind", all["kind"]},
@@ -62,7 +63,9 @@ json alertmanager_item(const Alert& alert, const std::string& instance, int64_t 
                  {"instance", instance}};
   if (!alert.subject.empty()) labels["victim"] = alert.subject;
   if (!alert.pool.empty()) labels["pool"] = alert.pool;
-  json annotations = {{"summary", all["summary"]}, {"description", alert_line(alert)}};
+  json annotations = {{"summary", all["summary"]},
+                      {"description", alert_line(alert)},
+                      {"runbook_url", fmt::format("{}/{}", runbooks, alert.runbook())}};
   json numbers = {{"first_seen", time_text(alert.first_seen)},
                   {"last_seen", time_text(alert.last_seen)},
                   {"absorbed", alert.absorbed}};
@@ -107,6 +110,7 @@ struct Alertmanager::Peer {
 
 Alertmanager::Alertmanager(std::string instance, const AlertmanagerConfig& config, Timing timing)
     : instance_(std::move(instance)),
+      runbooks_(config.runbooks),
       kinds_(config.kinds),
       resend_(config.resend),
       expires_(config.expires),
@@ -155,7 +159,7 @@ void Alertmanager::take(const Change& change) {
 /// Another severity is another alert to Alertmanager: the one before ends.
 void Alertmanager::resolve(Alert alert, Severity severity, int64_t at) {
   alert.severity = severity;
-  const json item = alertmanager_item(alert, instance_, at);
+  const json item = alertmanager_item(alert, instance_, runbooks_, at);
   for (const auto& peer : peers_) {
     peer->resolved.insert_or_assign(label_key(alert), Peer::Resolved{++peer->last, at, item});
     if (peer->resolved.size() <= kMostResolved) continue;
@@ -187,7 +191,7 @@ void Alertmanager::post(Peer& peer, const std::vector<Alert>& active) {
   json body = json::array();
   for (const auto& [key, resolved] : peer.resolved) body.push_back(resolved.item);
   for (const Alert& alert : active) {
-    body.push_back(alertmanager_item(alert, instance_, ends_at));
+    body.push_back(alertmanager_item(alert, instance_, runbooks_, ends_at));
   }
   peer.news = false;
   if (body.empty()) return;

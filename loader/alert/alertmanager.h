@@ -26,8 +26,10 @@ Result<std::string> alertmanager_url(const std::string& text);
 
 /// One element of the body of POST /api/v2/alerts (Alertmanager's api/v2/openapi.yaml,
 /// postableAlert). Labels are rule, kind, victim, severity, instance and pool, the last three words
-/// of which never change while it is raised, but for the severity. `ends_at` in unix seconds.
-nlohmann::json alertmanager_item(const Alert& alert, const std::string& instance, int64_t ends_at);
+/// of which never change while it is raised, but for the severity. `runbooks`: what the annotation
+/// runbook_url begins with. `ends_at` in unix seconds.
+nlohmann::json alertmanager_item(const Alert& alert, const std::string& instance,
+                                 const std::string& runbooks, int64_t ends_at);
 
 /// Posts alerts of the configured kinds to every peer of an Alertmanager. All that is raised goes
 /// again and again with the time it began and an end a while ahead, so that a peer that was
@@ -65,6 +67,7 @@ class Alertmanager : public Sink {
   void answered(Peer& peer, const tl::expected<etcd::HttpReply, etcd::BrokenTransfer>& reply);
 
   std::string instance_;
+  std::string runbooks_;
   std::vector<std::string> kinds_;
   std::chrono::milliseconds resend_;
   std::chrono::milliseconds expires_;

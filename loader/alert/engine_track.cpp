@@ -83,7 +83,10 @@ void Engine::take(const Sample& sample) {
     const auto& level = rule.levels.at(i);
     if (!tracked || !level) continue;
     tracked->window.add(now_, sample.count, sample.total);
-    if (rule.learns && level->baseline > 0 && !one->baseline.known()) continue;
+    // What was raised before a restart is judged by the rest of its demands until the median is
+    // known.
+    const bool unknown = rule.learns && level->baseline > 0 && !one->baseline.known();
+    if (unknown && !tracked->on) continue;
     strengths.at(i) =
         strength_of(*level, tracked->window, sample, one->baseline.median(), rule.learns);
   }

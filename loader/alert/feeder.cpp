@@ -77,13 +77,15 @@ void pool_states(const View& view, Input& out) {
     }
     for (const KeyView& key : pool.keys) {
       if (key.place != "current" || key.not_after == 0) continue;
-      if (key.not_after - view.now >= Feeder::kStale) continue;
-      out.states.push_back({.rule = "key_stale",
-                            .subject = pool.name,
-                            .pool = pool.name,
-                            .text = "the current key " + key.id +
-                                    " ends within an hour, and no "
-                                    "other has taken its place"});
+      const int64_t left = key.not_after - view.now;
+      // Less than a quarter of its life, too: where keys change every few minutes, an hour is more
+      // than they ever have.
+      if (left >= Feeder::kStale || 3 * left >= view.now - key.created_at) continue;
+      out.states.push_back(
+          {.rule = "key_stale",
+           .subject = pool.name,
+           .pool = pool.name,
+           .text = "the current key " + key.id + " ends soon, and no other has taken its place"});
     }
   }
 }

@@ -26,7 +26,7 @@ class Feeder {
  public:
   /// For so long after a key was revoked its cookies are invalid for that reason; seconds.
   static constexpr int64_t kAfterRevoke = 3600;
-  static constexpr int64_t kStale = 3600;  // seconds before the current key ends
+  static constexpr int64_t kStale = 3600;  // at most so many seconds before the current key ends
 
   /// `boot_s` measures the time since a revocation.
   Input read(const View& view, const tfo::Config& config, int64_t boot_s);

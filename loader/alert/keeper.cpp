@@ -18,6 +18,10 @@ Keeper::Keeper(EventLoop& loop, std::string instance, const std::string& file, i
       run_(run),
       engine_(default_rules()) {}
 
+Keeper::~Keeper() {
+  if (!engine_.active().empty()) save(saved_at_);
+}
+
 Result<> Keeper::configure(const Config& config) {
   engine_.set_rules(config.rules);
   Result<> done;
@@ -70,13 +74,16 @@ void Keeper::tick(Instant now, const std::vector<Sample>& samples,
   }
   const std::vector<Alert> active = engine_.active();
   for (Sink* sink : sinks) sink->tick(now, active);
-  if (dirty_) save();
+  // What they measure grows: after a crash it goes on from not long ago.
+  if (dirty_ || (!active.empty() && now.steady_ms - saved_at_ >= kSaveEvery.count()))
+    save(now.steady_ms);
 }
 
-void Keeper::save() {
+void Keeper::save(int64_t steady_ms) {
   const auto saved = file_.save(engine_.active());
   dirty_ = !saved;
   unsaved_ = saved ? "" : saved.error().message;
+  saved_at_ = steady_ms;
 }
 
 std::vector<PeerStatus> Keeper::peers() const {
@@ -85,6 +92,7 @@ std::vector<PeerStatus> Keeper::peers() const {
 
 Overview Keeper::overview() const {
   Overview out{.crowded_out = engine_.crowded_out(), .peers = peers()};
+  out.posted = config_.alertmanager.kinds;
   const std::vector<Alert> raised = engine_.active();
   for (const Rule& rule : config_.rules) {
     for (const Severity severity : kAllSeverities) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -23,10 +24,15 @@ namespace tfo::alert {
 /// The engine with all who are told, the file that outlives a restart, and what tfoctl asks.
 class Keeper {
  public:
-  static constexpr size_t kMostChanges = 256;  // that can be followed
+  static constexpr size_t kMostChanges = 256;                     // that can be followed
+  static constexpr std::chrono::milliseconds kSaveEvery{30'000};  // at least, while any is raised
 
   /// `instance` names this node to Alertmanager; `run` is another number for each start of tfod.
   Keeper(EventLoop& loop, std::string instance, const std::string& file, int64_t run);
+  /// What is raised is saved as it stands.
+  ~Keeper();
+  Keeper(const Keeper&) = delete;
+  Keeper& operator=(const Keeper&) = delete;
 
   /// At start and after a reload. What cannot be opened is an error; the rest is in force all the
   /// same.
@@ -56,7 +62,7 @@ class Keeper {
   nlohmann::json list() const;
   nlohmann::json show(const std::string& id) const;
   nlohmann::json changes(const nlohmann::json& request) const;
-  void save();
+  void save(int64_t steady_ms);
 
   EventLoop& loop_;
   std::string instance_;
@@ -70,6 +76,7 @@ class Keeper {
   uint64_t seq_ = 0;            // of the last change
   std::deque<Change> history_;  // the last ones; those of evidence alone are left out
   bool dirty_ = false;
+  int64_t saved_at_ = 0;  // steady ms
   std::string unsaved_;
 };
 

@@ -40,6 +40,8 @@ struct Rule {
   std::string_view id;        // label of metrics and alerts: append-only
   std::string_view kind;      // reflection, guard, cookies, keys, server, dataplane
   std::string_view sentence;  // what it tells, without numbers
+  std::array<std::string_view, 2> runbooks = {};  // by Severity: file and heading below
+                                                  // dashboards/runbooks
   Feed feed = Feed::kCounters;
   /// By Severity; nothing: never raised at it.
   std::array<std::optional<Level>, 2> levels = {};
@@ -73,6 +75,8 @@ struct AlertmanagerConfig {
   /// Rule::kind of what is posted. By default what comes with evidence that Prometheus does not
   /// have: its own rules tell of the rest, and nobody is to be paged twice for one fact.
   std::vector<std::string> kinds = {"reflection", "guard"};
+  /// Where dashboards/runbooks is served, for the annotation runbook_url; no '/' at the end.
+  std::string runbooks = "dashboards/runbooks";
   /// All that is raised goes again so often, and ends by itself so long after the last time: what a
   /// tfod that died had raised does not stay for ever.
   std::chrono::seconds resend{45};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <string_view>
 #include <vector>
 
@@ -13,6 +14,40 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr std::string_view kReflection = "reflection";
+struct Runbook {
+  std::string_view rule;
+  std::string_view warning;
+  std::string_view critical = warning;
+};
+
+/// The headings are those of the alerts that Prometheus' rules raise for the same.
+constexpr Runbook kRunbooks[] = {
+    {"carpet", "reflection.md#tfosynackreflectionsuspected",
+     "reflection.md#tfosynackreflectiontracked"},
+    {"asymmetric", "reflection.md#tfosynackreflectionsuspected",
+     "reflection.md#tfosynackreflectiontracked"},
+    {"vip", "reflection.md#tfosynackreflectionlow", "reflection.md#tfosynackreflectionvip"},
+    {"vip_slow", "reflection.md#tfosynackreflectionsuspected"},
+    {"tracked", "reflection.md#tfosynackreflectionsuspected",
+     "reflection.md#tfosynackreflectiontracked"},
+    {"outgoing_syn_flood", "reflection.md#tfooutgoingsynflood"},
+    {"reflector", "reflection.md#tfofarmusedasreflector"},
+    {"reflector_network", "reflection.md#tfofarmusedasreflector"},
+    {"invalid_cookie_ratio", "guard.md#tfoinvalidcookieratiohigh"},
+    {"guard_active", "guard.md#tfoprefixguardactive"},
+    {"guard_blind", "guard.md#tfoguardblind"},
+    {"guard_evaded", "guard.md#tfoguardevaded"},
+    {"drop_disarmed", "guard.md#tfodropdisarmed"},
+    {"listen_overflow", "servers.md#tfolistenoverflow"},
+    {"syn_cookies", "servers.md#tfosuppressedbysyncookies"},
+    {"cookie_not_required", "servers.md#tfocookienotrequired"},
+    {"key_drift", "keys.md#tfokeydrift"},
+    {"rotation_stuck", "keys.md#tforotationstuck"},
+    {"key_stale", "keys.md#tfokeystale"},
+    {"events_lost", "daemon.md#tfoeventslost"},
+    {"generic_mode", "daemon.md#tfoxdpgenericmode"},
+};
+
 constexpr seconds kShort{3};  // window and hold of what is critical: an alarm within 10 s
 
 /// Something that is so or not.
@@ -129,6 +164,10 @@ const std::vector<Rule>& default_rules() {
     std::vector<Rule> all;
     for (const auto& part : {reflection_rules(), counted_rules(), state_rules()}) {
       all.insert(all.end(), part.begin(), part.end());
+    }
+    for (Rule& rule : all) {
+      const auto* const found = std::ranges::find(kRunbooks, rule.id, &Runbook::rule);
+      if (found != std::end(kRunbooks)) rule.runbooks = {found->warning, found->critical};
     }
     return all;
   }();

@@ -100,6 +100,8 @@ def check_first(scene, checks):
     evidence = json.loads(alert["annotations"]["evidence"])
     checks.true("invalid cookies in the evidence", evidence["reasons_ever"]["cookie_invalid"] > 0)
     checks.true("a summary", alert["annotations"]["summary"])
+    checks.equal("its runbook", alert["annotations"]["runbook_url"],
+                 "dashboards/runbooks/guard.md#tfoinvalidcookieratiohigh")
     checks.true("numbers in the description", "/s now" in alert["annotations"]["description"])
     checks.equal("startsAt", unix(alert["startsAt"]), scene.a.raised()[RULE]["raised_at"])
     checks.true("it would end by itself", 0 < unix(alert["endsAt"]) - time.time() <= EXPIRES)

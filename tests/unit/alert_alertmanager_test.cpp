@@ -109,13 +109,15 @@ struct World {
 TEST(AlertAlertmanager, ItemsHaveTheLabelsAndNoOthers) {
   Alert alert = alert_of("web", Severity::kCritical);
   alert.pool = "edge";
-  const json item = alertmanager_item(alert, "node1", 1'700'000'240);
+  const json item = alertmanager_item(alert, "node1", "https://runbooks", 1'700'000'240);
   const json labels = {{"rule", "vip"},          {"kind", "reflection"}, {"victim", "web"},
                        {"severity", "critical"}, {"instance", "node1"},  {"pool", "edge"}};
   EXPECT_EQ(item["labels"], labels);
   EXPECT_EQ(item["startsAt"], "2023-11-14T22:13:20Z");
   EXPECT_EQ(item["endsAt"], "2023-11-14T22:17:20Z");
   EXPECT_EQ(item["annotations"]["evidence"], R"({"ports":[443]})");
+  EXPECT_EQ(item["annotations"]["runbook_url"],
+            "https://runbooks/reflection.md#tfosynackreflectionvip");
   EXPECT_THAT(item["annotations"]["description"].get<std::string>(), HasSubstr("800 packets"));
   const json numbers = json::parse(item["annotations"]["numbers"].get<std::string>());
   EXPECT_EQ(numbers["first_seen"], "2023-11-14T22:12:20Z");
@@ -123,9 +125,12 @@ TEST(AlertAlertmanager, ItemsHaveTheLabelsAndNoOthers) {
   EXPECT_EQ(numbers["rate"], 80);
   alert.pool.clear();
   alert.subject.clear();
-  EXPECT_FALSE(alertmanager_item(alert, "n", 0)["labels"].contains("pool"));
-  EXPECT_FALSE(alertmanager_item(alert, "n", 0)["labels"].contains("victim"));
-  const json early = alertmanager_item(alert, "n", 1'600'000'000);  // the clock was put back
+  EXPECT_FALSE(alertmanager_item(alert, "n", "r", 0)["labels"].contains("pool"));
+  EXPECT_FALSE(alertmanager_item(alert, "n", "r", 0)["labels"].contains("victim"));
+  alert.severity = Severity::kWarning;
+  EXPECT_EQ(alertmanager_item(alert, "n", "r", 0)["annotations"]["runbook_url"],
+            "r/reflection.md#tfosynackreflectionlow");
+  const json early = alertmanager_item(alert, "n", "r", 1'600'000'000);  // the clock was put back
   EXPECT_EQ(early["endsAt"], "2020-09-13T12:26:40Z") << "what ends later is not over";
   EXPECT_EQ(early["startsAt"], early["endsAt"]) << "it refuses an end before the beginning";
 }

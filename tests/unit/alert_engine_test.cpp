@@ -380,18 +380,5 @@ TEST(AlertEngine, ALateTickIsNoJump) {
   EXPECT_EQ(world.engine.active().size(), 1U);
 }
 
-TEST(AlertRules, AreUniqueLabelsInAnOrderInWhichTheyAbsorb) {
-  std::vector<std::string_view> seen;
-  for (const Rule& rule : default_rules()) {
-    EXPECT_EQ(rule.id.find_first_not_of("abcdefghijklmnopqrstuvwxyz_"), std::string_view::npos);
-    EXPECT_THAT(seen, testing::Not(Contains(rule.id)));
-    if (!rule.absorbed_by.empty()) {
-      EXPECT_THAT(seen, Contains(rule.absorbed_by)) << rule.id;
-    }
-    EXPECT_TRUE(rule.levels[0] || rule.levels[1]) << rule.id;
-    seen.push_back(rule.id);
-  }
-}
-
 }  // namespace
 }  // namespace tfo::alert::test

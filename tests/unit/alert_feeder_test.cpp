@@ -169,6 +169,12 @@ TEST(AlertFeeder, PoolsTellOfStuckRotationsAndStaleKeys) {
   EXPECT_THAT(world.states(), testing::ElementsAre("key_stale:edge/edge"));
   world.view.pools[0].keys[0].not_after += 1;
   EXPECT_THAT(world.states(), IsEmpty());
+  KeyView& short_lived = world.view.pools[0].keys[0];
+  short_lived.not_after = world.view.now + 300;
+  short_lived.created_at = world.view.now - 900;
+  EXPECT_THAT(world.states(), IsEmpty()) << "a quarter of its 20 minutes is left";
+  short_lived.created_at -= 4;
+  EXPECT_THAT(world.states(), testing::ElementsAre("key_stale:edge/edge"));
   world.view.pools[0].keys[0].not_after = 0;
   EXPECT_THAT(world.states(), IsEmpty()) << "no end";
   world.view.pools[0] = {.name = "edge",

@@ -206,6 +206,16 @@ TEST(AlertKeeper, ARestartKeepsTheBeginning) {
   ASSERT_EQ(list["alerts"].size(), 1U);
   EXPECT_EQ(list["alerts"][0]["raised_at"], 1'700'000'001);
   EXPECT_EQ(list["seq"], 0) << "it was told before";
+  EXPECT_EQ(list["alerts"][0]["last_seen"], world.now.unix_s);
+  world.keeper.reset();
+  world.open(2);
+  EXPECT_EQ(world.ask("alert-list")["alerts"][0]["last_seen"], world.now.unix_s) << "at its end";
+  world.run(65, kEvaded);
+  std::filesystem::copy_file(world.path(), world.path() + ".killed");
+  world.keeper.reset();
+  std::filesystem::rename(world.path() + ".killed", world.path());
+  world.open(2);
+  EXPECT_GE(world.ask("alert-list")["alerts"][0]["last_seen"], world.now.unix_s - 30);
   world.run(130, {});
   world.open(3);
   EXPECT_THAT(world.ask("alert-list")["alerts"], IsEmpty());

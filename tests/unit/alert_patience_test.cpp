@@ -140,5 +140,22 @@ TEST(AlertPatience, OfAHighRateItIsNotAskedHowManySend) {
   EXPECT_THAT(world.run(75), ElementsAre("raised vip:web warning"));
 }
 
+TEST(AlertPatience, WhatARuleLearnedBeforeARestartIsNotNeededToGoOn) {
+  World before;
+  Flow& prefix = before.flow("asymmetric", "192.0.2.0/24");
+  before.run(800);
+  prefix.rate = 50'000;
+  before.run(60);
+  World after;
+  after.now.unix_s = before.now.unix_s + 5;
+  after.engine.restore(before.engine.active());
+  ASSERT_EQ(after.engine.active().size(), 1U);
+  Flow& again = after.flow("asymmetric", "192.0.2.0/24");
+  again.rate = 50'000;
+  EXPECT_THAT(after.run(900), IsEmpty()) << "it goes on, and is not what is usual";
+  again.rate = 0;
+  EXPECT_THAT(after.run(200), ElementsAre("cleared asymmetric:192.0.2.0/24 critical"));
+}
+
 }  // namespace
 }  // namespace tfo::alert::test

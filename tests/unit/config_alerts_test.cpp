@@ -107,7 +107,8 @@ TEST(ConfigAlerts, ReadsWhereAlertsGo) {
   const auto config = parse(R"({
     "alertmanager": {"urls": ["http://10.0.0.1:9093/", "https://am.example/team"],
                      "ca_file": "/etc/ca.pem", "cert_file": "/c.pem", "key_file": "/k.pem",
-                     "kinds": ["keys", "server"], "resend": "20s", "expires": "1m"},
+                     "kinds": ["keys", "server"], "resend": "20s", "expires": "1m",
+                     "runbooks": "https://git.example/runbooks/"},
     "command": {"path": "/usr/local/bin/page", "arguments": ["--team", "net"],
                 "timeout": "30s"}})");
   ASSERT_TRUE(config);
@@ -116,6 +117,7 @@ TEST(ConfigAlerts, ReadsWhereAlertsGo) {
   EXPECT_THAT(config->alerts.alertmanager.kinds, ElementsAre("keys", "server"));
   EXPECT_THAT(alert::AlertmanagerConfig().kinds, ElementsAre("reflection", "guard"));
   EXPECT_EQ(config->alerts.alertmanager.resend, seconds(20));
+  EXPECT_EQ(config->alerts.alertmanager.runbooks, "https://git.example/runbooks");
   EXPECT_EQ(config->alerts.alertmanager.expires, minutes(1));
   EXPECT_EQ(alert::AlertmanagerConfig().resend, seconds(45));
   EXPECT_EQ(alert::AlertmanagerConfig().expires, minutes(4));
@@ -163,6 +165,8 @@ TEST(ConfigAlerts, WhatCannotBeMeantIsRefused) {
       {R"({"alertmanager": {"urls": ["http://a"], "key_file": "/k"}})", "give both, or none"},
       {R"({"alertmanager": {"urls": ["http://a"], "resend": "81s"}})",
        "alerts.alertmanager: has an \"expires\" of 240 s with a \"resend\" of 81 s"},
+      {R"({"alertmanager": {"urls": ["http://a"], "runbooks": "/"}})",
+       "alerts.alertmanager.runbooks: is no place"},
       {R"({"alertmanager": {"urls": ["http://a"], "resend": "0"}})", "alerts.alertmanager.resend"},
       {R"({"alertmanager": {"urls": ["http://a"], "resend": "1s", "expires": "9s"}})",
        "alerts.alertmanager.expires"},
