@@ -126,7 +126,8 @@ void Daemon::review_policies() {
   const HeardOfServers heard = heard_of_servers();
   for (size_t i = 0; i < heard.size(); ++i) {
     // Until the farm is heard of, what the maps hold stays in force.
-    if (done && heard[i]) done = dataplane_->set_servers(config_.vips[i], *heard[i]);
+    const std::optional<ServerFacts>& facts = heard[i];
+    if (done && facts) done = dataplane_->set_servers(config_.vips[i], *facts);
   }
   conditions_.set("dataplane_failed", "policies", !done, done ? "" : done.error().message);
   show_disarmed(*dataplane_);
@@ -143,8 +144,9 @@ void Daemon::show_unsafe_demote(const HeardOfServers& heard) {
   }
   for (size_t i = 0; i < heard.size(); ++i) {
     const VipConfig& vip = config_.vips[i];
-    if (!heard[i]) continue;
-    const bool unsafe = heard[i]->no_cookie && vip.mode != TFO_OBSERVE;
+    const std::optional<ServerFacts>& facts = heard[i];
+    if (!facts) continue;
+    const bool unsafe = facts->no_cookie && vip.mode != TFO_OBSERVE;
     conditions_.set(kId, vip.name, unsafe, unsafe ? unsafe_demote_text(vip) : "");
   }
 }

@@ -116,6 +116,12 @@ void Daemon::start_http() {
   const bool has_path = !http_->address().starts_with('u');  // not that of a unix socket
   log_info("metrics at {}{}", http_->url(), has_path ? "/metrics" : "");
   log_info("status page at {}{}", http_->url(), has_path ? "/" : "");
+  if (http_->is_open_to_others()) {
+    log_warning(
+        "http.listen {} has no \"tls\": everybody who reaches it may read metrics, status and "
+        "clients' addresses",
+        http_->address());
+  }
 }
 
 }  // namespace tfo

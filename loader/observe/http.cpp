@@ -23,6 +23,7 @@ constexpr size_t kThreads = 8;
 /// Bytes. The library compresses for whoever takes it, and takes three times as long for that as it
 /// took to make the page.
 constexpr size_t kMostCompressed = 1U << 20;
+constexpr time_t kIdle = 1;     // seconds; below the page's pace: a page in view holds no thread
 constexpr time_t kTimeout = 2;  // seconds, for a client to go on sending or taking
 constexpr std::chrono::seconds kFarewell{1};
 
@@ -132,6 +133,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::open(const HttpConfig& config) {
   server.set_write_timeout(kTimeout);
   server.set_payload_max_length(1024);
   server.set_keep_alive_max_count(16);
+  server.set_keep_alive_timeout(kIdle);
   const auto bound = config.path.empty() ? made->bind() : made->bind_unix();
   if (!bound) return tl::unexpected(bound.error());
   return made;
@@ -209,6 +211,10 @@ std::string HttpServer::address() const {
 std::string HttpServer::url() const {
   if (!config_.path.empty()) return address();
   return (config_.tls ? "https://" : "http://") + address();
+}
+
+bool HttpServer::is_open_to_others() const {
+  return config_.path.empty() && !config_.tls && !is_loopback(config_.host);
 }
 
 }  // namespace tfo

@@ -61,6 +61,9 @@ class HttpServer {
   /// "https://127.0.0.1:9413", or address() of a unix socket.
   std::string url() const;
 
+  /// Does it listen where others than this host's users may come from, and let everybody in?
+  bool is_open_to_others() const;
+
   /// Held shared while a page is made, closed for good by the destructor: no page is asked for
   /// after it.
   struct Gate {

@@ -46,12 +46,15 @@ void add_browser_headers(httplib::Response& response) {
   for (const auto& [name, value] : kHeaders) response.set_header(name, value);
 }
 
+bool is_loopback(std::string_view host) {
+  return host.starts_with("127.") || host == "::1" || host == "localhost";
+}
+
 bool host_is_ours(const std::string& listens_on, const httplib::Request& request,
                   httplib::Response& response) {
-  const bool loopback =
-      listens_on.starts_with("127.") || listens_on == "::1" || listens_on == "localhost";
   const std::string host = without_port(request.get_header_value("Host"));
-  if (!loopback || host.empty() || host == "localhost" || is_address(host)) return true;
+  if (!is_loopback(listens_on) || host.empty() || host == "localhost" || is_address(host))
+    return true;
   response.status = 421;
   response.set_content("this listens on loopback: ask for it as localhost, or by its address\n",
                        "text/plain; charset=utf-8");

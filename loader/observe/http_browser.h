@@ -16,6 +16,9 @@ namespace tfo {
 /// Nothing may be loaded from elsewhere, nothing embeds it, nothing guesses its type.
 void add_browser_headers(httplib::Response& response);
 
+/// Is it an address of this host's own users, which nobody else reaches?
+bool is_loopback(std::string_view host);
+
 /// A server on a loopback address trusts whoever reaches it. Another site's script reaches it under
 /// a name of that site's that leads to 127.0.0.1 (DNS rebinding), so there the Host must be an
 /// address or localhost. Elsewhere every name is good. False: the response says what is wrong.

@@ -65,8 +65,8 @@ json vips_json(const std::vector<VipConfig>& vips,
                 {"pool", vip.pool},  {"mode", kModes[vip.mode]}, {"canary", nullptr},
                 {"renew", vip.renew}};
     if (vip.mode == TFO_CANARY) one["canary"] = vip.canary;
-    const bool known = i < servers.size() && servers[i];
-    one.update(policy_json(vip, known ? *servers[i] : ServerFacts{}));
+    const auto known = i < servers.size() ? servers[i] : std::nullopt;
+    one.update(policy_json(vip, known.value_or(ServerFacts{})));
     out.push_back(std::move(one));
   }
   return {{"vips", out}};

@@ -29,6 +29,11 @@ uint64_t cookies(const Tally& tally) {
   return of(tally, SynClass::kGood) + of(tally, SynClass::kOld) + of(tally, SynClass::kBad);
 }
 
+/// Those that reach the servers as such: an old one that was renewed is good there.
+uint64_t good_cookies(const Tally& tally) {
+  return std::min(of(tally, SynClass::kGood) + tally.actions[TFO_RENEW], cookies(tally));
+}
+
 std::string sentence_of(const Condition& condition) {
   for (const ConditionKind& kind : condition_kinds()) {
     if (kind.id == condition.id) return std::string(kind.sentence);
@@ -115,15 +120,15 @@ void find_conditions(const View& view, std::vector<Finding>& found) {
 void find_measured(const HistoryPoint& recent, std::vector<Finding>& found) {
   const Tally& tally = recent.change;
   const uint64_t all = cookies(tally);
-  const uint64_t good = of(tally, SynClass::kGood) + tally.actions[TFO_RENEW];
+  const uint64_t good = good_cookies(tally);
   if (all >= kEnough && static_cast<double>(good) < kGoodShare * static_cast<double>(all)) {
-    found.push_back({.weight = Weight::kWarning,
-                     .source = "measured",
-                     .id = "cookies",
-                     .text = fmt::format("Only {} of the last minute's {} cookies are good",
-                                         std::min(good, all), all),
-                     .more = fmt::format("{} under keys that servers gave up, {} under no key",
-                                         of(tally, SynClass::kOld), of(tally, SynClass::kBad))});
+    found.push_back(
+        {.weight = Weight::kWarning,
+         .source = "measured",
+         .id = "cookies",
+         .text = fmt::format("Only {} of the last minute's {} cookies are good", good, all),
+         .more = fmt::format("{} under keys that servers gave up, {} under no key",
+                             of(tally, SynClass::kOld), of(tally, SynClass::kBad))});
   }
   const uint64_t taken = tally.outcomes[TFO_OUTCOME_ACCEPTED];
   const uint64_t refused = tally.outcomes[TFO_OUTCOME_NOT_ACCEPTED];
@@ -156,7 +161,7 @@ std::string_view headline(Health health) {
 std::string good_words(const Tally& tally) {
   const uint64_t saved = tally.outcomes[TFO_OUTCOME_ACCEPTED];
   const std::string text = fmt::format("{} of the last minute's {} cookies are good",
-                                       of(tally, SynClass::kGood), cookies(tally));
+                                       good_cookies(tally), cookies(tally));
   return saved == 0 ? text + "." : fmt::format("{}, {} round trips saved.", text, saved);
 }
 

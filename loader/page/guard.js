@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The VIPs with what was done to their SYNs and how full they are, and the networks over their limits.
 import {chip, el, hint, show, table} from "./dom.js";
-import {ago, clock, compact, count, milliseconds, plural} from "./words.js";
+import {ago, compact, count, day, milliseconds, plural} from "./words.js";
 
 const sum = (object) => Object.values(object).reduce((all, one) => all + one, 0);
 
@@ -39,7 +39,7 @@ function networks({guarded, guarded_total: total}, now) {
 
 function said(listed) {
   return listed.length ? table("What the operator said of networks", [["Network", ""], ["Said", ""], ["Until", ""]],
-    listed.map((one) => [el("code", {}, one.network), one.verdict, one.until ? clock(one.until) : "released"])) : null;
+    listed.map((one) => [el("code", {}, one.network), one.verdict, one.until ? day(one.until) : "released"])) : null;
 }
 
 function history(list, now) {

@@ -37,12 +37,13 @@ function tile(title, value, detail, mark) {
     el("dd", {class: "detail"}, detail));
 }
 
-function cookieTile({classes}) {
+function cookieTile({classes, actions}) {
   const all = classes.good + classes.old + classes.bad;
-  return tile("Good cookies", percent(classes.good, all),
-    all ? `${count(classes.good)} of ${count(all)} in the last minute` : "nobody came with one",
+  const good = Math.min(all, classes.good + actions.renew); // what was renewed is good at the servers
+  return tile("Good cookies", percent(good, all),
+    all ? `${count(good)} of ${count(all)} in the last minute` : "nobody came with one",
    
-    all >= 20 && classes.good < 0.9 * all ? "bad" : null);
+    all >= 20 && good < 0.9 * all ? "bad" : null);
 }
 
 /** A field's rate in the last few seconds. */
@@ -74,7 +75,7 @@ export function showTiles(all) {
   const unsolicited = lately(recent, "unsolicited");
   show("tiles", cookieTile(minute), savedTiles(all), guardTile(all),
     tile("SYN-ACKs without SYN", `${rate(unsolicited)}/s`, `${compact(all.totals.unsolicited)} in all`,
-      unsolicited >= 50 ? "bad" : null),
+      raised.some((one) => one.kind === "reflection") ? "bad" : null),
     tile("Alerts", count(raised.length), critical ? `${critical} critical` : raised.length ? "warnings" : "none raised",
       critical ? "bad" : raised.length ? "old" : null));
 }

@@ -45,6 +45,7 @@ export function milliseconds(ms) {
 }
 
 export const clock = (unix) => new Date(unix * 1000).toLocaleTimeString("en-GB");
+export const day = (unix) => new Date(unix * 1000).toLocaleString("en-GB");
 export const ago = (unix, now) => (unix > 0 ? duration(now - unix) + " ago" : "–");
 
 export const plural = (number, one, many = one + "s") => `${count(number)} ${number === 1 ? one : many}`;

@@ -28,7 +28,7 @@ TEST(TfoctlBench, OneDocumentWithEveryRowOfTheCostTable) {
   const double empty_tc = answer["empty_tc_ns"];
   EXPECT_GT(empty, 0);
   EXPECT_GT(empty_tc, 0);
-  EXPECT_GT(answer["run_call_ns"], empty);
+  EXPECT_GT(answer["run_call_ns"], 0);
   std::set<std::string> rows;
   for (const json& row : answer["rows"]) {
     rows.insert(row["case"].get<std::string>() + " " + std::to_string(row["family"].get<int>()) +
