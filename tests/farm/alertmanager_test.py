@@ -19,6 +19,7 @@ import time
 
 import own_namespaces
 from alert_site import Alertmanager, Failed, Node, Receiver, checked, example, wait_for
+from checks import Checks
 
 RULE, SYSCTL_RULE = "invalid_cookie_ratio", "cookie_not_required"
 EXPIRES = 10  # seconds, of node a; of b so many that nobody waits for them
@@ -40,23 +41,6 @@ def alerts_section(expires, warning, critical):
 def unix(text):
     """Of an RFC 3339 time."""
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-
-
-class Checks:
-    def __init__(self):
-        self.wrong = 0
-        self.begin = time.monotonic()
-
-    def equal(self, what, got, wanted):
-        if got != wanted:
-            self.wrong += 1
-            print(f"FAILED {what}: {got!r}, not {wanted!r}", flush=True)
-
-    def true(self, what, holds):
-        self.equal(what, bool(holds), True)
-
-    def done(self, what):
-        print(f"{time.monotonic() - self.begin:5.1f} s  {what}", flush=True)
 
 
 class Scene:

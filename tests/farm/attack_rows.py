@@ -112,7 +112,7 @@ def failures(honest):
                if answer.startswith("failed"))
 
 
-LOST = 3
+LOST = 3  # plain clients whose packets a busy machine may lose, in a short run
 
 
 def judge_plain(seconds):

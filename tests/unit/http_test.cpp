@@ -5,13 +5,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <string>
 
 #include "loader/dataplane/fd.h"
 
@@ -127,6 +130,38 @@ TEST(Http, WhatIsLargeIsSentAsItIs) {
   EXPECT_EQ(big->get_header_value("Content-Encoding"), "");
   EXPECT_EQ(big->get_header_value("Content-Type"), kText);
   EXPECT_EQ(big->body, std::string(3 << 20, 'x'));
+}
+
+TEST_F(HttpFiles, KnowsWhetherItLetsEverybodyIn) {
+  const auto open = [](const HttpConfig& config) {
+    const auto server = HttpServer::open(config);
+    return server && (*server)->is_open_to_others();
+  };
+  EXPECT_TRUE(open({.host = "0.0.0.0", .port = 0}));
+  EXPECT_FALSE(open({.host = "127.0.0.1", .port = 0}));
+  EXPECT_FALSE(open({.host = "0.0.0.0", .port = 0, .tls = tls()}));
+  EXPECT_FALSE(open({.path = path("http.sock")}));
+}
+
+/// Each holds one of few threads.
+TEST_F(HttpFiles, WhoAsksForNothingMoreIsLetGo) {
+  const auto server = serve({.port = 0});
+  ASSERT_TRUE(server);
+  const Fd client(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<uint16_t>(port_of(*server)));
+  ASSERT_EQ(connect(client.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  const std::string request = "GET /a.b HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  ASSERT_GT(send(client.get(), request.data(), request.size(), MSG_NOSIGNAL), 0);
+  const timeval patience{3, 0};  // the library's own is five seconds
+  setsockopt(client.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+  char answer[4096];
+  ssize_t got = 0;
+  while ((got = recv(client.get(), answer, sizeof(answer), 0)) > 0) {
+  }
+  EXPECT_EQ(got, 0) << "the connection is still held";
 }
 
 TEST_F(HttpFiles, AUnixSocketIsForItsGroupAndGoesWithTheServer) {

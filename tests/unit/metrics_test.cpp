@@ -61,7 +61,8 @@ View example() {
   view.guard = {{.vip = "web", .load = 12, .guarded = 3}};
   view.alerts = {.counts = {{"vip", Severity::kWarning, 0}, {"vip", Severity::kCritical, 2}},
                  .crowded_out = {0, 5},
-                 .peers = {{.url = "http://am:9093", .posts = 8, .failures = 1}}};
+                 .peers = {{.url = "http://am:9093", .posts = 8, .failures = 1}},
+                 .posted = {"guard"}};
   return view;
 }
 
@@ -93,6 +94,8 @@ TEST(Metrics, SayWhatTheViewHolds) {
            "tfo_alerts_crowded_out{severity=\"critical\"} 5\n",
            "tfo_alertmanager_posts_total{peer=\"http://am:9093\",result=\"taken\"} 8\n",
            "tfo_alertmanager_posts_total{peer=\"http://am:9093\",result=\"failed\"} 1\n",
+           "tfo_alertmanager_kind{kind=\"guard\"} 1\n",
+           "tfo_alertmanager_kind{kind=\"reflection\"} 0\n",
            "tfo_key_generations{pool=\"web\",place=\"revoked\"} 0\n",
            "tfo_key_age_seconds{pool=\"web\",place=\"current\"} 500\n",
            "tfo_key_not_after_timestamp_seconds{pool=\"web\",place=\"staged\"} 9000\n",

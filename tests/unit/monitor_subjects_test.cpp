@@ -239,7 +239,6 @@ TEST(MonitorExplained, OneSynExplainsFew) {
   EXPECT_GE(explained.total(), 10U);
 }
 
-/// An answer comes in the second after its SYN: nothing is left over.
 TEST(MonitorExcess, ACaptureWhoseClockGoesBackCountsOn) {
   Excess excess;
   Explained explained;
@@ -258,6 +257,7 @@ TEST(MonitorExcess, ACaptureWhoseClockGoesBackCountsOn) {
   EXPECT_NEAR(static_cast<double>(explained.total() - told), 190, 20);
 }
 
+/// An answer comes in the second after its SYN: nothing is left over.
 TEST(MonitorExcess, LateAnswersAreNone) {
   Excess excess;
   uint64_t in = 0, out = 0, last = 0;
