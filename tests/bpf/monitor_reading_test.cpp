@@ -351,5 +351,21 @@ TEST(MonitorReading, AsymmetricIsExcess) {
   EXPECT_NEAR(static_cast<double>(reading.count), 11'000, 1500);
 }
 
+/// Reflectors that repeat themselves: a dozen new ones in each epoch of 69 s.
+TEST(MonitorReading, SlowSendersAreCountedOverMinutes) {
+  Node node;
+  ASSERT_OK(node.start());
+  ASSERT_OK(node.watch({vip()}));
+  uint32_t sender = 0;
+  for (int epoch = 0; epoch < 8; epoch++) {
+    node.advance(69 * kSecond);
+    for (int i = 0; i < 12; i++) node.arrive(unasked(host(sender++), "192.0.2.10"), 6);
+    EXPECT_LT(node.reading("vip", "web").sources, 30U);
+  }
+  const uint64_t sources = node.reading("vip_slow", "web").sources;
+  EXPECT_GE(sources, 50U) << "what the rule asks for";
+  EXPECT_LE(sources, 100U);
+}
+
 }  // namespace
 }  // namespace tfo::test
