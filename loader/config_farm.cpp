@@ -16,16 +16,16 @@ namespace tfo {
 namespace {
 
 using std::chrono::seconds;
-constexpr seconds kHour{3600};
+constexpr seconds kLeaseMost{3600};
 constexpr size_t kMaxEndpoints = 32;
-constexpr size_t kPath = 4000;
+constexpr size_t kFarmPath = 4000;
 
 constexpr char kExample[] =
     R"(such as {"name": "edge", "etcd": {"endpoints": ["https://10.0.0.1:2379"]}})";
-constexpr char kNameRule[] = "give 1 to 63 letters, digits, '.', '_' and '-'";
+constexpr char kHostNameRule[] = "give 1 to 63 letters, digits, '.', '_' and '-'";
 
 /// Up to its first dot.
-std::string host_name() {
+std::string short_host_name() {
   std::array<char, 256> name{};
   if (gethostname(name.data(), name.size() - 1) != 0) return {};
   const std::string whole = name.data();
@@ -46,11 +46,11 @@ std::pair<std::string, std::string> field_and_words(const std::string& message) 
 
 bool ConfigParser::farm_name(const ConfigNode& node, const std::string& text) {
   if (looks_like_key(text)) {
-    node.complain("looks like a key", std::string("names are shown everywhere: ") + kNameRule);
+    node.complain("looks like a key", std::string("names are shown everywhere: ") + kHostNameRule);
     return false;
   }
   if (rotation::check_name(text, "name")) return true;
-  node.complain(fmt::format("\"{}\" cannot be a part of etcd's keys", text), kNameRule);
+  node.complain(fmt::format("\"{}\" cannot be a part of etcd's keys", text), kHostNameRule);
   return false;
 }
 
@@ -65,10 +65,10 @@ void ConfigParser::farm(const ConfigNode& node) {
   }
   farm_node(object, node, out);
   if (const auto field = object.optional("key_file")) {
-    out.key_file = absolute_path(*field, kPath).value_or(out.key_file);
+    out.key_file = absolute_path(*field, kFarmPath).value_or(out.key_file);
   }
   if (const auto field = object.optional("lease")) {
-    out.lease = field->duration(seconds{3}, kHour, false).value_or(out.lease);
+    out.lease = field->duration(seconds{3}, kLeaseMost, false).value_or(out.lease);
   }
   const std::string right = R"(such as {"endpoints": ["https://10.0.0.1:2379"]})";
   if (const auto field = object.required("etcd", right)) farm_etcd(*field, out);
@@ -83,7 +83,7 @@ void ConfigParser::farm_node(ConfigObject& object, const ConfigNode& node, FarmC
     if (text && farm_name(*field, *text)) out.node = *text;
     return;
   }
-  out.node = host_name();
+  out.node = short_host_name();
   if (object.valid() && !rotation::check_name(out.node, "node")) {
     node.complain(fmt::format("has no \"node\", and the host name \"{}\" cannot be one", out.node),
                   "give this node a name of its own in the farm");
@@ -102,7 +102,7 @@ void ConfigParser::farm_etcd(const ConfigNode& node, FarmConfig& out) {
     const auto field = object.optional(name);
     if (!field) continue;
     const auto text = field->text("an absolute path, or \"\" for none");
-    if (text && !text->empty()) *place = absolute_path(*field, kPath).value_or("");
+    if (text && !text->empty()) *place = absolute_path(*field, kFarmPath).value_or("");
   }
   if (const auto field = object.optional("user")) {
     out.etcd.user = field->text("the name of a user of etcd, or \"\" for none").value_or("");

@@ -11,7 +11,7 @@
 namespace tfo {
 namespace {
 
-constexpr int64_t kMaxRate = 1'000'000;  // a second
+constexpr int64_t kMaxDropRate = 1'000'000;  // a second
 
 /// Reads one of `choices` into `out`, if the field is there.
 void action(ConfigObject& object, std::string_view name,
@@ -89,11 +89,11 @@ void ConfigParser::policy(ConfigObject& object, PolicyConfig& out) {
 void ConfigParser::rates(ConfigObject& object, PolicyConfig& out) {
   const auto unproven = object.optional("unproven_rate");
   if (unproven) {
-    const auto rate = unproven->integer(1, kMaxRate, "SYNs a second");
+    const auto rate = unproven->integer(1, kMaxDropRate, "SYNs a second");
     if (rate) out.unproven_rate = static_cast<unsigned>(*rate);
   }
   if (const auto field = object.optional("drop_above")) {
-    const auto rate = field->integer(1, kMaxRate, "invalid cookies a second");
+    const auto rate = field->integer(1, kMaxDropRate, "invalid cookies a second");
     out.drop_above = static_cast<unsigned>(rate.value_or(1));
     if (rate && out.unproven_rate && out.drop_above > *out.unproven_rate) {
       field->complain(fmt::format("is {}, above the VIP's \"unproven_rate\"", out.drop_above),
@@ -122,7 +122,7 @@ void ConfigParser::guard(const ConfigNode& node, GuardConfig& out) {
   const auto take = [&](std::string_view name, std::string_view what) -> std::optional<unsigned> {
     const auto field = object.optional(name);
     if (!field) return std::nullopt;
-    const auto number = field->integer(1, kMaxRate, what);
+    const auto number = field->integer(1, kMaxDropRate, what);
     return number ? std::optional(static_cast<unsigned>(*number)) : std::nullopt;
   };
   out.address_limit = take("address_limit", "handshakes that one client address may hold open");

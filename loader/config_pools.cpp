@@ -13,8 +13,8 @@ namespace tfo {
 namespace {
 
 using std::chrono::seconds;
-constexpr seconds kHour{3600};
-constexpr seconds kDay{86400};
+constexpr seconds kPoolHour{3600};
+constexpr seconds kPoolDay{86400};
 
 const std::vector<std::string_view> kDerivedFields = {"secret", "max_skew"};
 const std::vector<std::string_view> kEtcdFields = {"deadline", "at_deadline", "forget_after",
@@ -85,7 +85,7 @@ void ConfigParser::pool_secret(ConfigObject& object, PoolConfig& out) {
     if (const auto path = absolute_path(*field, 4000)) out.secret = *path;
   }
   if (const auto field = object.optional("max_skew")) {
-    out.max_skew = field->fine_duration(kHour).value_or(out.max_skew);
+    out.max_skew = field->fine_duration(kPoolHour).value_or(out.max_skew);
   }
   refuse_fields(object, {"file"}, "file",
                 "a derived pool's keys come from \"secret\": remove this field");
@@ -105,7 +105,7 @@ void ConfigParser::pool_etcd(ConfigObject& object, const ConfigNode& node, PoolC
 
 void ConfigParser::pool_membership(ConfigObject& object, PoolConfig& out) {
   if (const auto field = object.optional("deadline")) {
-    out.deadline = field->duration(seconds{1}, kDay, false).value_or(out.deadline);
+    out.deadline = field->duration(seconds{1}, kPoolDay, false).value_or(out.deadline);
   }
   if (const auto field = object.optional("at_deadline")) {
     out.go_on_at_deadline = field->choice({"hold", "go_on"}).value_or(0) == 1;
@@ -113,23 +113,23 @@ void ConfigParser::pool_membership(ConfigObject& object, PoolConfig& out) {
   const seconds lease = config_.farm ? config_.farm->lease : FarmConfig().lease;
   bool known = true;  // is forget_after what the user means?
   if (const auto field = object.optional("forget_after")) {
-    const auto value = field->duration(3 * lease, 30 * kDay, false);
+    const auto value = field->duration(3 * lease, 30 * kPoolDay, false);
     out.forget_after = value.value_or(out.forget_after);
     known = value.has_value();
   }
   // A validator must have stopped renewing before the farm goes on without it.
-  const bool is_long = out.forget_after >= 2 * kHour;
-  const seconds most = out.forget_after - (is_long ? kHour : lease);
+  const bool is_long = out.forget_after >= 2 * kPoolHour;
+  const seconds most = out.forget_after - (is_long ? kPoolHour : lease);
   out.fresh_for = std::min(is_long ? most : out.forget_after / 2, most);
   if (const auto field = object.optional("fresh_for")) {
-    const auto value = field->duration(seconds{1}, known ? most : 30 * kDay, false);
+    const auto value = field->duration(seconds{1}, known ? most : 30 * kPoolDay, false);
     out.fresh_for = value.value_or(out.fresh_for);
   }
 }
 
 std::optional<seconds> ConfigParser::pool_interval(const ConfigNode& field, StoreKind store) {
-  if (store != StoreKind::kDerived) return field.duration(seconds{1}, 7 * kDay, true);
-  const auto value = field.duration(seconds{10}, 7 * kDay, false);
+  if (store != StoreKind::kDerived) return field.duration(seconds{1}, 7 * kPoolDay, true);
+  const auto value = field.duration(seconds{10}, 7 * kPoolDay, false);
   if (!value || value->count() % 2 == 0) return value;
   field.complain(fmt::format("is {} s, which has no middle", value->count()),
                  "give an even number of seconds: servers change at each half");
@@ -149,11 +149,11 @@ void ConfigParser::pool_lifetimes(ConfigObject& object, PoolConfig& out) {
   }
   // Keys that nobody rotates have no end; others must outlive the rotation that replaces them.
   const bool rotated = out.interval.count() != 0;
-  out.not_after = std::min(3 * out.interval, 7 * kDay);
+  out.not_after = std::min(3 * out.interval, 7 * kPoolDay);
   const auto field = object.optional("not_after");
   if (!field) return;
   const seconds shortest = known ? std::max(out.interval, seconds{1}) : seconds{1};
-  const auto value = field->duration(shortest, 7 * kDay, !rotated || !known);
+  const auto value = field->duration(shortest, 7 * kPoolDay, !rotated || !known);
   if (value && !rotated && value->count() != 0) {
     field->complain("ends keys that nobody rotates", "give \"0\" or an interval");
   } else if (value) {

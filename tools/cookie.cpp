@@ -15,7 +15,7 @@ namespace tfo {
 
 namespace {
 
-constexpr size_t kMaxKeys = 1024;
+constexpr size_t kMaxCookieKeys = 1024;
 
 struct Address {
   int family;  // 4 or 6
@@ -108,7 +108,7 @@ int cookie_check(Context& context, const CookieArgs& args) {
   if (!flow) return report(context, flow.error());
   const auto cookie = parse_cookie(args.cookie);
   if (!cookie) return report(context, cookie.error());
-  const auto keys = read_keys(context, args.keys, kMaxKeys);
+  const auto keys = read_keys(context, args.keys, kMaxCookieKeys);
   if (!keys) return report(context, keys.error());
 
   const auto place = find_key(*keys, *flow, *cookie);

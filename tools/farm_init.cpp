@@ -26,7 +26,7 @@ std::string copy_words(const std::string& path) {
                      std::filesystem::path(path).parent_path().string());
 }
 
-std::string refusal(const FarmPlan& plan, const FoundDocument& found) {
+std::string words_of_refusal(const FarmPlan& plan, const FoundDocument& found) {
   return fmt::format(
       "farm {}, pool {}: etcd has document {} already. A node joins that farm with a copy of its "
       "{}, and needs no init; `--force-new` gives the document and its keys up and begins anew",
@@ -83,7 +83,7 @@ int begin(Context& context, const FarmFileArgs& args, const FarmPlan& plan,
   const auto looked = find_document(**etcd, plan, there ? &*there : nullptr);
   if (!looked) return report(context, looked.error());
   const std::optional<FoundDocument>& found = *looked;
-  if (found && !args.force_new) return say_no(context, refusal(plan, *found));
+  if (found && !args.force_new) return say_no(context, words_of_refusal(plan, *found));
 
   // Only now: etcd has answered, and a farm that is there has a key already.
   const auto key = take_key(plan.farm.key_file, there);

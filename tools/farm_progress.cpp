@@ -13,7 +13,8 @@ namespace tfo {
 namespace {
 
 constexpr size_t kMostNodes = 12;  // lines on a terminal; the rest is counted
-constexpr size_t kWidth = 100;     // of a line there: one that is wrapped could not be taken back
+constexpr size_t kProgressWidth =
+    100;  // of a line there: one that is wrapped could not be taken back
 
 /// What one member does just now, without a time, so that only a change is a change.
 std::string member_words(const FarmMember& member) {
@@ -76,7 +77,7 @@ void FarmProgress::erase() {
 void FarmProgress::redraw(const FarmStatus& status) {
   erase();
   const auto line = [this](const std::string& text) {
-    context_.err << printable(text).substr(0, kWidth) << '\n';
+    context_.err << printable(text).substr(0, kProgressWidth) << '\n';
     ++lines_;
   };
   const int64_t now = std::time(nullptr);

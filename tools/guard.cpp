@@ -21,7 +21,7 @@ std::string when(const json& object, const char* key, const char* none) {
   return at == 0 ? none : time_words(at);
 }
 
-void print_vips(Context& context, const json& reply) {
+void print_guarded_vips(Context& context, const json& reply) {
   TextTable table({"vip", "<guard", "load", "limit", "per address", "per network", "per /48",
                    "guarded", "<note"});
   for (const json& one : array_of(reply, "vips")) {
@@ -122,7 +122,7 @@ int guard_list(Context& context) {
     print_json(context, *reply);
     return kExitOk;
   }
-  print_vips(context, *reply);
+  print_guarded_vips(context, *reply);
   print_guarded(context, *reply);
   print_listed(context, *reply);
   print_history(context, *reply);

@@ -15,7 +15,7 @@ using nlohmann::json;
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using SteadyClock = std::chrono::steady_clock;
 
 /// The daemon's counters, of one VIP only if the user named one.
 Result<json> read_stats(const Context& context, const std::string& vip) {
@@ -62,12 +62,12 @@ int stats_watch(Context& context, const StatsArgs& args) {
                                  "`tfoctl -j stats`"});
   }
   StopSignal stop;
-  const auto step =
-      std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(args.interval));
+  const auto step = std::chrono::duration_cast<SteadyClock::duration>(
+      std::chrono::duration<double>(args.interval));
   json before;
-  Clock::time_point taken;
+  SteadyClock::time_point taken;
   for (unsigned drawn = 0; args.count == 0 || drawn < args.count; drawn++) {
-    const Clock::time_point start = Clock::now();
+    const SteadyClock::time_point start = SteadyClock::now();
     auto now = read_stats(context, args.vip);
     if (!now) return report(context, now.error());
     const double seconds = std::chrono::duration<double>(start - taken).count();

@@ -95,13 +95,13 @@ size_t sequence_length(std::string_view bytes) {
 }  // namespace
 
 std::vector<std::string> keys_of(std::string& bytes) {
-  constexpr size_t kLongest = 16;
+  constexpr size_t kLongestKey = 16;
   std::vector<std::string> keys;
   while (!bytes.empty()) {
     size_t length = 1;
     if (bytes[0] == '\033') {
       length = sequence_length(bytes);
-      if (length == 0 && bytes.size() < kLongest) break;
+      if (length == 0 && bytes.size() < kLongestKey) break;
       const std::string_view text = std::string_view(bytes).substr(0, length);
       for (const auto& [sequence, name] : kSequences) {
         if (text == sequence) keys.emplace_back(name);

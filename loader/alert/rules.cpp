@@ -13,7 +13,7 @@ namespace {
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr std::string_view kReflection = "reflection";
+constexpr std::string_view kReflectionKind = "reflection";
 struct Runbook {
   std::string_view rule;
   std::string_view warning;
@@ -61,12 +61,12 @@ Rule state(std::string_view id, std::string_view kind, std::string_view sentence
 std::vector<Rule> reflection_rules() {
   return {
       {.id = "carpet",
-       .kind = kReflection,
+       .kind = kReflectionKind,
        .sentence = "SYN-ACKs that nobody asked for come to many addresses of a prefix",
        .levels = {Level{.rate = 200, .hold = seconds(30), .sources = 16},
                   Level{.rate = 20'000, .window = kShort, .hold = kShort, .sources = 16}}},
       {.id = "asymmetric",
-       .kind = kReflection,
+       .kind = kReflectionKind,
        .sentence = "More SYN-ACKs come to a prefix than SYNs left it",
        .levels = {Level{.rate = 500, .hold = minutes(1), .share = 0.2, .baseline = 5},
                   Level{.rate = 20'000, .hold = seconds(30), .baseline = 5}},
@@ -75,36 +75,36 @@ std::vector<Rule> reflection_rules() {
        // All SYNs may leave at other nodes.
        .learns = true},
       {.id = "vip",
-       .kind = kReflection,
+       .kind = kReflectionKind,
        .sentence = "SYN-ACKs come to a VIP, which asks for none",
        .levels = {Level{.rate = 50, .hold = minutes(1), .sources = 20, .few_rate = 500},
                   Level{.rate = 5'000, .window = kShort, .hold = kShort}},
        .absorbed_by = "carpet"},
       {.id = "vip_slow",
-       .kind = kReflection,
+       .kind = kReflectionKind,
        .sentence = "A few SYN-ACKs from many sources keep coming to a VIP, which asks for none",
        .levels =
            {Level{.rate = 1, .window = minutes(10), .volume = 600, .sources = 50, .baseline = 5},
             std::nullopt},
        .absorbed_by = "vip"},
       {.id = "tracked",
-       .kind = kReflection,
+       .kind = kReflectionKind,
        .sentence = "SYN-ACKs that answer no SYN come to an address",
        .levels = {Level{.rate = 100, .hold = seconds(30), .share = 0.05},
                   Level{.rate = 10'000, .window = kShort, .hold = kShort}},
        .absorbed_by = "carpet"},
       {.id = "outgoing_syn_flood",
-       .kind = kReflection,
+       .kind = kReflectionKind,
        .sentence = "More SYNs leave than the monitor can remember",
        .levels = {Level{.rate = 10'000, .hold = kShort, .baseline = 5}, Level{.saturated = true}},
        .learns = true},
       {.id = "reflector",
-       .kind = kReflection,
+       .kind = kReflectionKind,
        .sentence = "Our own servers are used as reflectors: clients reset or never answer",
        .levels = {Level{.window = minutes(1), .volume = 50, .share = 0.2},
                   Level{.window = minutes(1), .volume = 500, .share = 0.6}}},
       {.id = "reflector_network",
-       .kind = kReflection,
+       .kind = kReflectionKind,
        .sentence = "A client network resets or never answers what our own servers send to it",
        .levels = {Level{.window = minutes(1), .volume = 50, .share = 0.2},
                   Level{.window = minutes(1), .volume = 500, .share = 0.6}},

@@ -6,15 +6,15 @@
 namespace tfo::alert {
 namespace {
 
-constexpr int64_t kSecond = 1000;
+constexpr int64_t kSecondMs = 1000;
 constexpr int64_t kReadings = 60;
-constexpr int64_t kPart = 600 * kSecond;
+constexpr int64_t kPart = 600 * kSecondMs;
 constexpr size_t kParts = 144;
 
 }  // namespace
 
 Window::Window(std::chrono::seconds length)
-    : length_(length.count() * kSecond), slot_(std::max(kSecond, length_ / kReadings)) {}
+    : length_(length.count() * kSecondMs), slot_(std::max(kSecondMs, length_ / kReadings)) {}
 
 void Window::add(int64_t now, uint64_t count, uint64_t total) {
   if (!readings_.empty()) {
@@ -51,7 +51,7 @@ uint64_t Window::total() const {
 double Window::rate() const {
   if (readings_.empty()) return 0;
   const int64_t span = std::max(length_, readings_.back().at - readings_.front().at);
-  return static_cast<double>(count()) * kSecond / static_cast<double>(span);
+  return static_cast<double>(count()) * kSecondMs / static_cast<double>(span);
 }
 
 double Window::share() const {

@@ -59,7 +59,7 @@ class Request {
 };
 
 /// The kernel's answer to one request; its attributes live in it.
-struct Answer {
+struct RouteAnswer {
   alignas(nlmsghdr) std::array<char, 8192> bytes{};
   int error = 0;  ///< errno value; 0: done
 
@@ -79,8 +79,8 @@ struct Answer {
   }
 };
 
-Answer ask(const Fd& netlink, const nlmsghdr& request) {
-  Answer answer;
+RouteAnswer ask(const Fd& netlink, const nlmsghdr& request) {
+  RouteAnswer answer;
   const ssize_t sent = send(netlink.get(), &request, request.nlmsg_len, 0);
   const ssize_t got =
       sent < 0 ? -1 : recv(netlink.get(), answer.bytes.data(), answer.bytes.size(), 0);
@@ -99,7 +99,7 @@ Result<int> find_interface(const Fd& netlink, const Address& address) {
   request.header().rtm_dst_len = static_cast<uint8_t>(8 * address.size());
   request.add(RTA_DST, address.bytes.data(), address.size());
   if (address.scope != 0) request.add(RTA_OIF, &address.scope, sizeof(address.scope));
-  const Answer answer = ask(netlink, request.message());
+  const RouteAnswer answer = ask(netlink, request.message());
   const std::string name = "next hop " + to_string(address);
   if (answer.error != 0) return fail_errno(name + ": no route to it", answer.error);
   const unsigned type = answer.header<rtmsg>().rtm_type;
@@ -144,7 +144,7 @@ void set_neighbour(Request<ndmsg>& request, const Address& address, int interfac
 Result<bool> look_up(const Fd& netlink, const Address& address, NextHop& hop) {
   Request<ndmsg> request(RTM_GETNEIGH, 0);
   set_neighbour(request, address, hop.interface);
-  const Answer answer = ask(netlink, request.message());
+  const RouteAnswer answer = ask(netlink, request.message());
   if (answer.error == ENOENT) return false;
   if (answer.error != 0) return fail_errno("the neighbour table", answer.error);
   const rtattr* link = answer.find<ndmsg>(NDA_LLADDR);
@@ -159,7 +159,7 @@ Result<> make_kernel_resolve(const Fd& netlink, const Address& address, int inte
   Request<ndmsg> request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_ACK);
   request.header().ndm_flags = NTF_USE;
   set_neighbour(request, address, interface);
-  const Answer answer = ask(netlink, request.message());
+  const RouteAnswer answer = ask(netlink, request.message());
   if (answer.error == 0) return {};
   return fail_errno("next hop " + to_string(address) + ": cannot be resolved", answer.error);
 }

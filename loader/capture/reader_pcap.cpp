@@ -10,7 +10,7 @@ namespace {
 
 constexpr size_t kFileHeader = 24;
 constexpr size_t kRecordHeader = 16;
-constexpr uint64_t kSecond = 1'000'000'000;
+constexpr uint64_t kSecondNs = 1'000'000'000;
 
 }  // namespace
 
@@ -54,7 +54,7 @@ Result<std::optional<CapturedFrame>> PcapReader::next() {
   header = source_.data();
   CapturedFrame frame;
   frame.number = ++frames_;
-  frame.time_ns = order_.u32(header) * kSecond + order_.u32(header + 4) * fraction_ns_;
+  frame.time_ns = order_.u32(header) * kSecondNs + order_.u32(header + 4) * fraction_ns_;
   frame.wire_length = std::max(order_.u32(header + 12), captured);
   frame.bytes = {header + kRecordHeader, captured};
   source_.consume(length);

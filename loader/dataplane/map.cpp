@@ -9,7 +9,7 @@
 namespace tfo {
 namespace {
 
-constexpr uint32_t kBatch = 512;
+constexpr uint32_t kMapBatch = 512;
 
 size_t round_up8(size_t size) { return (size + 7) & ~size_t{7}; }
 
@@ -62,9 +62,9 @@ Result<> Map::write(uint32_t index, const void* value) const {
 
 Result<> Map::read_range(uint32_t first, uint32_t count, void* values) const {
   auto* to = static_cast<uint8_t*>(values);
-  std::vector<uint32_t> keys(kBatch);
+  std::vector<uint32_t> keys(kMapBatch);
   while (count > 0) {
-    uint32_t n = std::min(count, kBatch);
+    uint32_t n = std::min(count, kMapBatch);
     uint32_t before = first - 1;
     uint32_t after = 0;
     // The batch goes on behind the key `before`, from the start where there is none. The kernel
@@ -85,9 +85,9 @@ Result<> Map::read_range(uint32_t first, uint32_t count, void* values) const {
 
 Result<> Map::write_range(uint32_t first, uint32_t count, const void* values) const {
   const auto* from = static_cast<const uint8_t*>(values);
-  std::vector<uint32_t> keys(kBatch);
+  std::vector<uint32_t> keys(kMapBatch);
   while (count > 0) {
-    uint32_t n = std::min(count, kBatch);
+    uint32_t n = std::min(count, kMapBatch);
     std::iota(keys.begin(), keys.end(), first);
     if (bpf_map_update_batch(fd_.get(), keys.data(), from, &n, nullptr) != 0 || n == 0) {
       n = 1;

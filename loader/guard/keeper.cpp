@@ -13,7 +13,7 @@
 namespace tfo {
 namespace {
 
-constexpr int64_t kSecond = 1'000'000'000;
+constexpr int64_t kSecondNs = 1'000'000'000;
 constexpr const char* kConditions[] = {"guard_active", "guard_blind", "guard_evaded",
                                        "egress_blind"};
 
@@ -45,7 +45,7 @@ std::string evasion_text(const VipConfig& vip, const GuardVipView& view) {
 }  // namespace
 
 int64_t GuardKeeper::unix_of(uint64_t boot_ns) const {
-  return (static_cast<int64_t>(boot_ns) + clock_.boot_offset_ns()) / kSecond;
+  return (static_cast<int64_t>(boot_ns) + clock_.boot_offset_ns()) / kSecondNs;
 }
 
 GuardChange GuardKeeper::change_of(const GuardedNetwork& guarded,

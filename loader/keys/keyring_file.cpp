@@ -12,7 +12,7 @@ namespace {
 
 constexpr mode_t kFileMode = 0600;
 /// Sixteen generations take about 4 kB.
-constexpr int64_t kMaxSize = int64_t{64} * 1024;
+constexpr int64_t kMaxKeyring = int64_t{64} * 1024;
 
 Result<RotationState> read_keyring(const PrivateFile& file) {
   const std::string remedy =
@@ -21,10 +21,10 @@ Result<RotationState> read_keyring(const PrivateFile& file) {
   if (file.size == 0) {
     return fail("it is empty" + remedy);
   }
-  if (file.size > kMaxSize) {
+  if (file.size > kMaxKeyring) {
     return fail("it is far too big to be a keyring" + remedy);
   }
-  auto text = file.read(kMaxSize);
+  auto text = file.read(kMaxKeyring);
   if (!text) {
     return tl::unexpected(std::move(text.error()));
   }

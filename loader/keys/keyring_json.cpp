@@ -12,7 +12,7 @@ namespace {
 /// JSON whose strings, the parser's own buffers included, are wiped when they are freed.
 using Json = nlohmann::basic_json<std::map, std::vector, WipedString>;
 
-constexpr char kFormat[] = "tfoguard keyring";
+constexpr char kKeyringFormat[] = "tfoguard keyring";
 constexpr int64_t kVersion = 1;
 constexpr size_t kStackUsed = 8192;
 
@@ -189,7 +189,7 @@ void decode_import(Fields& top, RotationState& state) {
 
 WipedString encode_keyring(const RotationState& state) {
   Json json;
-  json["format"] = kFormat;
+  json["format"] = kKeyringFormat;
   json["version"] = kVersion;
   json["phase"] = wiped(to_string(state.ring.phase));
   json["revision"] = state.ring.revision;
@@ -218,7 +218,7 @@ Result<RotationState> decode_keyring(std::string_view text) {
     return fail("it is truncated or damaged (not JSON)");
   }
   Fields top(json, "");
-  if (top.text("format") != kFormat) {
+  if (top.text("format") != kKeyringFormat) {
     return fail("it is not a tfoguard keyring");
   }
   if (const int64_t version = top.number("version"); version != kVersion) {

@@ -11,7 +11,7 @@
 namespace tfo {
 namespace {
 
-constexpr mode_t kFileMode = 0600;
+constexpr mode_t kPrivateMode = 0600;
 constexpr mode_t kDirectoryMode = 0700;
 
 std::string directory_of(const std::string& path) {
@@ -40,7 +40,7 @@ Result<> write_all(int fd, std::string_view text) {
 Result<> write_new(const std::string& path, std::string_view text) {
   // A leftover of a process that was killed here: nobody else writes it.
   ::unlink(path.c_str());
-  const Fd file = open_fd(path, O_WRONLY | O_CREAT | O_EXCL, kFileMode);
+  const Fd file = open_fd(path, O_WRONLY | O_CREAT | O_EXCL, kPrivateMode);
   if (!file) {
     return fail_errno("cannot create " + path);
   }
@@ -48,7 +48,7 @@ Result<> write_new(const std::string& path, std::string_view text) {
     return tl::unexpected(std::move(written.error()).in(path));
   }
   // The umask may have taken bits from the owner too.
-  if (fchmod(file.get(), kFileMode) != 0 || fsync(file.get()) != 0) {
+  if (fchmod(file.get(), kPrivateMode) != 0 || fsync(file.get()) != 0) {
     return fail_errno("cannot make " + path + " durable");
   }
   return {};

@@ -13,13 +13,13 @@ namespace tfo {
 namespace {
 
 using nlohmann::json;
-using Row = std::pair<uint64_t, std::string>;
+using NamedRow = std::pair<uint64_t, std::string>;
 
-constexpr size_t kRows = 10;
+constexpr size_t kFloodRows = 10;
 
-json heaviest(std::vector<Row> rows, const char* name, const char* count) {
+json heaviest(std::vector<NamedRow> rows, const char* name, const char* count) {
   std::ranges::sort(rows, std::greater<>());
-  rows.resize(std::min(rows.size(), kRows));
+  rows.resize(std::min(rows.size(), kFloodRows));
   json out = json::array();
   for (const auto& [number, text] : rows) out.push_back({{name, text}, {count, number}});
   return out;
@@ -45,11 +45,11 @@ MonitorReading SynAckMonitor::flood_reading() const {
 }
 
 json SynAckMonitor::flood_evidence() const {
-  std::vector<Row> subjects;
+  std::vector<NamedRow> subjects;
   for (const auto& [name, watched] : watched_) {
     if (watched.counters.syns_out > 0) subjects.emplace_back(watched.counters.syns_out, name);
   }
-  std::vector<Row> sources;
+  std::vector<NamedRow> sources;
   sources.reserve(heavy_sources_.size());
   for (const HeavySource& one : heavy_sources_) {
     sources.emplace_back(one.syns, address_text(one.address));

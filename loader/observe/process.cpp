@@ -18,7 +18,13 @@ namespace tfo {
 namespace {
 
 /// Fields of /proc/self/stat behind the name of the program, which may hold blanks (proc(5)).
-enum : size_t { kUserTime = 11, kSystemTime = 12, kThreads = 17, kVirtual = 20, kResident = 21 };
+enum : size_t {
+  kUserTime = 11,
+  kSystemTime = 12,
+  kThreadCount = 17,
+  kVirtual = 20,
+  kResident = 21
+};
 
 void read_stat(ProcessView& view) {
   std::ifstream file("/proc/self/stat");
@@ -32,7 +38,7 @@ void read_stat(ProcessView& view) {
   };
   view.cpu_seconds = static_cast<double>(number(kUserTime) + number(kSystemTime)) /
                      static_cast<double>(sysconf(_SC_CLK_TCK));
-  view.threads = number(kThreads);
+  view.threads = number(kThreadCount);
   view.virtual_bytes = number(kVirtual);
   view.resident_bytes = number(kResident) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }

@@ -12,11 +12,11 @@ namespace {
 constexpr uint32_t kCookieMin = 4;  // RFC 7413 section 4.1.1
 constexpr uint32_t kCookieMax = 16;
 
-struct Name {
+struct OptionName {
   uint8_t kind;
   const char* text;
 };
-constexpr Name kNames[] = {
+constexpr OptionName kNames[] = {
     {0, "end of options"},    {1, "no operation"},     {2, "maximum segment size"},
     {3, "window scale"},      {4, "SACK permitted"},   {5, "SACK"},
     {8, "timestamps"},        {19, "MD5 signature"},   {28, "user timeout"},
@@ -127,7 +127,7 @@ std::string option_name(const TcpOption& option) {
     if (length == 0) return name + ", request for a cookie";
     return fmt::format("{}, cookie of {} byte{}", name, length, length == 1 ? "" : "s");
   }
-  const auto* known = std::ranges::find(kNames, kind, &Name::kind);
+  const auto* known = std::ranges::find(kNames, kind, &OptionName::kind);
   std::string name = known == std::end(kNames) ? fmt::format("kind {}", kind) : known->text;
   if (kind == TFO_TCPOPT_FASTOPEN) name = "Fast Open";
   if (ends_walk(option.effect)) return name;

@@ -15,7 +15,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr milliseconds kBetween{500};
+constexpr milliseconds kBetweenLooks{500};
 
 std::string new_request_id() {
   uint64_t id = 0;
@@ -128,7 +128,7 @@ void Asker::look() {
 void Asker::looked(const std::vector<std::string>& ids,
                    const etcd::Outcome<etcd::TxnReply>& reply) {
   looking_ = false;
-  timer_.start(kBetween);
+  timer_.start(kBetweenLooks);
   if (!reply || reply->replies.size() != 2 * ids.size()) return;
   for (size_t i = 0; i < ids.size(); i++) {
     Asked* asked = find(ids[i]);

@@ -10,9 +10,9 @@
 namespace tfo::rotation {
 namespace {
 
-using Reader = ObjectReader<WipedJson>;
+using WipedReader = ObjectReader<WipedJson>;
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kDocumentVersion = 1;
 constexpr size_t kStackUsed = 8192;
 
 WipedString wiped(std::string_view text) { return {text.begin(), text.end()}; }
@@ -28,13 +28,13 @@ WipedJson encode(const FarmGeneration& generation) {
 }
 
 Result<FarmGeneration> decode_generation(const WipedJson& json, const std::string& where) {
-  Reader reader(json, where);
+  WipedReader reader(json, where);
   FarmGeneration generation;
   generation.id = reader.id("id");
   generation.created_at = reader.number<int64_t>("created_at");
   generation.not_after = reader.number<int64_t>("not_after");
   generation.revoked = reader.boolean("revoked");
-  const auto key = Key::parse(Reader::text_view(reader.value("key")));
+  const auto key = Key::parse(WipedReader::text_view(reader.value("key")));
   if (!key) reader.wrong("key", "is not a key");
   if (auto read = reader.finish(); !read) return tl::unexpected(std::move(read.error()));
   generation.key = key.value_or(Key());
@@ -51,14 +51,14 @@ WipedJson encode(const Event& event) {
   return json;
 }
 
-State read_state(Reader& reader) {
+State read_state(WipedReader& reader) {
   const auto state = state_from(reader.text("state"));
   if (!state) reader.wrong("state", "is not one that this release knows");
   return state.value_or(State::kSteady);
 }
 
 Result<Event> decode_event(const WipedJson& json, const std::string& where) {
-  Reader reader(json, where);
+  WipedReader reader(json, where);
   Event event;
   event.at = reader.number<int64_t>("at");
   event.counter = reader.counter("counter");
@@ -69,7 +69,7 @@ Result<Event> decode_event(const WipedJson& json, const std::string& where) {
   return event;
 }
 
-void decode_lists(Reader& reader, Document& document) {
+void decode_lists(WipedReader& reader, Document& document) {
   for (const WipedJson& json : reader.array("generations")) {
     auto read =
         decode_generation(json, fmt::format("generations[{}]", document.generations.size()));
@@ -82,13 +82,13 @@ void decode_lists(Reader& reader, Document& document) {
     document.events.push_back(std::move(*read));
   }
   for (const WipedJson& json : reader.array("forgotten")) {
-    auto node = Reader::text_of(json);
+    auto node = WipedReader::text_of(json);
     if (!node) return reader.wrong("forgotten", "is not a list of names");
     document.forgotten.insert(*node);
   }
 }
 
-Document read_document(Reader& reader) {
+Document read_document(WipedReader& reader) {
   Document document;
   document.farm = reader.text("farm");
   document.pool = reader.text("pool");
@@ -112,7 +112,7 @@ Document read_document(Reader& reader) {
 
 WipedString encode(const Document& document) {
   WipedJson json;
-  json["v"] = kVersion;
+  json["v"] = kDocumentVersion;
   json["farm"] = wiped(document.farm);
   json["pool"] = wiped(document.pool);
   json["counter"] = counter_json<WipedJson>(document.counter);
@@ -145,10 +145,10 @@ Result<Document> decode_document(std::string_view text) {
   // The parser's own message would quote the text.
   const WipedJson json = WipedJson::parse(text.begin(), text.end(), nullptr, false);
   if (!json.is_object()) return fail("the document is not a JSON object");
-  Reader reader(json, "");
-  if (reader.number<int64_t>("v") != kVersion) {
-    reader.wrong(
-        "v", fmt::format("is not {}: another release wrote it; bring this node to it", kVersion));
+  WipedReader reader(json, "");
+  if (reader.number<int64_t>("v") != kDocumentVersion) {
+    reader.wrong("v", fmt::format("is not {}: another release wrote it; bring this node to it",
+                                  kDocumentVersion));
   }
   Document document = read_document(reader);
   if (auto read = reader.finish(); !read) return tl::unexpected(std::move(read.error()));

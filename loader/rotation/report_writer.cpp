@@ -11,9 +11,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr int64_t kBetween = 1'000;   // ms
-constexpr int64_t kRenewed = 60'000;  // ms
-constexpr milliseconds kRetry{2000};
+constexpr int64_t kBetweenReports = 1'000;  // ms
+constexpr int64_t kRenewed = 60'000;        // ms
+constexpr milliseconds kRetryReport{2000};
 
 bool same_but_age(const FarmReports& a, FarmReports b) {
   b.oldest_at = a.oldest_at;
@@ -40,7 +40,7 @@ Result<> ReportWriter::start() {
 void ReportWriter::lead(int64_t create_revision) {
   create_revision_ = create_revision;
   busy_ = pending_ = complete_ = false;
-  checked_at_ = boot_ms() - kBetween;
+  checked_at_ = boot_ms() - kBetweenReports;
 }
 
 void ReportWriter::stop() {
@@ -53,7 +53,7 @@ void ReportWriter::stop() {
 void ReportWriter::look(bool complete) {
   complete_ = complete;
   if (create_revision_ == 0 || busy_ || std::exchange(pending_, true)) return;
-  timer_.start(milliseconds(std::max<int64_t>(0, checked_at_ + kBetween - boot_ms())));
+  timer_.start(milliseconds(std::max<int64_t>(0, checked_at_ + kBetweenReports - boot_ms())));
 }
 
 void ReportWriter::check() {
@@ -95,7 +95,7 @@ void ReportWriter::write() {
 void ReportWriter::wrote(const etcd::Outcome<etcd::TxnReply>& reply) {
   busy_ = false;
   pending_ = true;
-  timer_.start(reply ? milliseconds(kBetween) : kRetry + random_part(kRetry));
+  timer_.start(reply ? milliseconds(kBetweenReports) : kRetryReport + random_part(kRetryReport));
 }
 
 }  // namespace tfo::rotation

@@ -12,7 +12,7 @@
 namespace tfo::rotation {
 namespace {
 
-constexpr int64_t kClockLasts = 600'000;  // ms
+constexpr int64_t kOffsetLasts = 600'000;  // ms
 constexpr size_t kMostAnswered = 1024;
 
 /// What is behind a prefix, or nothing.
@@ -287,7 +287,7 @@ FarmView Roster::view() const {
   const int64_t ours = site_.clock.now().unix_s;
   for (const auto& [node, heard] : clocks_) {
     const int64_t age = now - heard.at;
-    if (age < kClockLasts) view.clock_offsets[node] = heard.unix_s + age / 1000 - ours;
+    if (age < kOffsetLasts) view.clock_offsets[node] = heard.unix_s + age / 1000 - ours;
   }
   for (const auto& [id, request] : requests_) {
     if (std::ranges::count(answered_, id) == 0) view.requests.push_back(request);

@@ -21,9 +21,9 @@ namespace {
 /// and two for each member that is forgotten, of which the machine takes kMostForgotten at a time.
 constexpr size_t kMostOperations = 128;
 static_assert(1 + 2 * (kMostForgotten + 1) + 2 <= kMostOperations);
-constexpr milliseconds kRetry{500};
+constexpr milliseconds kRetryStep{500};
 constexpr milliseconds kMostRetry{16'000};
-constexpr milliseconds kBetween{20};
+constexpr milliseconds kBetweenSteps{20};
 constexpr int64_t kShare = 10;  // a look's time to that between two
 constexpr milliseconds kMostSleep{3'600'000};
 
@@ -60,7 +60,7 @@ void Rotator::lead(int64_t create_revision) {
   since_ = boot_ms();
   busy_ = false;
   unknown_in_ = 0;
-  next_load_ = kRetry;
+  next_load_ = kRetryStep;
   roster_.clear();
   reports_.lead(create_revision);
   load();
@@ -106,7 +106,7 @@ void Rotator::loaded(const etcd::Outcome<etcd::RangeReply>& reply) {
       [this](const etcd::WatchNotice& notice) { noticed(notice); });
   if (!watch) return load_later();
   watch_ = std::move(*watch);
-  next_load_ = kRetry;
+  next_load_ = kRetryStep;
   loaded_ = true;
   consider_soon();
 }
@@ -117,7 +117,7 @@ void Rotator::noticed(const etcd::WatchNotice& notice) {
   if (notice.ended() && !busy_) return load();
   if (notice.ended()) {
     watch_.reset();
-    return load_timer_.start(kRetry);
+    return load_timer_.start(kRetryStep);
   }
   if (!notice.events.empty()) consider_soon();
 }
@@ -125,7 +125,7 @@ void Rotator::noticed(const etcd::WatchNotice& notice) {
 /// Of a thousand acknowledgements not each by itself: looking must not be what the leader does.
 void Rotator::consider_soon() {
   if (!leading()) return;
-  const int64_t pause = std::max(kBetween.count(), kShare * considering_ms_);
+  const int64_t pause = std::max(kBetweenSteps.count(), kShare * considering_ms_);
   const int64_t from = std::max(considered_at_ + pause, not_before_);
   timer_.start(milliseconds(std::max<int64_t>(0, from - boot_ms())));
 }
@@ -293,7 +293,7 @@ void Rotator::wrote(const std::optional<std::string>& value,
   // Not done, or nobody knows: what is there now decides. (A write that is done late fails on the
   // value that it compares.)
   if (!reply) log_warning("pool {}: {}", site_.settings.pool, reply.error().message);
-  not_before_ = boot_ms() + kRetry.count();
+  not_before_ = boot_ms() + kRetryStep.count();
   unknown_in_ = follower_.begun();
   follower_.read_now();
 }

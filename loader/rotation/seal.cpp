@@ -15,9 +15,9 @@
 namespace tfo::rotation {
 namespace {
 
-using Reader = ObjectReader<nlohmann::json>;
+using BoxReader = ObjectReader<nlohmann::json>;
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kSealVersion = 1;
 constexpr size_t kMaxValue = size_t{1} << 20;
 constexpr size_t kNonce = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES;
 constexpr size_t kTag = crypto_aead_xchacha20poly1305_ietf_ABYTES;
@@ -47,9 +47,9 @@ Result<Parts> read_parts(std::string_view value) {
   if (value.size() > kMaxValue) return fail("it is larger than 1 MiB");
   const auto json = etcd::parse_object(value);
   if (!json) return fail("it is not a sealed value");
-  Reader reader(*json, "");
-  if (reader.number<int64_t>("v") != kVersion) {
-    reader.wrong("v", fmt::format("is not {}: it is none of this release's values", kVersion));
+  BoxReader reader(*json, "");
+  if (reader.number<int64_t>("v") != kSealVersion) {
+    reader.wrong("v", fmt::format("is not {}: it is none of this release's values", kSealVersion));
   }
   Parts parts;
   parts.key = reader.number<uint32_t>("key");
@@ -80,7 +80,7 @@ std::string Sealer::seal(const FarmKey& key, uint32_t number, const std::string&
   crypto_aead_xchacha20poly1305_ietf_encrypt(
       reinterpret_cast<unsigned char*>(box.data()), &length, bytes_of(text), text.size(),
       bytes_of(bound), bound.size(), nullptr, bytes_of(nonce), line->key.data());
-  return nlohmann::json{{"v", kVersion},
+  return nlohmann::json{{"v", kSealVersion},
                         {"key", number},
                         {"counter", counter_json<nlohmann::json>(counter)},
                         {"nonce", etcd::to_base64(nonce)},

@@ -11,8 +11,8 @@ namespace tfo::rotation {
 namespace {
 
 constexpr char kFormat[] = "tfoguard rotation";
-constexpr int64_t kVersion = 1;
-constexpr size_t kMaxSize = size_t{4} << 20;
+constexpr int64_t kStateVersion = 1;
+constexpr size_t kMaxState = size_t{4} << 20;
 constexpr char kLeaked[] =
     "remove it, and run `tfoctl farm rekey` if others can also have read the farm key";
 constexpr char kRemedy[] =
@@ -24,7 +24,7 @@ Result<Remembered> decode(std::string_view text) {
   if (!json) return fail("it is truncated or damaged (not JSON)");
   ObjectReader<nlohmann::json> reader(*json, "");
   if (reader.text("format") != kFormat) reader.wrong("format", "is not a farm-wide rotation's");
-  if (reader.number<int64_t>("version") != kVersion) {
+  if (reader.number<int64_t>("version") != kStateVersion) {
     reader.wrong("version", "is not 1: another release wrote it");
   }
   Remembered remembered;
@@ -47,7 +47,7 @@ Result<Remembered> decode(std::string_view text) {
 }  // namespace
 
 Result<std::optional<Remembered>> StateFile::load() const {
-  auto text = read_private_file(path_, kMaxSize, kLeaked);
+  auto text = read_private_file(path_, kMaxState, kLeaked);
   if (!text) return tl::unexpected(std::move(text.error()));
   const std::optional<WipedString>& content = *text;
   if (!content) return std::optional<Remembered>();
@@ -59,7 +59,7 @@ Result<std::optional<Remembered>> StateFile::load() const {
 Result<> StateFile::save(const Remembered& remembered) const {
   nlohmann::json lost = nlohmann::json::array();
   for (const uint64_t id : remembered.lost) lost.push_back(id_text(id));
-  const nlohmann::json json = {{"format", kFormat},           {"version", kVersion},
+  const nlohmann::json json = {{"format", kFormat},           {"version", kStateVersion},
                                {"sealed", remembered.sealed}, {"min_key", remembered.min_key},
                                {"newest", remembered.newest}, {"joined", remembered.joined},
                                {"lost", std::move(lost)}};

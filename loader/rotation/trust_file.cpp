@@ -10,12 +10,12 @@ namespace {
 
 using nlohmann::json;
 
-constexpr size_t kMaxSize = 4096;
+constexpr size_t kMaxTrust = 4096;
 
 }  // namespace
 
 std::optional<int64_t> TrustFile::load(const Moment& now) const {
-  const auto read = read_private_file(path_, kMaxSize, "remove it");
+  const auto read = read_private_file(path_, kMaxTrust, "remove it");
   const std::optional<WipedString> text = read.value_or(std::nullopt);
   if (!text) return std::nullopt;
   const json object = json::parse(text->begin(), text->end(), nullptr, false);

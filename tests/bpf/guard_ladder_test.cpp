@@ -9,7 +9,7 @@
 #include "tests/support/guard_world.h"
 #include "tests/support/outcome.h"
 
-namespace tfo::test {
+namespace tfo::test::guard_ladder_test {
 namespace {
 
 constexpr uint32_t kData = 20;  // bytes in the SYNs
@@ -132,4 +132,4 @@ TEST_P(GuardLadderV6, OneNetworkLosesFastOpenAlone) {
 INSTANTIATE_TEST_SUITE_P(Sites, GuardLadderV6, testing::Values(true));
 
 }  // namespace
-}  // namespace tfo::test
+}  // namespace tfo::test::guard_ladder_test

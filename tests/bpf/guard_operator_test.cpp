@@ -15,7 +15,7 @@
 #include "tests/support/host_core.h"
 #include "tests/support/outcome.h"
 
-namespace tfo::test {
+namespace tfo::test::guard_operator_test {
 namespace {
 
 constexpr unsigned kLimit = 8;
@@ -255,4 +255,4 @@ TEST_F(GuardOperator, HoldsAThousandAndTwentyFourEntriesAndSaysSo) {
 }
 
 }  // namespace
-}  // namespace tfo::test
+}  // namespace tfo::test::guard_operator_test

@@ -10,7 +10,7 @@
 #include "tests/support/guard_world.h"
 #include "tests/support/outcome.h"
 
-namespace tfo::test {
+namespace tfo::test::guard_proof_test {
 namespace {
 
 constexpr uint32_t kData = 20;  // bytes in the SYNs
@@ -263,4 +263,4 @@ TEST(GuardObserve, SaysWhatEnforcingDoes) {
 }
 
 }  // namespace
-}  // namespace tfo::test
+}  // namespace tfo::test::guard_proof_test

@@ -5,7 +5,7 @@
 #include "tests/support/guard_world.h"
 #include "tests/support/outcome.h"
 
-namespace tfo::test {
+namespace tfo::test::guard_spared_test {
 namespace {
 
 constexpr uint32_t kLimit = 2;
@@ -90,4 +90,4 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return info.param.name; });
 
 }  // namespace
-}  // namespace tfo::test
+}  // namespace tfo::test::guard_spared_test

@@ -10,7 +10,7 @@
 #include "tests/support/guard_world.h"
 #include "tests/support/outcome.h"
 
-namespace tfo::test {
+namespace tfo::test::guard_table_test {
 namespace {
 
 constexpr uint32_t kData = 20;  // bytes in the SYNs
@@ -348,4 +348,4 @@ TEST(GuardEgress, WhereItRunsAnAckMustFitThoughItIsNotAskedFor) {
 }
 
 }  // namespace
-}  // namespace tfo::test
+}  // namespace tfo::test::guard_table_test

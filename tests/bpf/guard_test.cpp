@@ -6,7 +6,7 @@
 #include "tests/support/guard_world.h"
 #include "tests/support/outcome.h"
 
-namespace tfo::test {
+namespace tfo::test::guard_test {
 namespace {
 
 constexpr uint32_t kData = 20;  // bytes in the SYNs
@@ -310,4 +310,4 @@ INSTANTIATE_TEST_SUITE_P(Families, Guard, testing::Bool(),
                          [](const auto& v6) { return v6.param ? "IPv6" : "IPv4"; });
 
 }  // namespace
-}  // namespace tfo::test
+}  // namespace tfo::test::guard_test

@@ -11,7 +11,7 @@
 #include "tests/support/monitor_node.h"
 #include "tests/support/outcome.h"
 
-namespace tfo::test {
+namespace tfo::test::monitor_evasion_test {
 namespace {
 
 using Node = MonitorNode;
@@ -93,4 +93,4 @@ TEST(MonitorEvasion, AnAttackAmongNoiseIsShown) {
 }
 
 }  // namespace
-}  // namespace tfo::test
+}  // namespace tfo::test::monitor_evasion_test

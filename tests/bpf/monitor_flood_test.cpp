@@ -24,7 +24,7 @@
 #include "tests/support/alarm_world.h"
 #include "tests/support/outcome.h"
 
-namespace tfo::test {
+namespace tfo::test::monitor_flood_test {
 namespace {
 
 using Told = std::vector<std::string>;
@@ -174,4 +174,4 @@ TEST_F(MonitorFlood, AMillionReflectors) {
 }
 
 }  // namespace
-}  // namespace tfo::test
+}  // namespace tfo::test::monitor_flood_test

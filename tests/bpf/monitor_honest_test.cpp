@@ -15,7 +15,7 @@
 #include "tests/support/outcome.h"
 #include "tests/support/schedule.h"
 
-namespace tfo::test {
+namespace tfo::test::monitor_honest_test {
 namespace {
 
 constexpr uint64_t kSecond = AlarmWorld::kSecond;
@@ -188,4 +188,4 @@ TEST(MonitorHonest, AFloodThatLeavesIsAllThatIsTold) {
 }
 
 }  // namespace
-}  // namespace tfo::test
+}  // namespace tfo::test::monitor_honest_test

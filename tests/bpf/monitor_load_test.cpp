@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -16,6 +15,7 @@
 
 #include "tests/bpf/burst.h"
 #include "tests/support/alarm_world.h"
+#include "tests/support/options.h"
 #include "tests/support/outcome.h"
 #include "tests/support/schedule.h"
 
@@ -30,11 +30,6 @@ constexpr uint32_t kFlood = 100'000;
 constexpr uint32_t kLate = 63 * kTicks;  // the latest answer to an honest SYN
 constexpr uint32_t kTogether = 25;       // ticks whose arrivals are one call: each waits for RCU
 constexpr uint32_t kFlooder = kOffice + 61;
-
-bool full() {
-  const char* value = std::getenv("TFO_TEST_FULL");
-  return value != nullptr && std::string(value) == "1";
-}
 
 class MonitorLoad : public testing::Test {
  protected:

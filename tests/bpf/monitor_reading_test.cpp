@@ -14,7 +14,7 @@
 #include "tests/support/monitor_world.h"
 #include "tests/support/outcome.h"
 
-namespace tfo::test {
+namespace tfo::test::monitor_reading_test {
 namespace {
 
 using Node = MonitorNode;
@@ -368,4 +368,4 @@ TEST(MonitorReading, SlowSendersAreCountedOverMinutes) {
 }
 
 }  // namespace
-}  // namespace tfo::test
+}  // namespace tfo::test::monitor_reading_test

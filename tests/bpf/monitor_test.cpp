@@ -21,7 +21,7 @@
 #include "tests/support/outcome.h"
 #include "tests/support/synack_cases.h"
 
-namespace tfo::test {
+namespace tfo::test::monitor_test {
 namespace {
 
 constexpr uint64_t kSecond = 1'000'000'000;
@@ -396,4 +396,4 @@ TEST(Monitor, OffItCountsNothing) {
 }
 
 }  // namespace
-}  // namespace tfo::test
+}  // namespace tfo::test::monitor_test

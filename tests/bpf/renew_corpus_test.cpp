@@ -12,7 +12,7 @@
 #include "tests/support/reference_ip.h"
 #include "tests/support/xdp_world.h"
 
-namespace tfo::test {
+namespace tfo::test::renew_corpus_test {
 namespace {
 
 constexpr size_t kSyns = 20'000;  // to VIPs
@@ -37,13 +37,13 @@ World treating_world() {
 }
 
 /// Where the kernel's parser ends with a TCP segment's options.
-FastOpenState options_of(const Segment& segment) {
+FastOpenState options_of(const TcpSegment& segment) {
   const size_t header = static_cast<size_t>(segment.bytes[12] >> 4) * 4;
   return reference_options(segment.bytes.subspan(20, header - 20));
 }
 
 /// 0xffff if the checksum is right; computed over all of the segment.
-uint16_t full_sum(const Segment& segment) {
+uint16_t full_sum(const TcpSegment& segment) {
   Bytes pseudo = join({segment.source, segment.destination, Bytes(8, 0)});
   put32(pseudo, pseudo.size() - 8, static_cast<uint32_t>(segment.bytes.size()));
   pseudo.back() = 6;
@@ -88,7 +88,7 @@ class Treated {
 
  private:
   /// Nothing but the option's length, its cookie and the checksum differs.
-  void expect_near(const Segment& was, const FastOpenState& from) const {
+  void expect_near(const TcpSegment& was, const FastOpenState& from) const {
     const auto checksum = static_cast<size_t>(was.bytes.data() - before_.data()) + 16;
     const auto cookie = static_cast<size_t>(from.cookie.data() - before_.data());
     const size_t length = cookie - (from.experimental ? 3 : 1);
@@ -183,4 +183,4 @@ TEST(ProgramTreatsCorpus, AsTheCoreOnTheHostAndTheReferenceAcceptsIt) {
 }
 
 }  // namespace
-}  // namespace tfo::test
+}  // namespace tfo::test::renew_corpus_test

@@ -20,7 +20,7 @@
 #include "tests/support/options.h"
 #include "tests/support/packet.h"
 
-namespace tfo::test {
+namespace tfo::test::lifecycle_rotation_test {
 namespace {
 
 constexpr uint32_t kBurst = 2000;
@@ -163,4 +163,4 @@ TEST_F(AtomicRotation, AWriterThatWaitsForNoGracePeriodIsCaught) {
 }
 
 }  // namespace
-}  // namespace tfo::test
+}  // namespace tfo::test::lifecycle_rotation_test

@@ -33,7 +33,7 @@
 #include "tests/support/talkative_server.h"
 #include "tests/support/tfod_process.h"
 
-namespace tfo::test {
+namespace tfo::test::tfod_reflector_test {
 namespace {
 
 using nlohmann::json;
@@ -225,4 +225,4 @@ TEST_F(TfodReflector, IsToldWithTheNetworksAndCleared) {
 }
 
 }  // namespace
-}  // namespace tfo::test
+}  // namespace tfo::test::tfod_reflector_test

@@ -7,7 +7,7 @@
 namespace tfo::test {
 namespace {
 
-constexpr int64_t kSecond = 1'000'000'000;
+constexpr int64_t kSecondNs = 1'000'000'000;
 
 void put_option(FileBytes& body, uint16_t code, View value) {
   body.u16(code).u16(static_cast<uint16_t>(value.size())).raw(value).pad();
@@ -66,7 +66,7 @@ PcapBuilder& PcapBuilder::frame(uint32_t seconds, uint32_t fraction, View bytes,
   file_.u32(seconds).u32(fraction).u32(captured).u32(wire == 0 ? captured : wire).raw(bytes);
   BuiltFrame built;
   built.frame.number = built_.frames.size() + 1;
-  built.frame.time_ns = uint64_t{seconds} * kSecond + uint64_t{fraction} * fraction_ns_;
+  built.frame.time_ns = uint64_t{seconds} * kSecondNs + uint64_t{fraction} * fraction_ns_;
   built.frame.wire_length = std::max(wire, captured);
   built.frame.bytes.assign(bytes.begin(), bytes.end());
   built.end = file_.size();
@@ -189,9 +189,9 @@ uint64_t stamp_ns(const InterfaceSpec& interface, uint64_t stamp) {
     unsigned __int128 units = binary ? static_cast<unsigned __int128>(1) << exponent : 1;
     for (unsigned i = 0; !binary && i < exponent; ++i) units *= 10;
     seconds = static_cast<__int128>(stamp / units);
-    nanoseconds = static_cast<__int128>((stamp % units) * kSecond / units);
+    nanoseconds = static_cast<__int128>((stamp % units) * kSecondNs / units);
   }
-  const __int128 total = (seconds + interface.offset.value_or(0)) * kSecond + nanoseconds;
+  const __int128 total = (seconds + interface.offset.value_or(0)) * kSecondNs + nanoseconds;
   if (total < 0) return 0;
   return total > static_cast<__int128>(UINT64_MAX) ? UINT64_MAX : static_cast<uint64_t>(total);
 }

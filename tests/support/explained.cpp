@@ -8,13 +8,13 @@
 namespace tfo::test {
 namespace {
 
-constexpr uint64_t kSecond = 1'000'000'000;
+constexpr uint64_t kSecondInNs = 1'000'000'000;
 
 /// The whole second that is before, at or after the world's clock as `not_after_ns` is; the clock
 /// stands at a whole second.
 int64_t not_after(uint64_t not_after_ns, uint64_t now_ns) {
   if (not_after_ns == UINT64_MAX) return 0;
-  const auto seconds = static_cast<int64_t>(not_after_ns / kSecond);
+  const auto seconds = static_cast<int64_t>(not_after_ns / kSecondInNs);
   return std::max<int64_t>(not_after_ns > now_ns ? seconds + 1 : seconds, 1);
 }
 

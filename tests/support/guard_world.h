@@ -43,7 +43,7 @@ class GuardWorld {
   };
   Result<std::vector<Load>> loads() const;
   /// Handshakes in this state.
-  Result<size_t> handshakes(tfo_handshake_state state) const;
+  Result<size_t> handshakes(enum tfo_handshake_state state) const;
   Result<> list(const std::string& prefix, uint32_t length, tfo_guard_list_verdict verdict,
                 uint64_t until_ns);
   Result<std::vector<tfo_guard_event>> events() const;

@@ -29,7 +29,7 @@ uint16_t be16(View bytes, size_t at) {
 }
 
 /// The TCP segment of a frame if it is a SYN-ACK to this port, of the marker or of a sample.
-std::optional<Segment> syn_ack_to(View frame, uint16_t port, bool marker) {
+std::optional<TcpSegment> syn_ack_to(View frame, uint16_t port, bool marker) {
   static const World kAny;
   static const Address kServer = Address::of(kMarkerServer);
   const Found found = find_segment(frame, kAny);
@@ -41,7 +41,7 @@ std::optional<Segment> syn_ack_to(View frame, uint16_t port, bool marker) {
   return *found;
 }
 
-SynAck read_answer(const Segment& segment, uint32_t sequence) {
+SynAck read_answer(const TcpSegment& segment, uint32_t sequence) {
   const size_t header = static_cast<size_t>(segment.bytes[12] >> 4) * 4;
   const FastOpenState state = reference_options(segment.bytes.subspan(20, header - 20));
   SynAck answer;

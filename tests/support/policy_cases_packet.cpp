@@ -9,7 +9,7 @@
 namespace tfo::test {
 namespace {
 
-constexpr uint16_t kPort = 443, kSignedPort = 1100;  // as in policy_cases.cpp
+constexpr uint16_t kPort = 443, kSignedTestPort = 1100;  // as in policy_cases.cpp
 constexpr uint8_t kMd5 = 19, kAuthentication = 29;
 
 /// Builds a packet around one Fast Open option.
@@ -142,7 +142,7 @@ RenewCases signed_cases() {
   RenewCases cases;
   for (const Side& side : kSides) {
     for (const auto& [port, action] :
-         {std::pair{kPort, TFO_DROP}, std::pair{kSignedPort, TFO_PASS}}) {
+         {std::pair{kPort, TFO_DROP}, std::pair{kSignedTestPort, TFO_PASS}}) {
       for (const Bytes& signature :
            {tcp_option(kMd5, Bytes(16, 9)), tcp_option(kAuthentication, Bytes(14, 9))}) {
         for (const bool before : {false, true}) {

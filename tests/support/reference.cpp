@@ -71,7 +71,7 @@ tfo_reason by_place(tfo_place place) {
   return kReasons.at(place);
 }
 
-tfo_reason judge_cookie(View cookie, const Segment& segment, const World& world, uint16_t pool) {
+tfo_reason judge_cookie(View cookie, const TcpSegment& segment, const World& world, uint16_t pool) {
   if (cookie.size() != TFO_COOKIE_LEN) return TFO_COOKIE_LENGTH;
   const auto ring = world.pools.find(pool);
   std::vector<WorldKey> live;
@@ -88,7 +88,7 @@ tfo_reason judge_cookie(View cookie, const Segment& segment, const World& world,
   return hit == live.end() ? TFO_COOKIE_INVALID : by_place(hit->place);
 }
 
-tfo_reason judge_syn(const FastOpenState& state, bool data, const Segment& segment,
+tfo_reason judge_syn(const FastOpenState& state, bool data, const TcpSegment& segment,
                      const World& world, uint16_t pool) {
   switch (state.kind) {
     case FastOpenState::kRequest:
@@ -102,7 +102,7 @@ tfo_reason judge_syn(const FastOpenState& state, bool data, const Segment& segme
   return data ? TFO_DATA_NO_OPTION : TFO_PLAIN;
 }
 
-Verdict judge_segment(const Segment& segment, const World& world) {
+Verdict judge_segment(const TcpSegment& segment, const World& world) {
   const View tcp = segment.bytes;
   if (tcp.size() < (segment.more ? 8U : 14U)) return {TFO_NOT_TCP};
   if (tcp.size() < 20) return {TFO_TRUNCATED};

@@ -70,8 +70,8 @@ Found transport(const Content& content, const Depth& depth) {
   if (!of_interest(content.protocol, depth)) return no();
   if (content.later_fragment) return no(TFO_FRAGMENT);
   if (content.protocol == kTcp) {
-    return Segment{content.bytes, content.source, content.destination,
-                   content.first_of_more || content.cut};
+    return TcpSegment{content.bytes, content.source, content.destination,
+                      content.first_of_more || content.cut};
   }
   if (content.protocol == kUdp) return gue(content, depth);
   return announced_ip(content.protocol, content, content.bytes, depth);

@@ -9,7 +9,7 @@
 namespace tfo::test {
 
 /// A TCP segment and the addresses of the innermost IP header.
-struct Segment {
+struct TcpSegment {
   View bytes;  ///< ends where the IP length says
   View source;
   View destination;
@@ -17,7 +17,7 @@ struct Segment {
 };
 
 /// The segment, or why there is none (TFO_NOT_TCP, TFO_FRAGMENT).
-using Found = tl::expected<Segment, tfo_reason>;
+using Found = tl::expected<TcpSegment, tfo_reason>;
 
 Found find_segment(View frame, const World& world);
 

@@ -8,13 +8,13 @@
 namespace tfo::test {
 namespace {
 
-constexpr uint64_t kNow = 1'000'000'000'000;
+constexpr uint64_t kRenewNow = 1'000'000'000'000;
 /// Places in the ring that most VIPs have: current, previous, staged, retired, retired, revoked.
 /// The revoked one's bit is set, which the program must not heed.
 constexpr uint16_t kAllButPrevious = 0b111101;
 
 /// Ports of the VIPs. Those of the policy: one for each mode, and ten on with renewal asked for.
-constexpr uint16_t kPolicyPort = 1000, kWithRenew = 10, kWebPort = 443;
+constexpr uint16_t kPolicyPort = 1000, kWithRenew = 10, kRenewWebPort = 443;
 
 /// A ring of its own, or none of the first pool's keys would be tried.
 struct RingKind {
@@ -27,10 +27,10 @@ struct RingKind {
 };
 
 const std::vector<RingKind> kRings = {
-    {"until the last tick", 2001, {kAllButPrevious, 1, kNow}, true},
-    {"past its time", 2002, {kAllButPrevious, 1, kNow - 1}, false},
-    {"the target lives to the last tick", 2003, {kAllButPrevious, 1, UINT64_MAX}, true, kNow},
-    {"the target has expired", 2004, {kAllButPrevious, 1, UINT64_MAX}, false, kNow - 1},
+    {"until the last tick", 2001, {kAllButPrevious, 1, kRenewNow}, true},
+    {"past its time", 2002, {kAllButPrevious, 1, kRenewNow - 1}, false},
+    {"the target lives to the last tick", 2003, {kAllButPrevious, 1, UINT64_MAX}, true, kRenewNow},
+    {"the target has expired", 2004, {kAllButPrevious, 1, UINT64_MAX}, false, kRenewNow - 1},
     {"the target lies behind the ring", 2005, {kAllButPrevious, 6, UINT64_MAX, 1}, false},
     {"the target lies behind all rings", 2006, {kAllButPrevious, 17, UINT64_MAX}, false},
     {"the target is revoked",
@@ -130,11 +130,11 @@ void add_policy(RenewCases& cases, const Side& side, tfo_vip_mode mode, bool ask
 
 World renew_world() {
   World world;
-  world.now_ns = kNow;
+  world.now_ns = kRenewNow;
   world.pools[0] = ring_with(UINT64_MAX, TFO_PLACE_PREVIOUS);
   world.renewals[0] = {kAllButPrevious, 1, UINT64_MAX};
   for (const Side& side : kSides) {
-    world.vips.push_back(vip_of(side, kWebPort, 0, TFO_ENFORCE, true));
+    world.vips.push_back(vip_of(side, kRenewWebPort, 0, TFO_ENFORCE, true));
     for (const tfo_vip_mode mode : {TFO_OBSERVE, TFO_CANARY, TFO_ENFORCE}) {
       const auto port = static_cast<uint16_t>(kPolicyPort + mode);
       world.vips.push_back(vip_of(side, port, 0, mode, false));

@@ -10,11 +10,11 @@
 namespace tfo::test {
 namespace {
 
-constexpr uint16_t kPort = 443;
+constexpr uint16_t kRenewPort = 443;
 
 /// A retired key's SYN, and the previous key's, both made by `build` from their cookies.
-RenewCase renewed(std::string name, const std::function<Packet(const Bytes&)>& build,
-                  const Side& side) {
+RenewCase renewed_case(std::string name, const std::function<Packet(const Bytes&)>& build,
+                       const Side& side) {
   const Packet plain = web_syn(side);
   RenewCase c;
   c.name = fmt::format("{} {}", side.name, name);
@@ -31,7 +31,7 @@ RenewCase untouched(RenewCase c) {
   return c;
 }
 
-Packet start(const Side& side) { return web_syn(side).ports(40000, kPort); }
+Packet start_syn(const Side& side) { return web_syn(side).ports(40000, kRenewPort); }
 
 /// NOPs before the cookie: it begins at even and odd offsets.
 void add_offsets(RenewCases& cases, const Side& side) {
@@ -39,14 +39,14 @@ void add_offsets(RenewCases& cases, const Side& side) {
     for (const size_t data : {0U, 1U, 2U, 255U}) {
       for (const bool experimental : {false, true}) {
         const auto build = [&](const Bytes& cookie) {
-          return start(side)
+          return start_syn(side)
               .option(Bytes(nops, 1))
               .option(experimental ? fast_open_experimental(cookie) : fast_open(cookie))
               .data(data);
         };
-        cases.push_back(
-            renewed(fmt::format("{} NOPs, {} data, kind {}", nops, data, experimental ? 254 : 34),
-                    build, side));
+        cases.push_back(renewed_case(
+            fmt::format("{} NOPs, {} data, kind {}", nops, data, experimental ? 254 : 34), build,
+            side));
       }
     }
   }
@@ -54,31 +54,35 @@ void add_offsets(RenewCases& cases, const Side& side) {
 
 void add_options(RenewCases& cases, const Side& side) {
   const Bytes linux_syn = from_hex("020405b40402080a00000001000000000103030a");
-  cases.push_back(renewed(
+  cases.push_back(renewed_case(
       "as Linux writes its options",
       [&](const Bytes& cookie) {
-        return start(side).option(linux_syn).option(fast_open(cookie)).option(Bytes{1, 1}).data(9);
+        return start_syn(side)
+            .option(linux_syn)
+            .option(fast_open(cookie))
+            .option(Bytes{1, 1})
+            .data(9);
       },
       side));
-  cases.push_back(renewed(
+  cases.push_back(renewed_case(
       "after a request and another cookie",
       [&](const Bytes& cookie) {
-        return start(side)
+        return start_syn(side)
             .option(fast_open())
             .option(fast_open_experimental(Bytes(8, 0x77)))
             .option(fast_open(cookie));
       },
       side));
-  cases.push_back(renewed(
+  cases.push_back(renewed_case(
       "before an option of odd length, which is none",
       [&](const Bytes& cookie) {
-        return start(side).option(fast_open(cookie)).option(fast_open(Bytes(5, 3)));
+        return start_syn(side).option(fast_open(cookie)).option(fast_open(Bytes(5, 3)));
       },
       side));
-  cases.push_back(renewed(
+  cases.push_back(renewed_case(
       "the last bytes of the header",
       [&](const Bytes& cookie) {
-        return start(side).option(Bytes(30, 1)).option(fast_open(cookie));
+        return start_syn(side).option(Bytes(30, 1)).option(fast_open(cookie));
       },
       side));
 }
@@ -94,18 +98,18 @@ void add_links(RenewCases& cases, const Side& side) {
   };
   for (const auto& [name, change] : changes) {
     const auto build = [&, &apply = change](const Bytes& cookie) {
-      Packet packet = start(side).option(fast_open(cookie)).data(200);
+      Packet packet = start_syn(side).option(fast_open(cookie)).data(200);
       apply(packet);
       return packet;
     };
-    cases.push_back(renewed(name, build, side));
+    cases.push_back(renewed_case(name, build, side));
   }
   const auto long_headers = [&](const Bytes& cookie) {
-    Packet packet = start(side).option(fast_open(cookie)).data(5);
+    Packet packet = start_syn(side).option(fast_open(cookie)).data(5);
     return packet.ip.destination.v6 ? packet.extension(kDestinationOptions)
                                     : packet.ip_options(Bytes(8, 1));
   };
-  cases.push_back(renewed("options in the IP header", long_headers, side));
+  cases.push_back(renewed_case("options in the IP header", long_headers, side));
 }
 
 /// The checksum of the UDP header around a GUE packet must be right afterwards too: the packet that
@@ -126,10 +130,11 @@ void add_tunnels(RenewCases& cases, const Side& side) {
   for (const Tunnel& tunnel : tunnels) {
     for (const size_t nops : {0U, 1U}) {
       const auto build = [&](const Bytes& cookie) {
-        Packet packet = start(side).option(Bytes(nops, 1)).option(fast_open(cookie)).data(6 + nops);
+        Packet packet =
+            start_syn(side).option(Bytes(nops, 1)).option(fast_open(cookie)).data(6 + nops);
         return tunnel.wrap(packet);
       };
-      cases.push_back(renewed(fmt::format("{}, {} NOPs", tunnel.name, nops), build, side));
+      cases.push_back(renewed_case(fmt::format("{}, {} NOPs", tunnel.name, nops), build, side));
       cases.back().decap = tunnel.decap;
     }
   }
@@ -154,45 +159,45 @@ RenewCases signature_cases() {
   for (const Side& side : kSides) {
     const auto with = [&](const Bytes& before, const Bytes& after) {
       return [&side, before, after](const Bytes& cookie) {
-        return start(side).option(before).option(fast_open(cookie)).option(after).data(4);
+        return start_syn(side).option(before).option(fast_open(cookie)).option(after).data(4);
       };
     };
     const Bytes md5 = tcp_option(kMd5, Bytes(16, 7)),
                 ao = tcp_option(kAuthentication, Bytes(14, 7));
-    cases.push_back(untouched(renewed("MD5 before", with(md5, {}), side)));
-    cases.push_back(untouched(renewed("MD5 after", with({}, md5), side)));
-    cases.push_back(untouched(renewed("MD5 after NOPs", with(Bytes(3, 1), md5), side)));
-    cases.push_back(untouched(renewed("AO before", with(ao, {}), side)));
-    cases.push_back(untouched(renewed("AO after", with({}, ao), side)));
-    cases.push_back(untouched(renewed("MD5 cut short", with({}, tcp_option(kMd5, {})), side)));
-    cases.push_back(renewed("its kind in another option's body",
-                            with(tcp_option(kUnknown, Bytes{kMd5, 18, kAuthentication, 4}), {}),
-                            side));
-    cases.push_back(renewed("its kind behind the end of the options",
-                            with({}, join({Bytes{0}, tcp_option(kMd5, Bytes(5, 7))})), side));
+    cases.push_back(untouched(renewed_case("MD5 before", with(md5, {}), side)));
+    cases.push_back(untouched(renewed_case("MD5 after", with({}, md5), side)));
+    cases.push_back(untouched(renewed_case("MD5 after NOPs", with(Bytes(3, 1), md5), side)));
+    cases.push_back(untouched(renewed_case("AO before", with(ao, {}), side)));
+    cases.push_back(untouched(renewed_case("AO after", with({}, ao), side)));
+    cases.push_back(untouched(renewed_case("MD5 cut short", with({}, tcp_option(kMd5, {})), side)));
+    cases.push_back(
+        renewed_case("its kind in another option's body",
+                     with(tcp_option(kUnknown, Bytes{kMd5, 18, kAuthentication, 4}), {}), side));
+    cases.push_back(renewed_case("its kind behind the end of the options",
+                                 with({}, join({Bytes{0}, tcp_option(kMd5, Bytes(5, 7))})), side));
   }
   return cases;
 }
 
 namespace {
 
-size_t segment_size(const Packet& packet) {
+size_t renewed_segment_size(const Packet& packet) {
   return 20 + (packet.tcp.options.size() + 3) / 4 * 4 + packet.payload.size();
 }
 
 /// As a sender's stack leaves it to the device.
 Packet unfinished(Packet packet) {
-  packet.tcp.checksum = pseudo_header_sum(packet.ip, segment_size(packet));
+  packet.tcp.checksum = pseudo_header_sum(packet.ip, renewed_segment_size(packet));
   return packet;
 }
 
 void add_checksums(RenewCases& cases, const Side& side, size_t nops) {
   const auto build = [&](const Bytes& cookie) {
-    return start(side).option(Bytes(nops, 1)).option(fast_open(cookie)).data(21);
+    return start_syn(side).option(Bytes(nops, 1)).option(fast_open(cookie)).data(21);
   };
   const auto build_unfinished = [&](const Bytes& cookie) { return unfinished(build(cookie)); };
   const auto add = [&](const char* name, const std::function<Packet(const Bytes&)>& make) {
-    cases.push_back(renewed(fmt::format("{}, {} NOPs", name, nops), make, side));
+    cases.push_back(renewed_case(fmt::format("{}, {} NOPs", name, nops), make, side));
     cases.back().partial = true;
   };
   add("unfinished", build_unfinished);
@@ -216,7 +221,7 @@ uint16_t checksum_in(const Packet& packet) {
 /// other: what comes out is exactly as wrong as what went in.
 RenewCase wrong(const char* name, const std::function<Packet(const Bytes&)>& build,
                 const Side& side, size_t pseudo_length) {
-  RenewCase c = renewed(name, build, side);
+  RenewCase c = renewed_case(name, build, side);
   const uint16_t before = checksum_in(c.packet), after = checksum_in(c.left);
   const uint16_t sum = pseudo_header_sum(c.packet.ip, pseudo_length);
   c.packet.tcp.checksum = sum;
@@ -233,9 +238,9 @@ RenewCases checksum_cases() {
     add_checksums(cases, side, 0);
     add_checksums(cases, side, 1);
     const auto whole = [&](const Bytes& cookie) {
-      return start(side).option(fast_open(cookie)).data(kData);
+      return start_syn(side).option(fast_open(cookie)).data(kData);
     };
-    const size_t length = segment_size(whole(Bytes(8)));
+    const size_t length = renewed_segment_size(whole(Bytes(8)));
     cases.push_back(wrong("a pseudo-header's sum, where it means nothing", whole, side, length));
     cases.push_back(wrong("the sum of another length", whole, side, length + 2));
     cases.back().partial = true;

@@ -5,7 +5,7 @@ namespace tfo::test {
 namespace {
 
 constexpr uint64_t kMs = 1'000'000;
-constexpr uint64_t kSecond = AlarmWorld::kSecond;
+constexpr uint64_t kScheduleSecond = AlarmWorld::kSecond;
 constexpr uint64_t kTrip = 40 * kMs;
 
 /// When Linux sends again what is not answered, in seconds after the first: tcp_synack_retries of
@@ -24,7 +24,7 @@ void succeed(Schedule& schedule, uint64_t at, const Segment& syn) {
 
 void time_out(Schedule& schedule, uint64_t at, const Segment& syn) {
   schedule.leave(at, syn);
-  for (const uint64_t again : kAgain) schedule.leave(at + again * kSecond, syn);
+  for (const uint64_t again : kAgain) schedule.leave(at + again * kScheduleSecond, syn);
 }
 
 void be_refused(Schedule& schedule, uint64_t at, const Segment& syn) {
@@ -36,7 +36,7 @@ void be_refused(Schedule& schedule, uint64_t at, const Segment& syn) {
 void hear_it_again(Schedule& schedule, uint64_t at, const Segment& syn) {
   succeed(schedule, at, syn);
   for (int i = 0; i < 5; i++) {
-    schedule.arrive(at + kTrip + kAgain[i] * kSecond, answer_to(syn));
+    schedule.arrive(at + kTrip + kAgain[i] * kScheduleSecond, answer_to(syn));
   }
 }
 
@@ -44,20 +44,20 @@ void hear_it_again(Schedule& schedule, uint64_t at, const Segment& syn) {
 void be_heard_late(Schedule& schedule, uint64_t at, const Segment& syn) {
   const uint64_t heard = spread(syn, 6);
   schedule.leave(at, syn);
-  for (uint64_t i = 0; i <= heard; i++) schedule.leave(at + kAgain[i] * kSecond, syn);
-  schedule.arrive(at + kAgain[heard] * kSecond + kTrip, answer_to(syn));
+  for (uint64_t i = 0; i <= heard; i++) schedule.leave(at + kAgain[i] * kScheduleSecond, syn);
+  schedule.arrive(at + kAgain[heard] * kScheduleSecond + kTrip, answer_to(syn));
 }
 
 void be_answered_late(Schedule& schedule, uint64_t at, const Segment& syn) {
   schedule.leave(at, syn);
-  schedule.arrive(at + 31 * kSecond + spread(syn, 32 * kSecond), answer_to(syn));
+  schedule.arrive(at + 31 * kScheduleSecond + spread(syn, 32 * kScheduleSecond), answer_to(syn));
 }
 
 /// TCP_DEFER_ACCEPT: the server lets the third segment go by and asks again when time is up.
 void be_deferred(Schedule& schedule, uint64_t at, const Segment& syn) {
   succeed(schedule, at, syn);
-  schedule.arrive(at + 31 * kSecond, answer_to(syn));
-  schedule.arrive(at + 63 * kSecond, answer_to(syn));
+  schedule.arrive(at + 31 * kScheduleSecond, answer_to(syn));
+  schedule.arrive(at + 63 * kScheduleSecond, answer_to(syn));
 }
 
 /// Two addresses are tried (RFC 8305), and the second one's answer finds nobody any more.
@@ -67,7 +67,7 @@ void race(Schedule& schedule, uint64_t at, const Segment& syn) {
   schedule.leave(at, first);
   schedule.leave(at + 250 * kMs, syn);
   schedule.arrive(at + 290 * kMs, answer_to(syn));
-  schedule.arrive(at + 300 * kMs + spread(syn, 12 * kSecond), answer_to(first));
+  schedule.arrive(at + 300 * kMs + spread(syn, 12 * kScheduleSecond), answer_to(first));
 }
 
 /// A SYN proxy or a firewall answers with a wrong number on purpose; the client resets, and asks
@@ -75,8 +75,8 @@ void race(Schedule& schedule, uint64_t at, const Segment& syn) {
 void meet_a_proxy(Schedule& schedule, uint64_t at, const Segment& syn) {
   schedule.leave(at, syn);
   schedule.arrive(at + kTrip, answer_to(syn, 0x40000000));
-  schedule.leave(at + kSecond, syn);
-  schedule.arrive(at + kSecond + kTrip, answer_to(syn));
+  schedule.leave(at + kScheduleSecond, syn);
+  schedule.arrive(at + kScheduleSecond + kTrip, answer_to(syn));
 }
 
 /// A scanner at home: few ports are open, most are closed or silent.

@@ -7,7 +7,7 @@
 namespace tfo::test {
 namespace {
 
-constexpr size_t kEthernet = 14;
+constexpr size_t kEthernetSize = 14;
 constexpr size_t kFlags = 13;  // of TCP's header
 
 using Shape = std::tuple<bool, bool, uint16_t>;
@@ -33,8 +33,8 @@ View Segment::frame() const {
   static thread_local std::map<Shape, Bytes> built;
   Bytes& frame = built[{ipv6, fast_open, payload}];
   if (frame.empty()) frame = build(*this);
-  const size_t addresses = kEthernet + (ipv6 ? 20 : 12);
-  const size_t tcp = kEthernet + (ipv6 ? 40 : 20);
+  const size_t addresses = kEthernetSize + (ipv6 ? 20 : 12);
+  const size_t tcp = kEthernetSize + (ipv6 ? 40 : 20);
   put(frame, addresses, source);
   put(frame, ipv6 ? addresses + 16 : addresses + 4, destination);
   put(frame, tcp, source_port);

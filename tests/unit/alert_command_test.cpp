@@ -14,7 +14,7 @@
 
 #include "loader/alert/command_hook.h"
 
-namespace tfo::alert {
+namespace tfo::alert::alert_command_test {
 namespace {
 
 using nlohmann::json;
@@ -145,4 +145,4 @@ TEST(AlertCommand, FailuresAreCounted) {
 }
 
 }  // namespace
-}  // namespace tfo::alert
+}  // namespace tfo::alert::alert_command_test

@@ -8,7 +8,7 @@
 
 #include "loader/alert/feeder.h"
 
-namespace tfo::alert {
+namespace tfo::alert::alert_feeder_test {
 namespace {
 
 using nlohmann::json;
@@ -205,4 +205,4 @@ TEST(AlertFeeder, EveryRuleThatItFeedsIsKnown) {
 }
 
 }  // namespace
-}  // namespace tfo::alert
+}  // namespace tfo::alert::alert_feeder_test

@@ -10,7 +10,7 @@
 
 #include "loader/alert/keeper.h"
 
-namespace tfo::alert {
+namespace tfo::alert::alert_keeper_test {
 namespace {
 
 using nlohmann::json;
@@ -263,4 +263,4 @@ TEST(AlertKeeper, ReconfiguringKeepsWhatIsRaised) {
 }
 
 }  // namespace
-}  // namespace tfo::alert
+}  // namespace tfo::alert::alert_keeper_test

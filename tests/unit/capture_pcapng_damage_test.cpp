@@ -8,7 +8,7 @@
 
 #include "tests/support/capture_read.h"
 
-namespace tfo::test {
+namespace tfo::test::capture_pcapng_damage_test {
 namespace {
 
 using testing::AllOf;
@@ -155,4 +155,4 @@ TEST(CapturePcapngDamage, NoEndOfInterfaces) {
 }
 
 }  // namespace
-}  // namespace tfo::test
+}  // namespace tfo::test::capture_pcapng_damage_test

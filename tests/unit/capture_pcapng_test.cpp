@@ -10,7 +10,7 @@
 #include "tests/support/capture_read.h"
 #include "tests/support/capture_sample.h"
 
-namespace tfo::test {
+namespace tfo::test::capture_pcapng_test {
 namespace {
 
 using testing::ElementsAre;
@@ -204,4 +204,4 @@ TEST(CapturePcapng, FileThatEndsAnywhereGivesItsWholeFramesAndSaysWhere) {
 }
 
 }  // namespace
-}  // namespace tfo::test
+}  // namespace tfo::test::capture_pcapng_test

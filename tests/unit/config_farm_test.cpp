@@ -6,7 +6,7 @@
 
 #include "loader/config.h"
 
-namespace tfo {
+namespace tfo::config_farm_test {
 namespace {
 
 using std::chrono::hours;
@@ -184,4 +184,4 @@ TEST(FarmConfig, NeverRepeatsWhatMayBeAPassword) {
 }
 
 }  // namespace
-}  // namespace tfo
+}  // namespace tfo::config_farm_test

@@ -5,7 +5,7 @@
 
 #include "loader/config.h"
 
-namespace tfo {
+namespace tfo::config_http_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -67,4 +67,4 @@ TEST(ConfigHttp, AUnixSocketHasNoTls) {
 }
 
 }  // namespace
-}  // namespace tfo
+}  // namespace tfo::config_http_test

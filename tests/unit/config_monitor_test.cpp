@@ -13,7 +13,7 @@
 #include "loader/dataplane/map_set.h"
 #include "loader/monitor/watchlist.h"
 
-namespace tfo {
+namespace tfo::config_monitor_test {
 namespace {
 
 using testing::ElementsAre;
@@ -214,4 +214,4 @@ TEST(MonitorSamples, HaveThePoolTheReadinessAndAMirrorsDemand) {
 }
 
 }  // namespace
-}  // namespace tfo
+}  // namespace tfo::config_monitor_test

@@ -8,7 +8,7 @@
 #include "loader/dataplane/vip_policy.h"
 #include "loader/observe/report.h"
 
-namespace tfo {
+namespace tfo::config_policy_test {
 namespace {
 
 std::vector<std::string> errors_of(const ConfigResult& result) {
@@ -242,4 +242,4 @@ INSTANTIATE_TEST_SUITE_P(Cases, ConfigPolicyErrors, testing::ValuesIn(kBad),
                          [](const auto& bad) { return std::string(bad.param.name); });
 
 }  // namespace
-}  // namespace tfo
+}  // namespace tfo::config_policy_test

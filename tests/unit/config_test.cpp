@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
-namespace tfo {
+namespace tfo::config_test {
 namespace {
 
 using std::chrono::hours;
@@ -393,4 +393,4 @@ TEST(Duration, TextFormsGoBothWays) {
 }
 
 }  // namespace
-}  // namespace tfo
+}  // namespace tfo::config_test

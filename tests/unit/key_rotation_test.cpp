@@ -8,7 +8,7 @@
 
 #include "loader/keys/rotation.h"
 
-namespace tfo {
+namespace tfo::key_rotation_test {
 namespace {
 
 using testing::ElementsAre;
@@ -370,4 +370,4 @@ TEST(RotationImport, RefusesWithReasons) {
 }
 
 }  // namespace
-}  // namespace tfo
+}  // namespace tfo::key_rotation_test

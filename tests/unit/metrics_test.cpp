@@ -12,7 +12,7 @@
 #include "loader/observe/reason_table.h"
 #include "loader/observe/report.h"
 
-namespace tfo {
+namespace tfo::metrics_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -248,4 +248,4 @@ TEST(KernelMib, ThisKernelHasTheFastOpenCounters) {
 }
 
 }  // namespace
-}  // namespace tfo
+}  // namespace tfo::metrics_test

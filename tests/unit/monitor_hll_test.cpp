@@ -13,7 +13,7 @@
 #include "bpf/vip_hash.h"
 #include "loader/monitor/hyperloglog.h"
 
-namespace tfo {
+namespace tfo::monitor_hll_test {
 namespace {
 
 constexpr __u64 kSeed[2] = {0x0123456789abcdefULL, 0xfedcba9876543210ULL};
@@ -134,4 +134,4 @@ TEST(MonitorHll, ADaemonThatStartsBeginsAnew) {
 }
 
 }  // namespace
-}  // namespace tfo
+}  // namespace tfo::monitor_hll_test

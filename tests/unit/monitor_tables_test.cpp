@@ -19,7 +19,7 @@
 #include "bpf/tcpopt.h"
 #include "loader/monitor/attack_tables.h"
 
-namespace tfo {
+namespace tfo::monitor_tables_test {
 namespace {
 
 constexpr std::array<uint64_t, 2> kSeed = {0x0123456789abcdefULL, 0xfedcba9876543210ULL};
@@ -298,4 +298,4 @@ TEST(MonitorTables, EvidenceNamesThem) {
 }
 
 }  // namespace
-}  // namespace tfo
+}  // namespace tfo::monitor_tables_test

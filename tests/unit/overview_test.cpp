@@ -11,7 +11,7 @@
 #include "loader/observe/verdict.h"
 #include "loader/page/page.h"
 
-namespace tfo {
+namespace tfo::overview_test {
 namespace {
 
 using nlohmann::json;
@@ -212,4 +212,4 @@ TEST(PageFiles, AreWhatTheyWereBeforeTheyWerePacked) {
 }
 
 }  // namespace
-}  // namespace tfo
+}  // namespace tfo::overview_test
