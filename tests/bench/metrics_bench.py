@@ -6,6 +6,8 @@ whose program is timed in the kernel's test run while others scrape as fast as t
   metrics_bench.py TFOD     the tfod to measure, a release build; TFO_BENCH_TFOCTL names another, beside
                             that tfoctl
 
+TFO_TEST_FULL=1: as said; otherwise four times of it, and three times of what a packet costs, are good enough.
+
 Exit 77: not root.
 """
 import contextlib
@@ -27,10 +29,11 @@ from scrape import Scrape  # noqa: E402
 MANY = 1000
 SCRAPES = 200
 WARM = 40  # scrapes until every thread has made one
-MOST_SECONDS = 0.1
+FULL = bool(os.environ.get("TFO_TEST_FULL"))  # on a machine with nothing beside; else what a busy one makes of it
+MOST_SECONDS = 0.1 if FULL else 0.4
 MOST_GROWTH = 2 << 20  # bytes that the second half of SCRAPES may leave behind
 MOST_RESIDENT = 192 << 20
-MOST_SLOWER = 1.5
+MOST_SLOWER = 1.5 if FULL else 3
 
 
 def get(path="/metrics"):

@@ -17,10 +17,10 @@ import time
 from client_farm import POOL, Failed
 from etcd_client_farm import etcd_client_farm, wait_for
 
-FRESH_FOR = 14  # seconds
+FRESH_FOR = 20  # seconds
 DEADLINE = 2
 POLICY = {"deadline": f"{DEADLINE}s", "forget_after": "5m", "fresh_for": f"{FRESH_FOR}s", "accept_generations": 4}
-LIFE = 14  # seconds, of keys in the last part
+LIFE = 18  # seconds, of keys in the last part
 EACH = 12  # connections for one look at a class
 HOLDERS = 60  # clients of each generation
 COOKIES = ("oldest", "older", "current")

@@ -21,7 +21,7 @@ using testing::HasSubstr;
 using testing::SizeIs;
 
 /// A leader mints after two of them, a node that boots without etcd opens after four.
-constexpr std::chrono::seconds kShort{1};
+constexpr std::chrono::seconds kShort{2};
 
 class RotationFaults : public testing::Test {
  protected:
@@ -124,7 +124,13 @@ TEST_F(RotationFaults, TwoThatBelieveThatTheyLead) {
   // The leader stops right before it would write the second document of a rotation.
   other.applies = false;
   ASSERT_TRUE(other.agent->ask(Request{}));
-  ASSERT_TRUE(farm_.until([&] { return other.document().state == State::kPrepare; }));
+  const auto promised = [&] {
+    return std::ranges::any_of(old->agent->status()["members"], [&](const auto& member) {
+      return member["node"] == old->name && member["acked"] == true;
+    });
+  };
+  ASSERT_TRUE(farm_.until([&] { return other.document().state == State::kPrepare && promised(); }))
+      << farm_.text();
   old->frozen = true;
   other.applies = true;
   other.apply();

@@ -86,10 +86,10 @@ class RotationFarm {
   const std::string& error() const { return error_; }
 
   /// Runs all loops until `condition` holds, at most `seconds`; returns its last value.
-  bool until(const std::function<bool()>& condition, double seconds = 15);
+  bool until(const std::function<bool()>& condition, double seconds = 30);
   /// Until somebody leads, and knows that every node has joined, and acknowledged the same document
   /// in `state`.
-  bool settled(rotation::State state = rotation::State::kSteady, double seconds = 15);
+  bool settled(rotation::State state = rotation::State::kSteady, double seconds = 30);
   /// The node that leads, waited for; null: none.
   RotationNode* leader(double seconds = 15);
   /// Asks for a rotation, and waits for its end. Empty, or what went wrong.
@@ -109,7 +109,7 @@ class RotationFarm {
   // For the nodes that are added from then on.
   rotation::Policy policy;
   std::optional<etcd::Timeouts> timeouts;  ///< nothing: short ones
-  std::chrono::seconds lease{2};
+  std::chrono::seconds lease{3};
   std::filesystem::path directory;
 
  private:
