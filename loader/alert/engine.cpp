@@ -130,17 +130,22 @@ bool Engine::is_soon_wider(const Rule& rule, const Key& key, const Track& track,
   return false;
 }
 
-bool Engine::has_room(Severity severity, std::string_view kind) const {
+bool Engine::has_room(Severity severity, const Rule& rule) const {
   if (raised_[0] + raised_[1] >= kMost) return false;
   if (severity != Severity::kWarning) return true;
-  const auto same = warnings_.find(kind);
-  return raised_[index(severity)] < kMostWarnings &&
-         (same == warnings_.end() || same->second < kMostOfAKind);
+  const auto less = [](const auto& counts, std::string_view name, size_t most) {
+    const auto found = counts.find(name);
+    return found == counts.end() || found->second < most;
+  };
+  return raised_[index(severity)] < kMostWarnings && less(warnings_, rule.kind, kMostOfAKind) &&
+         less(warnings_by_rule_, rule.id, kMostOfARule);
 }
 
-void Engine::count_raised(Severity severity, std::string_view kind) {
+void Engine::count_raised(Severity severity, const Rule& rule) {
   ++raised_[index(severity)];
-  if (severity == Severity::kWarning) ++warnings_[kind];
+  if (severity != Severity::kWarning) return;
+  ++warnings_[rule.kind];
+  ++warnings_by_rule_[rule.id];
 }
 
 void Engine::collect(const Key& key, Track& track) const {
@@ -166,13 +171,13 @@ void Engine::decide(const Key& key, Track& track, std::vector<Change>& changes) 
   if (!track.alert) {
     if (!track.wanted || track.absorbed) return;
     if (is_soon_wider(rules_[key.first], key, track, *track.wanted)) return;
-    const std::string_view kind = rules_[key.first].kind;
-    if (!has_room(*track.wanted, kind)) {
+    const Rule& rule = rules_[key.first];
+    if (!has_room(*track.wanted, rule)) {
       ++crowded_out_[index(*track.wanted)];
       return;
     }
-    count_raised(*track.wanted, kind);
-    track.alert = std::make_unique<Alert>(Alert{.rule = std::string(rules_[key.first].id),
+    count_raised(*track.wanted, rule);
+    track.alert = std::make_unique<Alert>(Alert{.rule = std::string(rule.id),
                                                 .subject = key.second,
                                                 .severity = *track.wanted,
                                                 .raised_at = unix_,
@@ -202,6 +207,7 @@ void Engine::decide(const Key& key, Track& track, std::vector<Change>& changes) 
 void Engine::absorb() {
   raised_ = {};
   warnings_.clear();
+  warnings_by_rule_.clear();
   for (auto& [key, track] : tracks_) {
     track.wanted.reset();
     for (const Severity severity : kAllSeverities) {
@@ -215,7 +221,7 @@ void Engine::absorb() {
       track.wanted = track.alert->severity;
     }
     track.alert->absorbed = 0;
-    count_raised(track.alert->severity, rules_[key.first].kind);
+    count_raised(track.alert->severity, rules_[key.first]);
   }
 }
 

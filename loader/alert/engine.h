@@ -83,7 +83,9 @@ class Engine {
  public:
   static constexpr size_t kMost = 64;          // alerts that are raised
   static constexpr size_t kMostWarnings = 48;  // so that there is room for critical ones
-  static constexpr size_t kMostOfAKind = 24;   // warnings of one Rule::kind: for those of others
+  static constexpr size_t kMostOfAKind = 32;   // warnings of one Rule::kind: for those of others
+  static constexpr size_t kMostOfARule = 16;   // and of one rule: networks that somebody reflects
+                                              // off us leave room for attacks on us
   static constexpr size_t kMostTracks = 131'072;
   static constexpr size_t kMostWaiting = 64;   // that are shown
   static constexpr int64_t kJump = 15'000;     // ms between two ticks: more is a jump of the clock
@@ -157,8 +159,8 @@ class Engine {
   bool is_soon_wider(const Rule& rule, const Key& key, const Track& track, Severity wanted);
   void decide(const Key& key, Track& track, std::vector<Change>& changes);
   void collect(const Key& key, Track& track) const;
-  bool has_room(Severity severity, std::string_view kind) const;
-  void count_raised(Severity severity, std::string_view kind);
+  bool has_room(Severity severity, const Rule& rule) const;
+  void count_raised(Severity severity, const Rule& rule);
   void clear(Track& track, const std::string& why, std::vector<Change>& changes) const;
   void tell_dropped(std::vector<Change>& changes);
   void forget_idle();
@@ -173,7 +175,8 @@ class Engine {
   int64_t unix_ = 0;
   uint64_t ticks_ = 0;
   std::array<size_t, kSeverities> raised_{};
-  std::map<std::string_view, size_t> warnings_;  // that are raised, by Rule::kind
+  std::map<std::string_view, size_t> warnings_;          // that are raised, by Rule::kind
+  std::map<std::string_view, size_t> warnings_by_rule_;  // by Rule::id
   std::array<size_t, kSeverities> crowded_out_{};
   size_t untracked_ = 0;
   size_t waiting_total_ = 0;

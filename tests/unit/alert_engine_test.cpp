@@ -281,13 +281,13 @@ TEST(AlertEngine, TheNumberOfAlertsIsBounded) {
   World world;
   for (int i = 0; i < 100; ++i) vip(world, 100, "w" + std::to_string(i));
   world.run(80);
-  EXPECT_EQ(world.engine.active().size(), Engine::kMostOfAKind);
-  EXPECT_EQ(world.engine.crowded_out()[0], 100 - Engine::kMostOfAKind);
+  EXPECT_EQ(world.engine.active().size(), Engine::kMostOfARule);
+  EXPECT_EQ(world.engine.crowded_out()[0], 100 - Engine::kMostOfARule);
   for (int i = 0; i < 100; ++i) vip(world, 9'000, "c" + std::to_string(i));
   world.run(10);
   EXPECT_EQ(world.engine.active().size(), Engine::kMost);
   EXPECT_EQ(world.engine.active()[0].severity, Severity::kCritical) << "there was room for them";
-  EXPECT_EQ(world.engine.crowded_out()[1], 100 - (Engine::kMost - Engine::kMostOfAKind));
+  EXPECT_EQ(world.engine.crowded_out()[1], 100 - (Engine::kMost - Engine::kMostOfARule));
   for (int i = 0; i < 100; ++i) vip(world, 0, "w" + std::to_string(i));
   world.run(140);
   EXPECT_EQ(world.engine.active().size(), Engine::kMost) << "those that waited take the places";

@@ -96,14 +96,21 @@ TEST(AlertPatience, WhatIsAlwaysThereIsLearnedOfAnAsymmetricPrefix) {
 }
 
 /// Who makes many small alerts of one kind hides none of another.
-TEST(AlertPatience, OneKindLeavesRoomForOthers) {
+TEST(AlertPatience, OneRuleAndOneKindLeaveRoomForOthers) {
   World world;
-  for (int i = 0; i < 60; ++i) {
-    Flow& flow = world.flow("vip", "w" + std::to_string(i));
-    flow.rate = 100;
-    flow.sample.sources = 100;
+  for (const std::string rule : {"reflector_network", "vip", "tracked"}) {
+    for (int i = 0; i < 60; ++i) {
+      Flow& flow = world.flow(rule, rule + std::to_string(i));
+      flow.rate = rule == "reflector_network" ? 5 : 200;
+      flow.total_rate = 2 * flow.rate;
+      flow.sample.sources = 100;
+    }
+    world.run(80);
+    const std::vector<Alert> active = world.engine.active();
+    const auto own = [&](const Alert& alert) { return alert.rule == rule; };
+    EXPECT_EQ(std::ranges::count_if(active, own), rule == "tracked" ? 0 : Engine::kMostOfARule)
+        << rule;
   }
-  world.run(80);
   EXPECT_EQ(world.engine.active().size(), Engine::kMostOfAKind);
   for (int i = 0; i < 60; ++i) {
     world.states.push_back({.rule = "key_stale", .subject = "p" + std::to_string(i)});
