@@ -84,13 +84,13 @@ json bounded(json evidence) {
 
 /// Another attack than the one that was shown: its volume and its reflectors begin anew with its
 /// tables. What it had before the first sample of it was taken is in there, too.
-Result<> SynAckMonitor::follow_attack(Watched& watched, const tfo_monitor_counters& before) {
+Result<> SynAckMonitor::follow_attack(Watched& watched) {
   const auto began = book_.began(watched.number);
   if (began && began != watched.began) {
     watched.began = began;
-    watched.at_start = before;
+    watched.at_start = watched.before;
     watched.counts_at_start = watched.counts_before;
-    watched.reflectors.restart();
+    for (Place& place : watched.places) place.reflectors.restart();
   }
   const auto cells = plan_.cells.find(watched.subject.name);
   if (cells == plan_.cells.end() || cells->second.nets == 0) return {};
@@ -125,8 +125,8 @@ json SynAckMonitor::evidence(const Watched& watched) {
   const tfo_monitor_counters counters = since(watched.counters, watched.at_start);
   json out = {{"volume", volumes(counters)},
               {"reflectors",
-               {{"lately", static_cast<uint64_t>(watched.reflectors.recent() + 0.5)},
-                {"in_all", static_cast<uint64_t>(watched.reflectors.total() + 0.5)},
+               {{"lately", watched.reflectors(&Distinct::recent)},
+                {"in_all", watched.reflectors(&Distinct::total)},
                 {"error", kReflectorError}}}};
   if (watched.began) {
     const auto age = std::chrono::duration_cast<std::chrono::seconds>(now() - *watched.began);

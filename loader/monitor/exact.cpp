@@ -41,6 +41,15 @@ std::vector<Row> heaviest(std::vector<Row> rows, size_t most) {
 
 }  // namespace
 
+std::vector<uint32_t> read_nets(const MapMemory& cells, const MonitorCells& where) {
+  std::vector<uint32_t> nets(where.nets);
+  const Cell* cell = cells.at<Cell>(where.first_net * kNet);
+  for (uint32_t& net : nets) {
+    for (uint32_t i = 0; i < kNet; i++) net += cell++->packets;
+  }
+  return nets;
+}
+
 Result<PrefixCounts> read_counts(const MapMemory& cells, const Map& net_stats,
                                  const MonitorCells& where) {
   const std::span addresses(cells.at<Cell>(where.first_net * kNet), size_t{where.nets} * kNet);

@@ -26,6 +26,9 @@ struct PrefixCounts {
 Result<PrefixCounts> read_counts(const MapMemory& cells, const Map& net_stats,
                                  const MonitorCells& where);
 
+/// Packets of each /24, which wrap, as `where` of read_counts(); without a system call.
+std::vector<uint32_t> read_nets(const MapMemory& cells, const MonitorCells& where);
+
 /// {victims: [{address, packets, share}], victim_networks: [{network, packets, bytes, share}]}: the
 /// heaviest, at most `most` each, of what was counted since.
 nlohmann::json exact_victims(const MonitorPrefix& prefix, const PrefixCounts& now,

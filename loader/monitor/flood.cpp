@@ -34,10 +34,11 @@ MonitorReading SynAckMonitor::flood_reading() const {
   for (const auto& [name, watched] : watched_) {
     if (watched.subject.kind != TFO_TARGET_TRACKED) continue;
     // A tracked prefix counts the SYNs of those in it, too.
-    const auto wide = plan_.around.find(name);
-    const bool twice =
-        wide != plan_.around.end() && watched_.at(wide->second).subject.kind == TFO_TARGET_TRACKED;
-    if (!twice) out.count += watched.counters.syns_out;
+    for (const Place& place : watched.places) {
+      const bool twice = !place.where.around.empty() &&
+                         watched_.at(place.where.around).subject.kind == TFO_TARGET_TRACKED;
+      if (!twice) out.count += place.counters.syns_out;
+    }
   }
   out.saturated = load_.saturated(TFO_BLOOM_MAIN) || load_.saturated(TFO_BLOOM_HEAVY);
   out.evidence = [this] { return flood_evidence(); };

@@ -24,35 +24,6 @@ namespace {
 constexpr uint64_t kAlarming = 50;
 /// A processor that took none for so long does not say how many are samples now.
 constexpr std::chrono::seconds kFewNow{10};
-constexpr std::chrono::nanoseconds kWindow{1LL << TFO_WINDOW_SHIFT};
-
-/// Deletes the keys that are not among `kept`.
-Result<> keep_only(const Map& map, const std::vector<MonitorTarget>& kept) {
-  using Key = std::pair<uint32_t, MonitorAddress>;
-  const auto key_of = [](const tfo_target_key& target) {
-    return Key(target.length, std::to_array(target.prefix));
-  };
-  std::set<Key> wanted;
-  for (const MonitorTarget& one : kept) wanted.insert(key_of(one.key));
-  std::vector<tfo_target_key> gone;
-  tfo_target_key key{};
-  const tfo_target_key* before = nullptr;
-  while (bpf_map_get_next_key(map.fd(), before, &key) == 0) {
-    if (!wanted.contains(key_of(key))) gone.push_back(key);
-    before = &key;
-  }
-  for (const tfo_target_key& one : gone) {
-    if (bpf_map_delete_elem(map.fd(), &one) != 0 && errno != ENOENT) {
-      return fail_errno("cannot delete from map " + map.name());
-    }
-  }
-  return {};
-}
-
-MonitorCells cells_of(const MonitorPlan& plan, const std::string& subject) {
-  const auto found = plan.cells.find(subject);
-  return found == plan.cells.end() ? MonitorCells() : found->second;
-}
 
 }  // namespace
 
@@ -65,6 +36,11 @@ tfo_tally unsolicited(const tfo_monitor_counters& counters) {
     }
   }
   return sum;
+}
+
+uint64_t came_since(const tfo_monitor_counters& now, const tfo_monitor_counters& before) {
+  return grown(unsolicited(now).packets, unsolicited(before).packets) +
+         grown(now.resets, before.resets);
 }
 
 SynAckMonitor::SynAckMonitor(const MapSet& maps, const std::array<uint64_t, 2>& seed, bool unbroken)
@@ -99,136 +75,19 @@ std::chrono::nanoseconds SynAckMonitor::now() const {
   return std::chrono::nanoseconds(maps_.control.now_ns());
 }
 
-/// Of tfo_target.since.
-uint16_t SynAckMonitor::window() const {
-  return static_cast<uint16_t>(tfo_window(maps_.control.now_ns()));
-}
-
-/// The numbers that a monitor before this one gave, and since when: the counters go on.
-Result<> SynAckMonitor::learn(const std::vector<MonitorSubject>& subjects) {
-  std::set<uint16_t> taken;
-  for (const MonitorSubject& subject : subjects) {
-    if (subject.prefixes.empty()) continue;
-    tfo_target_key key{.length = subject.prefixes[0].length, .prefix = {}};
-    std::ranges::copy(subject.prefixes[0].address, key.prefix);
-    tfo_target found{};
-    if (bpf_map_lookup_elem(maps_.monitor.targets.fd(), &key, &found) != 0) {
-      if (errno == ENOENT) continue;
-      return fail_errno("cannot read map " + maps_.monitor.targets.name());
-    }
-    // What was found may be a wider one's, which keeps its number if it is still there.
-    if (found.kind != subject.kind || !taken.insert(found.subject).second) continue;
-    plan_.numbers.emplace(subject.name, found.subject);
-    if (unbroken_) since_.emplace(subject.name, found.since);
-  }
-  return {};
-}
-
-/// What another subject of this number counted.
-Result<> SynAckMonitor::forget_counters(uint16_t number) const {
-  const std::vector<uint8_t> zero(maps_.monitor.stats.raw_size());
-  return maps_.monitor.stats.write(number, zero.data());
-}
-
-/// Since when they are watched.
-void SynAckMonitor::date(const std::vector<MonitorSubject>& subjects) {
-  for (const MonitorSubject& subject : subjects) {
-    const auto had = watched_.find(subject.name);
-    const bool changed = had != watched_.end() && !had->second.subject.same_as(subject);
-    if (changed) since_.erase(subject.name);
-    since_.try_emplace(subject.name, window());
-  }
-}
-
-SynAckMonitor::Watched SynAckMonitor::begin(const MonitorSubject& subject, uint16_t number) const {
-  // The first one may have been nearly over.
-  const auto windows = static_cast<uint16_t>(window() - since_.at(subject.name));
-  const auto age = kWindow * std::max(0, windows - 1);
-  return {.subject = subject,
-          .number = number,
-          .proof = TrackingProof(now() - age),
-          .reflectors = {},
-          .excess = {},
-          .explained = {},
-          .syns_at = {},
-          .began = {},
-          .counts_at = {}};
-}
-
-Result<> SynAckMonitor::watch(const std::vector<MonitorSubject>& subjects, bool sockets) {
-  if (!begun_) {
-    if (auto done = learn(subjects); !done) return done;
-  }
-  const std::map<std::string, uint16_t> before = plan_.numbers;
-  auto plan = plan_monitor(subjects, maps_.monitor.stats.entries(), plan_.numbers);
-  if (!plan) return tl::unexpected(std::move(plan).error());
-  for (const auto& [name, number] : plan->numbers) {
-    if (before.contains(name)) continue;
-    if (auto done = forget_counters(number); !done) return done;
-  }
-  std::erase_if(since_, [&](const auto& one) { return !plan->numbers.contains(one.first); });
-  date(subjects);
-  std::map<std::string, Watched> watched;
-  for (const MonitorSubject& subject : subjects) {
-    const auto had = watched_.find(subject.name);
-    if (had != watched_.end() && had->second.subject.same_as(subject)) {
-      Watched& kept = watched.emplace(subject.name, std::move(had->second)).first->second;
-      if (cells_of(*plan, subject.name) != cells_of(plan_, subject.name)) {
-        kept.counts_at.reset();
-        kept.counts_before = kept.counts_at_start = {};
-      }
-      // SYNs of an address that came here, or went, left elsewhere until now, or do from now on.
-      if (std::exchange(kept.subject.here, subject.here) != subject.here) {
-        kept.proof.restart(now());
-        since_[subject.name] = window();
-      }
-      continue;
-    }
-    const uint16_t number = plan->numbers.at(subject.name);
-    book_.forget(number);
-    watched.emplace(subject.name, begin(subject, number));
-  }
-  if (auto done = write_targets(*plan); !done) return done;
-  begun_ = true;
-  around_.clear();
-  for (const auto& [name, wide] : plan->around) {
-    around_.emplace(plan->numbers.at(name), plan->numbers.at(wide));
-  }
-  watched_ = std::move(watched);
-  plan_ = std::move(*plan);
-  sockets_ = sockets;
-  return look();
-}
-
 /// Where the counters stand: at once, since what is answered before the first read() proves as
 /// much.
 Result<> SynAckMonitor::look() {
   for (auto& [name, watched] : watched_) {
-    if (auto done = read_counters(watched); !done) return done;
+    if (auto done = read_places(watched); !done) return done;
+  }
+  see_parts();
+  for (auto& [name, watched] : watched_) {
+    if (auto done = judge(watched); !done) return done;
   }
   see_tracking();
   add_parts();
   return {};
-}
-
-Result<> SynAckMonitor::write_targets(MonitorPlan& plan) {
-  const Map& map = maps_.monitor.targets;
-  if (auto done = keep_only(map, plan.targets); !done) return done;
-  std::map<uint16_t, uint16_t> since;  // by number
-  for (const auto& [name, number] : plan.numbers) since[number] = since_.at(name);
-  for (MonitorTarget& target : plan.targets) {
-    target.value.since = since.at(target.value.subject);
-    if (bpf_map_update_elem(map.fd(), &target.key, &target.value, BPF_ANY) != 0) {
-      return fail_errno("cannot write map " + map.name());
-    }
-  }
-  return {};
-}
-
-void SynAckMonitor::tracking_was_away() {
-  for (auto& [name, watched] : watched_) watched.proof.restart(now());
-  for (auto& [name, since] : since_) since = window();
-  (void)write_targets(plan_);  // what a monitor after this one knows; the next watch() says more
 }
 
 int SynAckMonitor::samples_fd() const { return ring_buffer__epoll_fd(ring_); }
@@ -238,10 +97,12 @@ int SynAckMonitor::take(void* self, void* data, size_t size) {
   tfo_sample sample{};
   if (size < sizeof(sample)) return 0;
   std::memcpy(&sample, data, sizeof(sample));
-  monitor->book_.add(sample.subject, sample, monitor->now());
-  const auto around = monitor->around_.find(sample.subject);
-  if (around != monitor->around_.end()) {
-    monitor->book_.add(around->second, sample, monitor->now());
+  const auto owner = monitor->owners_.find(sample.subject);
+  if (owner != monitor->owners_.end()) {
+    monitor->book_.add(owner->second.number, sample, monitor->now());
+    if (owner->second.around != 0) {
+      monitor->book_.add(owner->second.around, sample, monitor->now());
+    }
   }
   return --monitor->wanted_ == 0 ? -EAGAIN : 0;
 }
@@ -253,18 +114,37 @@ Result<> SynAckMonitor::take_samples(size_t most) {
                                        : Result<>{};
 }
 
-Result<> SynAckMonitor::read_counters(Watched& watched) {
-  auto counters = sum_of<tfo_monitor_counters>(maps_.monitor.stats, watched.number);
-  if (!counters) return tl::unexpected(std::move(counters).error());
-  const tfo_monitor_counters before = std::exchange(watched.counters, *counters);
-  see_answers(watched, before);
-  add_up(watched, before);
-  if (auto done = follow_attack(watched, before); !done) return done;
+uint64_t SynAckMonitor::Watched::reflectors(double (Distinct::*which)() const) const {
+  double sum = 0;
+  for (const Place& place : places) sum += (place.reflectors.*which)();
+  return static_cast<uint64_t>(sum + 0.5);
+}
+
+/// Each place as it stands now, and what came to it since the last time.
+Result<> SynAckMonitor::read_places(Watched& watched) {
+  watched.before = std::exchange(watched.counters, {});
+  for (Place& place : watched.places) {
+    auto counters = sum_of<tfo_monitor_counters>(maps_.monitor.stats, place.where.number);
+    if (!counters) return tl::unexpected(std::move(counters).error());
+    const tfo_monitor_counters before = std::exchange(place.counters, *counters);
+    place.came = came_since(*counters, before);
+    place.bytes = grown(unsolicited(*counters).bytes, unsolicited(before).bytes);
+    add(watched.counters, *counters);
+  }
+  return {};
+}
+
+Result<> SynAckMonitor::judge(Watched& watched) {
+  see_answers(watched);
+  add_up(watched);
+  if (auto done = follow_attack(watched); !done) return done;
   const uint32_t epoch = tfo_epoch(maps_.control.now_ns());
   const uint64_t counted = unsolicited(watched.counters).packets + watched.counters.resets;
   // Most have nothing new in their sketch, and there may be thousands.
   if (counted != watched.sketched || epoch != watched.sketched_at) {
-    watched.reflectors.read(std::span(sketches_->at<tfo_hll>(watched.number)->reg), epoch);
+    for (Place& place : watched.places) {
+      place.reflectors.read(std::span(sketches_->at<tfo_hll>(place.where.number)->reg), epoch);
+    }
     watched.sketched = counted;
     watched.sketched_at = epoch;
   }
@@ -313,9 +193,7 @@ Result<> SynAckMonitor::read_load() {
 
 uint64_t SynAckMonitor::sources_of(const Watched& watched, std::string_view rule) {
   if (rule == kCarpetRule) return watched.addresses_hit;
-  const bool slow = rule == kSlowRule;
-  const double sources = slow ? watched.reflectors.lasting() : watched.reflectors.recent();
-  return static_cast<uint64_t>(sources + 0.5);
+  return watched.reflectors(rule == kSlowRule ? &Distinct::lasting : &Distinct::recent);
 }
 
 MonitorReading SynAckMonitor::reading(const Watched& watched, std::string_view rule) {
@@ -326,7 +204,7 @@ MonitorReading SynAckMonitor::reading(const Watched& watched, std::string_view r
   out.subject = watched.subject.name;
   out.count = watched.count;
   out.bytes = sum.bytes;
-  out.floor = usual_background(watched.subject);
+  out.floor = is_wide(watched) ? 0 : usual_background(watched.subject);
   if (out.rule == kCarpetRule) {
     out.count = watched.carpet.total();
   } else if (watched.subject.each_address && watched.subject.kind != TFO_TARGET_ASYMMETRIC) {
@@ -335,8 +213,7 @@ MonitorReading SynAckMonitor::reading(const Watched& watched, std::string_view r
   }
   out.total = out.count + watched.explained.total();
   out.sources = sources_of(watched, out.rule);
-  const auto around = plan_.around.find(out.subject);
-  if (around != plan_.around.end()) out.part_of = around->second;
+  out.part_of = part_of(watched);
   if (watched.subject.kind == TFO_TARGET_ASYMMETRIC) out.total = counters.syns_out;
   if (watched.subject.kind == TFO_TARGET_TRACKED) judge_tracking(watched, out);
   out.evidence = [this, &watched] { return evidence(watched); };

@@ -22,6 +22,7 @@
 #include "loader/dataplane/map_set.h"
 #include "loader/monitor/attack_book.h"
 #include "loader/monitor/bloom_load.h"
+#include "loader/monitor/density.h"
 #include "loader/monitor/exact.h"
 #include "loader/monitor/heavy_sources.h"
 #include "loader/monitor/hyperloglog.h"
@@ -93,22 +94,36 @@ class SynAckMonitor {
   MonitorView view() const;
 
  private:
+  /// What is counted of a subject in one place.
+  struct Place {
+    MonitorPlace where;
+    Distinct reflectors = {};
+    tfo_monitor_counters counters{};
+    uint64_t came = 0, bytes = 0;  // of the last look
+  };
   /// One subject as it is followed.
   struct Watched {
     MonitorSubject subject;
-    uint16_t number = 0;
+    uint16_t number = 0;        // of its first place, and of what its samples are kept under
+    std::vector<Place> places;  // at least one
     TrackingProof proof;
-    Distinct reflectors;
     Excess excess;
     Explained explained;
     std::optional<std::chrono::nanoseconds> syns_at;  // SYNs left, last
-    tfo_monitor_counters counters{};
+    tfo_monitor_counters counters{};                  // of all places
+    tfo_monitor_counters before{};                    // as of the look before
+    tfo_monitor_counters of_parts{};  // a declared prefix's: answers to what is named in it
     uint64_t count = 0;  // for the rules: by what was counted, or by what was in excess
     /// Of the last look.
     struct Step {
       uint64_t came = 0, bytes = 0;  // that was counted
       uint64_t judged = 0;           // what `count` grew by
     } step = {};
+    /// Of a declared prefix that is wider than a /24: what is dense, and whether all of it is
+    /// judged.
+    Density density = {};
+    std::optional<std::chrono::nanoseconds> density_at;
+    Busy busy_carpet = {}, busy_own = {};
     Growth carpet = {};               // a declared prefix's, its parts as they are judged
     Growth own = {}, own_bytes = {};  // a declared prefix's, without its parts
     uint64_t last_excess = 0;         // of it
@@ -122,6 +137,9 @@ class SynAckMonitor {
     std::optional<std::chrono::nanoseconds> counts_at;  // these
     uint64_t sketched = UINT64_MAX;  // what had been counted when the sketch was read
     uint32_t sketched_at = 0;        // epoch
+
+    /// Distinct ones, of all places: an address of one family is not in another's.
+    uint64_t reflectors(double (Distinct::*which)() const) const;
   };
 
   SynAckMonitor(const MapSet& maps, const std::array<uint64_t, 2>& seed, bool unbroken);
@@ -130,15 +148,23 @@ class SynAckMonitor {
   Result<> learn(const std::vector<MonitorSubject>& subjects);
   Result<> forget_counters(uint16_t number) const;
   void date(const std::vector<MonitorSubject>& subjects);
-  Watched begin(const MonitorSubject& subject, uint16_t number) const;
+  Watched begin(const MonitorSubject& subject, const std::vector<MonitorPlace>& places) const;
+  bool goes_on(const MonitorSubject& subject, const MonitorPlan& plan) const;
+  void name_owners();
   Result<> write_targets(MonitorPlan& plan);
-  Result<> read_counters(Watched& watched);
+  Result<> judge(Watched& watched);
+  Result<> read_places(Watched& watched);
   Result<> look();
   void see_tracking();
-  void see_answers(Watched& watched, const tfo_monitor_counters& before) const;
-  void add_up(Watched& watched, const tfo_monitor_counters& before);
+  void see_answers(Watched& watched) const;
+  void add_up(Watched& watched);
+  void see_parts();
+  void add_carpet(Watched& watched, const Watched::Step& parts);
+  uint64_t see_density(Watched& watched) const;
+  bool is_wide(const Watched& watched) const;
   void add_parts();
-  Result<> follow_attack(Watched& watched, const tfo_monitor_counters& before);
+  static std::string part_of(const Watched& watched);
+  Result<> follow_attack(Watched& watched);
   void review_book();
   bool judges_excess(const Watched& watched) const;
   Result<> read_load();
@@ -172,7 +198,11 @@ class SynAckMonitor {
   std::map<std::string, uint16_t> since_;  // tfo_target.since of those who are watched
   MonitorPlan plan_;
   std::map<std::string, Watched> watched_;
-  std::map<uint16_t, uint16_t> around_;  // number of a subject -> that of its declared prefix
+  struct Owner {
+    uint16_t number = 0;  // of the subject
+    uint16_t around = 0;  // of the declared prefix; 0: none
+  };
+  std::map<uint16_t, Owner> owners_;  // by number of a place
   AttackBook book_;
   BloomLoad load_;
   std::vector<HeavySource> heavy_sources_;  // as of the last read()
@@ -182,5 +212,11 @@ class SynAckMonitor {
 
 /// Unsolicited SYN-ACKs of a subject, whatever they carry.
 tfo_tally unsolicited(const tfo_monitor_counters& counters);
+/// What was counted since; all of it if the counter began anew.
+constexpr uint64_t grown(uint64_t now, uint64_t before) {
+  return now >= before ? now - before : now;
+}
+/// Unsolicited SYN-ACKs and resets since.
+uint64_t came_since(const tfo_monitor_counters& now, const tfo_monitor_counters& before);
 
 }  // namespace tfo

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "bpf/synack_core.h"
+#include "loader/monitor/density.h"
 
 namespace tfo {
 namespace {
@@ -27,22 +28,24 @@ Result<> check(const MonitorSubject& subject) {
   return {};
 }
 
-/// Names that are known keep their numbers, the others get what is free.
-Result<> number(const std::vector<MonitorSubject>& subjects, uint32_t most,
+/// Those that are known keep their numbers, the others get what is free.
+Result<> number(const std::vector<std::string>& keys, uint32_t most,
                 const std::map<std::string, uint16_t>& before, MonitorPlan& plan) {
   std::set<uint16_t> taken;
-  for (const MonitorSubject& subject : subjects) {
-    const auto had = before.find(subject.name);
+  for (const std::string& key : keys) {
+    const auto had = before.find(key);
     if (had == before.end() || had->second >= most) continue;
-    plan.numbers.emplace(subject.name, had->second);
+    plan.numbers.emplace(key, had->second);
     taken.insert(had->second);
   }
   uint16_t next = 1;
-  for (const MonitorSubject& subject : subjects) {
-    if (plan.numbers.contains(subject.name)) continue;
+  for (const std::string& key : keys) {
+    if (plan.numbers.contains(key)) continue;
     while (taken.contains(next)) next++;
-    if (next >= most) return fail("no room for " + subject.name + " among what is monitored");
-    plan.numbers.emplace(subject.name, next);
+    if (next >= most) {
+      return fail("no room for " + key.substr(0, key.find('\n')) + " among what is monitored");
+    }
+    plan.numbers.emplace(key, next);
     taken.insert(next);
   }
   return {};
@@ -80,6 +83,56 @@ const MonitorSubject* around(const std::vector<const MonitorSubject*>& declared,
   return found;
 }
 
+/// A prefix of a subject, the declared one around it (nullptr: none), and whose number it has.
+struct Placed {
+  const MonitorSubject* subject;
+  const MonitorPrefix* prefix;
+  const MonitorSubject* wide;
+  std::string key;
+};
+
+std::vector<Placed> place_all(const std::vector<MonitorSubject>& subjects,
+                              const std::vector<const MonitorSubject*>& declared) {
+  std::vector<Placed> out;
+  for (const MonitorSubject& subject : subjects) {
+    std::map<const MonitorSubject*, std::string> keys;  // by what is around
+    for (const MonitorPrefix& prefix : subject.prefixes) {
+      const MonitorSubject* wide = around(declared, subject, prefix);
+      const std::string key = keys.empty() ? subject.name : place_key(subject, prefix);
+      out.push_back({&subject, &prefix, wide, keys.emplace(wide, key).first->second});
+    }
+  }
+  return out;
+}
+
+/// Rows of the map of targets, and each subject's places.
+Result<> add_targets(const std::vector<Placed>& all, MonitorPlan& plan) {
+  std::map<std::pair<MonitorAddress, unsigned>, std::string> owners;
+  for (const auto& [subject, prefix, wide, key] : all) {
+    const auto owner = owners.emplace(std::pair(prefix->address, prefix->length), subject->name);
+    if (!owner.second) {
+      return fail(network_text(*prefix) + " belongs to " + subject->name + " and to " +
+                  owner.first->second);
+    }
+    MonitorTarget target;
+    target.key.length = prefix->length;
+    std::memcpy(target.key.prefix, prefix->address.data(), sizeof(target.key.prefix));
+    target.value.subject = plan.numbers.at(key);
+    target.value.kind = static_cast<__u8>(subject->kind);
+    if (wide != nullptr) {
+      target.value.around = plan.numbers.at(wide->name);
+      target.value.around_length = static_cast<__u8>(wide->prefixes[0].length);
+      target.value.first = plan.cells.at(wide->name).first_net * 256;
+    }
+    plan.targets.push_back(target);
+    const bool part = wide != nullptr && wide != subject;
+    const MonitorPlace place{target.value.subject, part ? wide->name : ""};
+    std::vector<MonitorPlace>& places = plan.places[subject->name];
+    if (std::ranges::find(places, place) == places.end()) places.push_back(place);
+  }
+  return {};
+}
+
 }  // namespace
 
 bool MonitorSubject::local() const {
@@ -101,10 +154,10 @@ std::vector<std::string_view> monitor_rules(const MonitorSubject& subject) {
 }
 
 double usual_background(const MonitorSubject& subject) {
-  constexpr double kEach = 0.04;
   double rate = 0;
   for (const MonitorPrefix& prefix : subject.prefixes) {
-    if (prefix.is_v4()) rate += kEach * std::ldexp(1.0, static_cast<int>(128 - prefix.length));
+    if (prefix.is_v4())
+      rate += kUsualBackground * std::ldexp(1.0, static_cast<int>(128 - prefix.length));
   }
   return rate;
 }
@@ -117,39 +170,32 @@ uint64_t alarm_bits(const MonitorSubject& subject) {
   return bits;
 }
 
+std::string place_key(const MonitorSubject& subject, const MonitorPrefix& first) {
+  return subject.name + "\n" + network_text(first);
+}
+
 Result<MonitorPlan> plan_monitor(const std::vector<MonitorSubject>& subjects, uint32_t most,
                                  const std::map<std::string, uint16_t>& before) {
   MonitorPlan plan;
   std::set<std::string> names;
   std::vector<const MonitorSubject*> declared;
-  std::map<std::pair<MonitorAddress, unsigned>, std::string> owners;
   for (const MonitorSubject& subject : subjects) {
     if (!names.insert(subject.name).second) return fail(subject.name + " is there twice");
     if (auto good = check(subject); !good) return tl::unexpected(good.error());
     if (subject.each_address) declared.push_back(&subject);
   }
-  if (auto done = number(subjects, most, before, plan); !done) return tl::unexpected(done.error());
+  const std::vector<Placed> all = place_all(subjects, declared);
+  std::vector<std::string> keys;
+  for (const MonitorSubject& subject : subjects) keys.push_back(subject.name);
+  for (const Placed& one : all) {
+    if (one.key != one.subject->name) keys.push_back(one.key);
+  }
+  if (auto done = number(keys, most, before, plan); !done) return tl::unexpected(done.error());
   if (auto done = place(subjects, plan); !done) return tl::unexpected(done.error());
+  if (auto done = add_targets(all, plan); !done) return tl::unexpected(done.error());
   for (const MonitorSubject& subject : subjects) {
-    for (const MonitorPrefix& prefix : subject.prefixes) {
-      const auto owner = owners.emplace(std::pair(prefix.address, prefix.length), subject.name);
-      if (!owner.second) {
-        return fail(network_text(prefix) + " belongs to " + subject.name + " and to " +
-                    owner.first->second);
-      }
-      MonitorTarget target;
-      target.key.length = prefix.length;
-      std::memcpy(target.key.prefix, prefix.address.data(), sizeof(target.key.prefix));
-      target.value.subject = plan.numbers.at(subject.name);
-      target.value.kind = static_cast<__u8>(subject.kind);
-      if (const MonitorSubject* wide = around(declared, subject, prefix); wide != nullptr) {
-        target.value.around = plan.numbers.at(wide->name);
-        target.value.around_length = static_cast<__u8>(wide->prefixes[0].length);
-        target.value.first = plan.cells.at(wide->name).first_net * 256;
-        if (wide != &subject) plan.around.emplace(subject.name, wide->name);
-      }
-      plan.targets.push_back(target);
-    }
+    std::vector<MonitorPlace>& places = plan.places[subject.name];
+    if (places.empty()) places.push_back({plan.numbers.at(subject.name)});
   }
   return plan;
 }

@@ -50,13 +50,25 @@ struct MonitorCells {
   bool operator==(const MonitorCells&) const = default;
 };
 
+/// Those of a subject's prefixes that lie in the same declared prefix, or in none: counted by a
+/// number of their own, since the programs count them for that prefix as well.
+struct MonitorPlace {
+  uint16_t number = 0;
+  std::string around = {};  // that prefix; empty: none
+
+  bool operator==(const MonitorPlace&) const = default;
+};
+
 /// The subjects' numbers and the rows that make the programs count for them.
 struct MonitorPlan {
-  std::map<std::string, uint16_t> numbers;    // by name; from 1 on
-  std::map<std::string, std::string> around;  // subject -> declared prefix that it lies in
-  std::map<std::string, MonitorCells> cells;  // of declared prefixes
+  std::map<std::string, uint16_t> numbers;                  // from 1 on; by name, or place_key()
+  std::map<std::string, std::vector<MonitorPlace>> places;  // by name; the first has its number
+  std::map<std::string, MonitorCells> cells;                // of declared prefixes
   std::vector<MonitorTarget> targets;
 };
+
+/// Under which MonitorPlan::numbers has a subject's other places, by their first prefix.
+std::string place_key(const MonitorSubject& subject, const MonitorPrefix& first);
 
 /// `before`: numbers that names had; they keep them. Fails, naming the subject, if two are alike,
 /// if a prefix has host bits, or if there is no room for `most` numbers or for all addresses.
@@ -70,8 +82,7 @@ inline constexpr std::string_view kSlowRule = "vip_slow";
 /// ("carpet"); an attack on one of them is an attack, too.
 std::vector<std::string_view> monitor_rules(const MonitorSubject& subject);
 
-/// So many a second come to as many addresses anyway (background radiation: of the order of 0.01/s
-/// to an IPv4 address, four times that to be on the safe side).
+/// So many a second come to as many addresses anyway: kUsualBackground of IPv4, none of IPv6.
 double usual_background(const MonitorSubject& subject);
 
 /// tfo_alarm_bit() of all its addresses.

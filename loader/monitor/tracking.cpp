@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Is it shown that the SYNs of who is watched are seen to leave?
 #include <algorithm>
-#include <map>
-#include <string_view>
 
 #include "loader/monitor/monitor.h"
 
@@ -10,16 +8,10 @@ namespace tfo {
 
 /// What leaves a part of a declared prefix is seen to leave the prefix, too.
 void SynAckMonitor::see_tracking() {
-  std::map<std::string_view, tfo_monitor_counters> parts;  // by declared prefix
-  for (const auto& [part, wide] : plan_.around) {
-    const tfo_monitor_counters& counters = watched_.at(part).counters;
-    parts[wide].answered += counters.answered;
-    parts[wide].blind += counters.blind;
-  }
   for (auto& [name, watched] : watched_) {
     tfo_monitor_counters seen = watched.counters;
-    seen.answered += parts[name].answered;
-    seen.blind += parts[name].blind;
+    seen.answered += watched.of_parts.answered;
+    seen.blind += watched.of_parts.blind;
     watched.proof.see(now(), seen);
   }
 }

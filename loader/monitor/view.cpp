@@ -22,9 +22,6 @@ constexpr const char* kOpens =
     "SYNs leave from it, so only what comes beyond them counts: a VIP that opens connections says "
     "\"originates\": true, a prefix that does is not \"silent\"";
 
-/// What was counted since; all of it if the counter began anew.
-uint64_t since(uint64_t now, uint64_t before) { return now >= before ? now - before : now; }
-
 std::string_view readiness_word(MonitorReadiness readiness) {
   if (readiness == MonitorReadiness::kReady) return "ready";
   return readiness == MonitorReadiness::kNotWarm ? "not_warm" : "unproven";
@@ -48,25 +45,25 @@ bool SynAckMonitor::judges_excess(const Watched& watched) const {
 }
 
 /// A SYN explains one answer: a SYN-ACK, or the reset of a closed port.
-void SynAckMonitor::see_answers(Watched& watched, const tfo_monitor_counters& before) const {
-  const tfo_monitor_counters& seen = watched.counters;
-  const uint64_t answers = seen.answered + seen.known + seen.blind;
+void SynAckMonitor::see_answers(Watched& watched) const {
+  const tfo_monitor_counters &seen = watched.counters, &parts = watched.of_parts;
+  const uint64_t answers =
+      seen.answered + seen.known + seen.blind + parts.answered + parts.known + parts.blind;
   const bool by_syn_acks = watched.subject.kind == TFO_TARGET_ASYMMETRIC;
   const uint64_t resets = by_syn_acks ? 0 : seen.resets;
   const uint64_t came = tfo::unsolicited(seen).packets + answers + resets;
   watched.excess.see(now(), came, seen.syns_out);
   watched.explained.see(now(), answers, seen.syns_out);
-  if (seen.syns_out > before.syns_out) watched.syns_at = now();
+  if (seen.syns_out > watched.before.syns_out) watched.syns_at = now();
 }
 
-void SynAckMonitor::add_up(Watched& watched, const tfo_monitor_counters& before) {
-  const tfo_monitor_counters& now = watched.counters;
+void SynAckMonitor::add_up(Watched& watched) {
+  const tfo_monitor_counters &now = watched.counters, &before = watched.before;
   const uint64_t excess = watched.excess.total();
   const uint64_t more = excess - std::exchange(watched.last_excess, excess);
-  const uint64_t came = since(tfo::unsolicited(now).packets, tfo::unsolicited(before).packets) +
-                        since(now.resets, before.resets);
+  const uint64_t came = came_since(now, before);
   watched.step = {.came = came,
-                  .bytes = since(tfo::unsolicited(now).bytes, tfo::unsolicited(before).bytes),
+                  .bytes = grown(tfo::unsolicited(now).bytes, tfo::unsolicited(before).bytes),
                   .judged = judges_excess(watched) ? more : came};
   watched.count += watched.step.judged;
   // What the first look finds is of any age.
@@ -77,14 +74,14 @@ void SynAckMonitor::add_up(Watched& watched, const tfo_monitor_counters& before)
     for (size_t payload = 0; payload < 2; payload++) {
       const tfo_tally& last = before.unsolicited[option][payload];
       const tfo_tally& next = now.unsolicited[option][payload];
-      kind.unsolicited[option][payload].packets += since(next.packets, last.packets);
-      kind.unsolicited[option][payload].bytes += since(next.bytes, last.bytes);
+      kind.unsolicited[option][payload].packets += grown(next.packets, last.packets);
+      kind.unsolicited[option][payload].bytes += grown(next.bytes, last.bytes);
     }
   }
-  kind.resets += since(now.resets, before.resets);
-  kind.answered += since(now.answered, before.answered);
-  totals_.samples += since(now.samples, before.samples);
-  totals_.samples_lost += since(now.samples_lost, before.samples_lost);
+  kind.resets += grown(now.resets, before.resets);
+  kind.answered += grown(now.answered, before.answered);
+  totals_.samples += grown(now.samples, before.samples);
+  totals_.samples_lost += grown(now.samples_lost, before.samples_lost);
 }
 
 MonitorView SynAckMonitor::view() const {
@@ -94,7 +91,7 @@ MonitorView SynAckMonitor::view() const {
     if (watched.subject.kind == TFO_TARGET_TRACKED) judge_tracking(watched, judged);
     if (watched.subject.kind == TFO_TARGET_VIP && judges_excess(watched)) judged.why = kOpens;
     const tfo_tally sum = tfo::unsolicited(watched.counters);
-    const auto lately = static_cast<uint64_t>(watched.reflectors.recent() + 0.5);
+    const uint64_t lately = watched.reflectors(&Distinct::recent);
     view.subjects.push_back({.name = name,
                              .kind = watched.subject.kind,
                              .each_address = watched.subject.each_address,

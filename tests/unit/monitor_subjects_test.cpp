@@ -46,21 +46,27 @@ TEST(MonitorPlan, AVipInADeclaredPrefixBelongsToBoth) {
                     subject("net6", TFO_TARGET_TRACKED, {"2001:db8::/32"}, true)},
                    64);
   ASSERT_OK(plan);
-  EXPECT_EQ(plan->numbers, (std::map<std::string, uint16_t>{
-                               {"web", 1}, {"office", 2}, {"small", 3}, {"net", 4}, {"net6", 5}}));
+  EXPECT_EQ(plan->numbers, (std::map<std::string, uint16_t>{{"web", 1},
+                                                            {"web\n2001:db8::10", 6},
+                                                            {"office", 2},
+                                                            {"small", 3},
+                                                            {"net", 4},
+                                                            {"net6", 5}}))
+      << "one for each prefix that it lies in";
   ASSERT_EQ(plan->targets.size(), 6U);
   const tfo_target& web = plan->targets[0].value;
   EXPECT_EQ(web.subject, 1);
   EXPECT_EQ(web.around, 4);
   EXPECT_EQ(web.around_length, 96 + 23);
   EXPECT_EQ(web.first, 256U) << "the prefix before has a net of its own, small as it is";
+  EXPECT_EQ(plan->targets[1].value.subject, 6);
   EXPECT_EQ(plan->targets[1].value.around, 5);
   EXPECT_EQ(plan->targets[2].value.around, TFO_NO_SUBJECT);
   EXPECT_EQ(plan->targets[4].value.around, 4);
   EXPECT_EQ(plan->cells.at("net").nets, 2U);
   EXPECT_EQ(plan->cells.at("net6").nets, 0U);
-  EXPECT_EQ(plan->around.at("web"), "net");
-  EXPECT_FALSE(plan->around.contains("net"));
+  EXPECT_EQ(plan->places.at("web"), (std::vector<MonitorPlace>{{1, "net"}, {6, "net6"}}));
+  EXPECT_EQ(plan->places.at("net"), (std::vector<MonitorPlace>{{4, ""}}));
 }
 
 /// Every SYN-ACK of an asymmetric network counts, honest ones too.
@@ -73,7 +79,9 @@ TEST(MonitorPlan, AnAsymmetricNetworkIsNoPartOfOneThatIsTracked) {
                     subject("other", TFO_TARGET_ASYMMETRIC, {"198.51.100.64/26"})},
                    64);
   ASSERT_OK(plan);
-  EXPECT_EQ(plan->around, (std::map<std::string, std::string>{{"other", "transit"}}));
+  EXPECT_EQ(plan->places.at("other"), (std::vector<MonitorPlace>{{5, "transit"}}));
+  EXPECT_EQ(plan->places.at("office"), (std::vector<MonitorPlace>{{4, ""}}));
+  EXPECT_EQ(plan->places.at("multihomed"), (std::vector<MonitorPlace>{{2, ""}}));
   EXPECT_EQ(plan->targets[1].value.around, TFO_NO_SUBJECT);
 }
 
