@@ -10,15 +10,16 @@ def choice(name, label, query, several=True):
     return {
         "name": name, "label": label, "type": "query", "datasource": DATASOURCE, "definition": query,
         "query": {"query": query, "refId": f"variable-{name}"}, "refresh": 2, "sort": 1, "hide": 0,
-        "multi": several, "includeAll": several, "allValue": None, "regex": "",
-        "current": {"text": ["All"], "value": ["$__all"]} if several else {}, "options": [],
+        "multi": several, "includeAll": several, "regex": "",
+        "options": [],
+        **({"current": {"text": ["All"], "value": ["$__all"]}} if several else {}),
     }
 
 
 def variables(more):
     return [
         {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "refresh": 1,
-         "hide": 0, "multi": False, "includeAll": False, "current": {}, "options": [], "regex": ""},
+         "hide": 0, "multi": False, "includeAll": False, "options": [], "regex": ""},
         choice("job", "Job", "label_values(tfo_build_info, job)"),
         choice("instance", "Node", 'label_values(tfo_build_info{job=~"$job"}, instance)'),
         choice("vip", "VIP", f'label_values(tfo_actions_total{{{NODE}, vip!=""}}, vip)'),

@@ -29,7 +29,9 @@ def each(expression, *labels, most=False):
 
 
 def runbook(alert, page):
-    return {"title": f"Runbook: {alert}", "url": f"${{runbooks}}/{page}.md#{alert.lower()}", "targetBlank": True}
+    return {"title": f"Runbook: {alert}", "url": f"${{runbooks}}/{page}.md#{alert.lower()}", "targetBlank": True,
+            "type": "link", "icon": "external link", "tags": [], "tooltip": "", "asDropdown": False, "includeVars": False,
+            "keepTime": False}
 
 
 def steps(*levels):
