@@ -84,8 +84,8 @@ class Engine {
   static constexpr size_t kMost = 64;          // alerts that are raised
   static constexpr size_t kMostWarnings = 48;  // so that there is room for critical ones
   static constexpr size_t kMostOfAKind = 32;   // warnings of one Rule::kind: for those of others
-  static constexpr size_t kMostOfARule = 16;   // and of one rule: networks that somebody reflects
-                                              // off us leave room for attacks on us
+  // Warnings of one rule: networks that somebody reflects off us leave room for attacks on us.
+  static constexpr size_t kMostOfARule = 16;
   static constexpr size_t kMostTracks = 131'072;
   static constexpr size_t kMostWaiting = 64;   // that are shown
   static constexpr int64_t kJump = 15'000;     // ms between two ticks: more is a jump of the clock

@@ -131,6 +131,11 @@ Result<> SynAckMonitor::read_places(Watched& watched) {
     place.bytes = grown(unsolicited(*counters).bytes, unsolicited(before).bytes);
     add(watched.counters, *counters);
   }
+  uint64_t came = 0;
+  for (const Place& place : watched.places) came += place.came;
+  for (Place& place : watched.places) {
+    if (came > 0) place.share = static_cast<double>(place.came) / static_cast<double>(came);
+  }
   return {};
 }
 

@@ -100,6 +100,9 @@ class SynAckMonitor {
     Distinct reflectors = {};
     tfo_monitor_counters counters{};
     uint64_t came = 0, bytes = 0;  // of the last look
+    /// Its part of what came to the subject in the last look in which anything did: excess is told
+    /// for ten seconds more.
+    double share = 1;
   };
   /// One subject as it is followed.
   struct Watched {

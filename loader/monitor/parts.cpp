@@ -21,10 +21,7 @@ void SynAckMonitor::add_parts() {
       Watched::Step& sum = parts[place.where.around];
       sum.came += place.came;
       sum.bytes += place.bytes;
-      // As much of what it is judged by as of what came to it.
-      sum.judged += part.places.size() == 1
-                        ? part.step.judged
-                        : part.step.judged * place.came / std::max<uint64_t>(1, part.step.came);
+      sum.judged += static_cast<uint64_t>(static_cast<double>(part.step.judged) * place.share);
     }
   }
   for (auto& [name, watched] : watched_) {
@@ -34,9 +31,12 @@ void SynAckMonitor::add_parts() {
 }
 
 void SynAckMonitor::add_carpet(Watched& watched, const Watched::Step& parts) {
-  const auto came = static_cast<int64_t>(parts.came);
+  const auto judged = static_cast<int64_t>(parts.judged);
+  // In excess is what came within ten seconds beyond the SYNs of all of them: so are its parts'.
+  const bool excess = judges_excess(watched);
+  const auto came = excess ? judged : static_cast<int64_t>(parts.came);
   int64_t own = static_cast<int64_t>(watched.step.judged) - came;
-  int64_t carpet = own + static_cast<int64_t>(parts.judged);
+  int64_t carpet = own + judged;
   if (is_wide(watched)) {
     const double usual = usual_background(watched.subject);
     const auto before = std::exchange(watched.density_at, now());
@@ -48,8 +48,9 @@ void SynAckMonitor::add_carpet(Watched& watched, const Watched::Step& parts) {
     }
     if (!busy_own) own = std::min(own, std::max<int64_t>(0, dense - came));
   }
-  watched.carpet.add(carpet, parts.came);
-  watched.own.add(own, parts.came);
+  const uint64_t jitter = std::max(parts.came, parts.judged);
+  watched.carpet.add(carpet, jitter);
+  watched.own.add(own, jitter);
   watched.own_bytes.add(
       static_cast<int64_t>(watched.step.bytes) - static_cast<int64_t>(parts.bytes), parts.bytes);
 }

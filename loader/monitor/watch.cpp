@@ -111,7 +111,9 @@ SynAckMonitor::Watched SynAckMonitor::begin(const MonitorSubject& subject,
               .density_at = {},
               .began = {},
               .counts_at = {}};
-  for (const MonitorPlace& place : places) out.places.push_back({.where = place});
+  for (const MonitorPlace& place : places) {
+    out.places.push_back({.where = place, .share = out.places.empty() ? 1.0 : 0.0});
+  }
   return out;
 }
 
@@ -163,7 +165,12 @@ Result<> SynAckMonitor::watch(const std::vector<MonitorSubject>& subjects, bool 
       continue;
     }
     book_.forget(plan->numbers.at(subject.name));
-    watched.emplace(subject.name, begin(subject, plan->places.at(subject.name)));
+    Watched next = begin(subject, plan->places.at(subject.name));
+    // It was counted and judged until now: all of that at once would be an attack.
+    if (watched_.contains(subject.name)) {
+      if (auto done = read_places(next); !done) return done;
+    }
+    watched.emplace(subject.name, std::move(next));
   }
   if (auto done = write_targets(*plan); !done) return done;
   begun_ = true;

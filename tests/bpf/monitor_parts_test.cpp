@@ -126,6 +126,25 @@ TEST(MonitorParts, WhatIsDeclaredAroundItLaterIsNoAttack) {
   EXPECT_EQ(node.reading("vip", "web").count, before + 3);
 }
 
+/// A VIP that opens connections is judged by what comes beyond their answers: what it was sent
+/// since the beginning is no attack, however it is watched from now on.
+TEST(MonitorParts, WhatWasJudgedIsNotCountedAnewAfterAChange) {
+  Node node;
+  ASSERT_OK(node.start());
+  const auto all = both_families();
+  ASSERT_OK(node.watch({all[0]}));
+  for (int second = 0; second < 20; second++) {
+    node.advance(kSecond);
+    node.leave(Packet::syn(kWeb4, host(1)), 100);
+    node.arrive(unasked(host(1), kWeb4), 100);
+    node.reading("vip", "web");
+  }
+  EXPECT_EQ(node.reading("vip", "web").count, 0U) << "health checks";
+  ASSERT_OK(node.watch({all[0], all[2]}));
+  EXPECT_EQ(node.reading("vip", "web").count, 0U);
+  EXPECT_EQ(node.reading("carpet", "net6").count, 0U);
+}
+
 /// What is named in a silent prefix may open connections: their answers are no attack, and do not
 /// hide one either.
 TEST(MonitorParts, AnswersToWhatIsNamedExplainItsSyns) {
