@@ -165,12 +165,7 @@ Result<> SynAckMonitor::watch(const std::vector<MonitorSubject>& subjects, bool 
       continue;
     }
     book_.forget(plan->numbers.at(subject.name));
-    Watched next = begin(subject, plan->places.at(subject.name));
-    // It was counted and judged until now: all of that at once would be an attack.
-    if (watched_.contains(subject.name)) {
-      if (auto done = read_places(next); !done) return done;
-    }
-    watched.emplace(subject.name, std::move(next));
+    watched.emplace(subject.name, begin(subject, plan->places.at(subject.name)));
   }
   if (auto done = write_targets(*plan); !done) return done;
   begun_ = true;
