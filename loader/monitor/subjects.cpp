@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -186,7 +187,7 @@ Result<MonitorPlan> plan_monitor(const std::vector<MonitorSubject>& subjects, ui
   }
   const std::vector<Placed> all = place_all(subjects, declared);
   std::vector<std::string> keys;
-  for (const MonitorSubject& subject : subjects) keys.push_back(subject.name);
+  std::ranges::transform(subjects, std::back_inserter(keys), &MonitorSubject::name);
   for (const Placed& one : all) {
     if (one.key != one.subject->name) keys.push_back(one.key);
   }
