@@ -119,9 +119,16 @@ Result<> prepare(BenchWorld& world, const Row& row) {
   return world.refresh(*row.what);
 }
 
+/// Packets of one run. Each call waits for a grace period of RCU, tens of milliseconds.
+uint32_t packets_of_run(const BenchWorld& world, const BenchArgs& args, const Row& row) {
+  constexpr uint32_t kMostBatches = 32;
+  const uint32_t all = row.cold ? world.packets() : args.repeat;
+  return row.what->batch == 0 ? all : std::min(all, kMostBatches * row.what->batch);
+}
+
 /// Fills in what one row costs.
 Result<> measure(BenchWorld& world, const BenchArgs& args, Row& row) {
-  const uint32_t repeat = row.cold ? world.packets() : args.repeat;
+  const uint32_t repeat = packets_of_run(world, args, row);
   const bool anew = row.cold || row.what->anew();
   if (auto ready = prepare(world, row); !ready) return ready;
   const auto before = world.counted();
