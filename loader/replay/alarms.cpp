@@ -136,10 +136,9 @@ void ReplayAlarms::take(const alert::Change& change) {
   raised_.erase(kept);
 }
 
-bool ReplayAlarms::is_outgoing(const EthernetFrame& frame, const Description& description,
+bool ReplayAlarms::is_outgoing(const EthernetFrame& frame, const std::optional<Flow>& flow,
                                const tfo_load_config& config) const {
   if (frame.direction != Direction::kUnknown) return frame.direction == Direction::kOut;
-  const auto flow = flow_of(frame, description);
   if (!flow) return false;
   const bool inside = (config.monitor & TFO_MONITOR_INSIDE) != 0;
   return watched_.has(mapped(flow->family, flow->source)) != inside;
@@ -152,10 +151,16 @@ Result<bool> ReplayAlarms::leaves(const EthernetFrame& frame, std::span<const ui
     if (auto taken = monitor_->take_samples(); !taken) return tl::unexpected(taken.error());
   }
   const Description description = describe(frame, config);
-  if (!is_outgoing(frame, description, config)) return false;
+  const auto flow = flow_of(frame, description);
+  const bool is_syn = flow && description.parsed == TFO_GO_ON;
+  if (!is_outgoing(frame, flow, config)) {
+    const bool inside = (config.monitor & TFO_MONITOR_INSIDE) != 0;
+    if (inside && is_syn) passing_.came_in(*flow, description, whole);
+    return false;
+  }
   left_++;
-  const bool is_syn = description.parsed == TFO_GO_ON;
   if (!is_syn || whole.size() > kLongestSyn) return true;
+  if (passing_.leaves(*flow, description, whole)) return true;
   LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = whole.data(),
               .data_size_in = static_cast<uint32_t>(whole.size()), .repeat = 1);
   const int error = bpf_prog_test_run_opts(egress_fd_, &options);

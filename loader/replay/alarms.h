@@ -17,6 +17,7 @@
 #include "loader/dataplane/egress_skeleton.h"
 #include "loader/monitor/monitor.h"
 #include "loader/replay/description.h"
+#include "loader/replay/passing_syns.h"
 
 namespace tfo {
 
@@ -63,7 +64,8 @@ class ReplayAlarms {
   /// A last tick, so that everything is counted.
   Result<> finish();
 
-  /// Does the frame leave the node? If it does, the egress program has seen it. As the capture
+  /// Does the frame leave the node? If it does, the egress program has seen it, unless it is a SYN
+  /// that was counted where it came in (class PassingSyns). As the capture
   /// marks it (epb_flags, cooked header); if it does not, a frame leaves if its source is watched,
   /// and on an interface to the inside (TFO_MONITOR_INSIDE) if it is not. `whole`: the frame in its
   /// length on the wire; `config`: of the interface.
@@ -79,7 +81,7 @@ class ReplayAlarms {
 
  private:
   ReplayAlarms(const MapSet& maps, EgressSkeleton egress, const Config& config);
-  bool is_outgoing(const EthernetFrame& frame, const Description& description,
+  bool is_outgoing(const EthernetFrame& frame, const std::optional<Flow>& flow,
                    const tfo_load_config& config) const;
   Result<> tick(uint64_t at);
   void take(const alert::Change& change);
@@ -90,6 +92,7 @@ class ReplayAlarms {
   std::unique_ptr<SynAckMonitor> monitor_;
   Config config_;
   WatchedNetworks watched_;
+  PassingSyns passing_;
   alert::Engine engine_;
   uint64_t step_;
   std::optional<uint64_t> next_tick_;  // unix ns

@@ -230,6 +230,7 @@ TEST_F(ReplayAlerts, ARouterOnBothItsInterfaces) {
   for (uint32_t i = 0; i < 3'000; i++) {
     const Segment syn = script.next_syn();
     script.add(i / 12.0, syn, 1);
+    script.add(i / 12.0 + 0.001, syn, 0);
     script.add(i / 12.0 + 0.03, answer_to(syn), 0);
     script.add(i / 12.0 + 0.031, answer_to(syn), 1);
   }
@@ -239,10 +240,22 @@ TEST_F(ReplayAlerts, ARouterOnBothItsInterfaces) {
     script.add(150 + i / 100.0, attack, 0);
     script.add(150 + i / 100.0 + 0.001, attack, 1);
   }
+  attack.destination = kOffice + 7;
+  for (uint32_t i = 0; i < 9'000; i++) {
+    attack.source = ipv4(63, 0, 0, 0) + i * 300;
+    script.add(150.0001 + i / 100.0, attack, 0);
+    script.add(150.0002 + i / 100.0, attack, 1);
+  }
   const json document = replay(script, {"eth0", "eth1"});
-  ASSERT_EQ(document["alerts"].size(), 1U) << document["alerts"];
-  EXPECT_EQ(document["alerts"][0]["id"], "vip:web");
-  EXPECT_NEAR(document["alerts"][0]["packets"].get<double>(), 9'000, 450) << "each of them once";
+  ASSERT_EQ(document["alerts"].size(), 2U) << document["alerts"];
+  EXPECT_EQ(document["alerts"][0]["id"], "tracked:office");
+  EXPECT_EQ(document["alerts"][1]["id"], "vip:web");
+  for (const json& alert : document["alerts"]) {
+    EXPECT_NEAR(alert["packets"].get<double>(), 9'000, 450) << "each of them once";
+  }
+  const json& volume = document["alerts"][0]["evidence"]["volume"];
+  EXPECT_GT(volume["answered"], 500);
+  EXPECT_NEAR(volume["syns_out"].get<double>() / volume["answered"].get<double>(), 1, 0.02);
   EXPECT_EQ(waiting(document, "tracked", "office"), "");
 }
 
