@@ -245,6 +245,15 @@ struct {
 	__type(value, struct tfo_hit_map);
 } hit_maps SEC(".maps");
 
+/* Packets to the /64s of the declared IPv6 prefixes: tfo_subnet_of() (loader). */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tfo_tally);
+} subnets SEC(".maps");
+
 /*
  * Unsolicited SYN-ACKs of late, by the low 16 bits of their tfo_tuple_hash(): its other bits, and
  * the subject in their place. Overwritten, never evicted (loader).

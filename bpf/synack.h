@@ -160,6 +160,16 @@ __attribute__((noinline)) int tfo_incoming_of(struct xdp_md *ctx, struct tfo_inc
 	return tcp[13] | header_len << 8;
 }
 
+/* Where the declared prefix that it lies in counts the address, or TFO_NO_CELL. */
+static __always_inline __u32 tfo_place_of(const struct tfo_target *target,
+					  const struct tfo_vip_key *key, __u32 family)
+{
+	if (target->around == TFO_NO_SUBJECT)
+		return TFO_NO_CELL;
+	return family == 4 ? tfo_cell_of(target, key, family)
+			   : tfo_subnet_of(target, key, tfo_ctl.hash_seed);
+}
+
 /*
  * A segment that tfo_monitor_wants(). `where`: offset of IP, that of TCP << 16; `ip_end`: see
  * struct tfo_packet.
@@ -187,8 +197,7 @@ __attribute__((noinline)) int tfo_monitor_in(struct xdp_md *ctx, __u32 where, __
 	if (tfo_synack_verdict(ctx, &in, target) != TFO_SYNACK_UNSOLICITED)
 		return 1;
 	in.flags = tfo_incoming_flags(ctx, &in, found, found >> 8);
-	in.cell = target->around == TFO_NO_SUBJECT ? TFO_NO_CELL
-						   : tfo_cell_of(target, &in.destination, family);
+	in.cell = tfo_place_of(target, &in.destination, family);
 	return tfo_unsolicited(ctx, &in, target->around);
 }
 

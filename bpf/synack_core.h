@@ -132,6 +132,24 @@ tfo_inline __u32 tfo_cell_of(const struct tfo_target *target, const struct tfo_v
 		       : TFO_NO_CELL;
 }
 
+/*
+ * Where the /64 of an IPv6 address of a declared prefix is counted. One that has more of them than
+ * counters spreads them by a keyed hash, so that nobody can choose those that share one.
+ */
+tfo_inline __u32 tfo_subnet_of(const struct tfo_target *target, const struct tfo_vip_key *key,
+			       const __u64 seed[2])
+{
+	__u32 bits = target->first >> TFO_SUBNET_SHIFT & 31;
+	struct tfo_vip_key net = {.high = key->high, .low = 0, .port = 0};
+	__u64 at;
+
+	if (bits + target->around_length < 64)
+		at = tfo_vip_hash(&net, seed);
+	else
+		at = tfo_be64(net.high);
+	return (target->first & (TFO_SUBNETS - 1)) + (at & ((1ULL << bits) - 1));
+}
+
 tfo_inline __u32 tfo_window(__u64 now_ns)
 {
 	return now_ns >> TFO_WINDOW_SHIFT;

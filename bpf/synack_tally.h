@@ -21,7 +21,7 @@ struct tfo_incoming {
 	__u8 family;
 	__u8 flags; /* TFO_SAMPLE_* */
 	__u16 subject; /* of which the sample is */
-	__u32 cell; /* tfo_cell_of() */
+	__u32 cell; /* tfo_cell_of(), of IPv6 tfo_subnet_of() */
 };
 
 /* Counts one that nobody asked for. `subject` may be TFO_NO_SUBJECT. */
@@ -52,15 +52,33 @@ static __always_inline void tfo_tally_subject(__u32 subject, const struct tfo_in
 		counters->repeats++;
 }
 
+/* The /64 within its declared prefix: of all CPUs, a copy for each would be too much. */
+static __always_inline int tfo_tally_subnet(const struct tfo_incoming *in)
+{
+	__u32 index = in->cell;
+	struct tfo_tally *tally = bpf_map_lookup_elem(&subnets, &index);
+
+	if (!tally)
+		return 0;
+	__sync_fetch_and_add(&tally->packets, 1);
+	__sync_fetch_and_add(&tally->bytes, in->length);
+	return 1;
+}
+
 /* The address within its declared prefix. Global: the verifier looks at it once. */
 __attribute__((noinline)) int tfo_tally_cell(const struct tfo_incoming *in)
 {
 	__u32 index = in ? in->cell : TFO_NO_CELL, net = index >> 8;
 	struct tfo_tally *tally;
 	struct tfo_hit_map *map;
-	__u32 *cell = bpf_map_lookup_elem(&cells, &index);
+	__u32 *cell;
 
-	if (!in || !cell)
+	if (!in)
+		return 0;
+	if (in->family != 4)
+		return tfo_tally_subnet(in);
+	cell = bpf_map_lookup_elem(&cells, &index);
+	if (!cell)
 		return 0;
 	__sync_fetch_and_add(cell, 1);
 	tally = bpf_map_lookup_elem(&net_stats, &net);
@@ -178,7 +196,7 @@ __attribute__((noinline)) int tfo_unsolicited(struct xdp_md *ctx, struct tfo_inc
 	tfo_tally_subject(in->subject, in);
 	if (around != in->subject)
 		tfo_tally_subject(around, in);
-	if (in->cell != TFO_NO_CELL && !(in->flags & TFO_SAMPLE_RESET))
+	if (in->cell != TFO_NO_CELL)
 		tfo_tally_cell(in);
 	weight = tfo_sample_weight(cpu, tfo_now(), tfo_ctl.sample_budget, bpf_get_prandom_u32());
 	return weight ? tfo_sample_put(ctx, in, weight) : 0;

@@ -83,7 +83,8 @@ struct tfo_target_key {
 /*
  * `subject`: whose counters. `around`: those of the declared prefix that it lies in, or of itself,
  * or TFO_NO_SUBJECT: that prefix' addresses are counted one by one. Its IPv4 addresses have the
- * cells from `first` on, and its first /24 is net `first` / 256.
+ * cells from `first` on, and its first /24 is net `first` / 256. Its IPv6 /64s have 2^B of the
+ * subnets, from the lower TFO_SUBNET_SHIFT bits of `first` on; B stands above.
  */
 struct tfo_target {
 	__u16 subject;
@@ -91,11 +92,13 @@ struct tfo_target {
 	__u8 kind; /* enum tfo_target_kind */
 	__u8 around_length; /* of a mapped prefix: 96 to 128; of IPv6: 0 to 64 */
 	__u16 since; /* low bits of the window in which it was first watched; user space's */
-	__u32 first; /* a multiple of 256 */
+	__u32 first; /* of IPv4 a multiple of 256 */
 };
 
 #define TFO_TARGETS 131072 /* addresses and networks that are watched */
 #define TFO_PREFIX_CELLS (1U << 18) /* addresses of all declared IPv4 prefixes together */
+#define TFO_SUBNETS (1U << 16) /* counters for the /64s of all declared IPv6 prefixes together */
+#define TFO_SUBNET_SHIFT 24
 
 /*
  * Which addresses of a /24 were hit: bank W % 2 holds window W, and address A is bit A % 32 of its

@@ -78,6 +78,7 @@ Result<> MonitorTables::size(const XdpSkeleton& xdp, uint32_t vips) {
       {maps.cells, TFO_PREFIX_CELLS},
       {maps.net_stats, TFO_PREFIX_CELLS / 256},
       {maps.hit_maps, TFO_PREFIX_CELLS / 256},
+      {maps.subnets, TFO_SUBNETS},
       {maps.recent, kRecent},
       {maps.sent, kRecent},
       {maps.samples, kSamplesBytes},

@@ -63,6 +63,7 @@ constexpr Declared kDeclared[] = {
     {"cells", &decltype(tfo_xdp::maps)::cells},
     {"net_stats", &decltype(tfo_xdp::maps)::net_stats},
     {"hit_maps", &decltype(tfo_xdp::maps)::hit_maps},
+    {"subnets", &decltype(tfo_xdp::maps)::subnets},
     {"recent", &decltype(tfo_xdp::maps)::recent},
     {"sent", &decltype(tfo_xdp::maps)::sent},
     {"samples", &decltype(tfo_xdp::maps)::samples},
@@ -116,6 +117,7 @@ Result<MapSet> assemble(Maps maps) {
                             .cells = take("cells"),
                             .net_stats = take("net_stats"),
                             .hit_maps = take("hit_maps"),
+                            .subnets = take("subnets"),
                             .recent = take("recent"),
                             .sent = take("sent"),
                             .samples = take("samples")}};
@@ -145,6 +147,7 @@ Result<> set_sizes(tfo_xdp& skeleton, const MapSizes& sizes) {
       {maps.cells, sizes.each_address ? TFO_PREFIX_CELLS : 1},
       {maps.net_stats, sizes.each_address ? TFO_PREFIX_CELLS / 256 : 1},
       {maps.hit_maps, sizes.each_address ? TFO_PREFIX_CELLS / 256 : 1},
+      {maps.subnets, sizes.each_address ? TFO_SUBNETS : 1},
       {maps.recent, sizes.subjects > 1 ? kRecent : 1},
       {maps.sent, sizes.subjects > 1 ? kRecent : 1},
       {maps.samples, sizes.subjects > 1 ? kSamplesBytes : page_size()},
@@ -308,6 +311,7 @@ std::vector<const Map*> MapSet::all() const {
           &monitor.cells,
           &monitor.net_stats,
           &monitor.hit_maps,
+          &monitor.subnets,
           &monitor.recent,
           &monitor.sent,
           &monitor.samples};

@@ -101,6 +101,7 @@ struct MonitorMaps {
   Map cells;
   Map net_stats;  // tfo_tally, per CPU
   Map hit_maps;   // tfo_hit_map
+  Map subnets;    // tfo_tally
   Map recent;
   Map sent;
   Map samples;  // ring of tfo_sample

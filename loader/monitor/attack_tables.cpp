@@ -42,6 +42,13 @@ json heaviest(const Table& table, size_t most, const char* field, Name name) {
   return rows;
 }
 
+/// `length`: whole bytes.
+MonitorAddress network_of(const MonitorAddress& address, unsigned length) {
+  MonitorAddress network{};
+  std::copy_n(address.begin(), length / 8, network.begin());
+  return network;
+}
+
 void put32(std::vector<uint8_t>& out, uint32_t value) {
   for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<uint8_t>(value >> shift));
 }
@@ -69,10 +76,8 @@ unsigned network_length(const MonitorAddress& address) {
   return MonitorPrefix{.address = address}.is_v4() ? 120 : 48;
 }
 
-MonitorAddress network_of(const MonitorAddress& address) {
-  MonitorAddress network{};
-  std::copy_n(address.begin(), network_length(address) / 8, network.begin());
-  return network;
+unsigned victim_network_length(const MonitorAddress& address) {
+  return MonitorPrefix{.address = address}.is_v4() ? 120 : 64;
 }
 
 void LatelyHit::add(uint64_t hash, uint32_t window) {
@@ -103,12 +108,13 @@ AttackTables::AttackTables(const std::array<uint64_t, 2>& seed)
 
 void AttackTables::add(const tfo_sample& sample) {
   const MonitorAddress victim = address_of(sample.destination);
-  reflectors_.add(network_of(address_of(sample.source)), sample.weight);
+  const MonitorAddress source = address_of(sample.source);
+  reflectors_.add(network_of(source, network_length(source)), sample.weight);
   source_ports_.add(ntohs(sample.source_port), sample.weight);
   destination_ports_.add(ntohs(sample.destination_port), sample.weight);
   victims_.add(victim, sample.weight);
   lately_.add(hash_(victim), tfo_window(sample.time_ns));
-  victim_networks_.add(network_of(victim), sample.weight);
+  victim_networks_.add(network_of(victim, victim_network_length(victim)), sample.weight);
   acks_.add(sample.ack, sample.weight);
   ttls_[sample.ttl] += sample.weight;
   samples_++;
@@ -133,6 +139,9 @@ json AttackTables::evidence(size_t most) const {
   const auto network = [](const MonitorAddress& a) {
     return network_text({.address = a, .length = network_length(a)});
   };
+  const auto victim_network = [](const MonitorAddress& a) {
+    return network_text({.address = a, .length = victim_network_length(a)});
+  };
   const auto address = [](const MonitorAddress& a) { return address_text(a); };
   const auto number = [](uint32_t n) { return n; };
   const auto acks = acks_.top(1);
@@ -140,7 +149,7 @@ json AttackTables::evidence(size_t most) const {
           {"source_ports", heaviest(source_ports_, most, "port", number)},
           {"destination_ports", heaviest(destination_ports_, most, "port", number)},
           {"victims", heaviest(victims_, most, "address", address)},
-          {"victim_networks", heaviest(victim_networks_, most, "network", network)},
+          {"victim_networks", heaviest(victim_networks_, most, "network", victim_network)},
           {"same_ack", acks.empty() ? 0 : share(acks[0].count - acks[0].error, acks_.total())},
           {"same_ttl", share(*std::ranges::max_element(ttls_), weight())},
           {"samples", samples_},

@@ -22,10 +22,10 @@ struct MonitorHash {
   uint64_t operator()(uint32_t number) const;
 };
 
-/// The network of an address: /24 of IPv4, /48 of IPv6.
-MonitorAddress network_of(const MonitorAddress& address);
-/// The length that network_of() leaves, of the mapped address.
+/// The length of networks as they are told, of the mapped address: /24 of IPv4, of IPv6 /48, and
+/// /64 of victims.
 unsigned network_length(const MonitorAddress& address);
+unsigned victim_network_length(const MonitorAddress& address);
 
 /// How many distinct ones there were in this window of 8.6 s or in the one before: by linear
 /// counting, right to some per cent up to 10,000.
@@ -70,6 +70,10 @@ class AttackTables {
   uint64_t weight() const { return reflectors_.total(); }
   const SpaceSaving<MonitorAddress, MonitorHash>& reflectors() const { return reflectors_; }
   const SpaceSaving<MonitorAddress, MonitorHash>& victims() const { return victims_; }
+  const SpaceSaving<MonitorAddress, MonitorHash>& victim_networks() const {
+    return victim_networks_;
+  }
+  uint32_t weight_max() const { return weight_max_; }
   /// Victims of late. `window`: now.
   uint64_t victims_hit(uint32_t window) const { return lately_.count(window); }
   size_t memory() const;

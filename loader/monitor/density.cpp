@@ -23,7 +23,9 @@ uint64_t Density::see(std::chrono::nanoseconds now, std::span<const uint32_t> ne
   return static_cast<uint64_t>(beyond);
 }
 
-bool Busy::see(double count, double seconds, double usual) {
+bool Busy::see(std::chrono::nanoseconds now, double count, double usual) {
+  const auto before = std::exchange(at_, now);
+  const double seconds = before ? std::chrono::duration<double>(now - *before).count() : 0;
   if (seconds > 0) rate_ += (count / seconds - rate_) * std::min(1.0, seconds / kMemory);
   return rate_ >= usual;
 }

@@ -34,11 +34,12 @@ class Density {
 /// Does more come than usual, over ten seconds or so?
 class Busy {
  public:
-  /// `count` came in `seconds`; `usual` a second.
-  bool see(double count, double seconds, double usual);
+  /// `count` came since the last call, of which the first one knows nothing; `usual` a second.
+  bool see(std::chrono::nanoseconds now, double count, double usual);
 
  private:
   static constexpr double kMemory = 10;  // seconds
+  std::optional<std::chrono::nanoseconds> at_;
   double rate_ = 0;
 };
 

@@ -93,22 +93,20 @@ Result<> SynAckMonitor::follow_attack(Watched& watched) {
     for (Place& place : watched.places) place.reflectors.restart();
   }
   const auto cells = plan_.cells.find(watched.subject.name);
-  if (cells == plan_.cells.end() || cells->second.nets == 0) return {};
+  if (cells == plan_.cells.end()) return {};
   if (watched.counts_at && now() - *watched.counts_at < kCountEvery) return {};
-  auto counts = read_counts(*cells_, maps_.monitor.net_stats, cells->second);
+  auto counts = exact_->read(cells->second);
   if (!counts) return tl::unexpected(std::move(counts).error());
   watched.counts_before = std::move(*counts);
   watched.counts_at = now();
   return {};
 }
 
-/// What was counted of each, of a declared IPv4 prefix; null otherwise.
-json SynAckMonitor::victims(const Watched& watched) const {
+/// What was counted of each, of a declared prefix; null otherwise.
+json SynAckMonitor::victims(const Watched& watched, const AttackTables& tables) const {
   if (watched.counts_at_start.empty()) return nullptr;
-  const auto counts =
-      read_counts(*cells_, maps_.monitor.net_stats, plan_.cells.at(watched.subject.name));
-  if (!counts) return nullptr;
-  return exact_victims(watched.subject.prefixes[0], *counts, watched.counts_at_start, kRows);
+  return exact_->victims(watched.subject.prefixes[0], plan_.cells.at(watched.subject.name),
+                         watched.counts_at_start, tables, kRows);
 }
 
 void SynAckMonitor::review_book() {
@@ -151,9 +149,9 @@ json SynAckMonitor::evidence(const Watched& watched) {
   out["top"] = tables->evidence(kRows);
   out["top"]["weight_now"] = weight_;
   out["filter"] = filter(watched.subject, out["top"]["source_ports"]);
-  if (const json exact = victims(watched); !exact.is_null()) {
+  if (const json exact = victims(watched, *tables); !exact.is_null()) {
     out["top"].update(exact);
-    out["exact"] = {"victims", "victim_networks"};
+    for (const auto& [table, rows] : exact.items()) out["exact"].push_back(table);
   }
   return bounded(std::move(out));
 }

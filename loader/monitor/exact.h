@@ -3,35 +3,55 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <utility>
 #include <vector>
 
-#include "loader/dataplane/map.h"
 #include "loader/dataplane/map_memory.h"
+#include "loader/dataplane/map_set.h"
+#include "loader/monitor/attack_tables.h"
 #include "loader/monitor/subjects.h"
 #include "loader/result.h"
 
 namespace tfo {
 
-/// What the programs counted for each address and each /24 of a declared IPv4 prefix, SYN-ACKs of
-/// those in it that have a name of their own included. Resets are not counted so.
+/// What the programs counted within a declared prefix: SYN-ACKs and resets, also to those in it
+/// that have a name of their own.
 struct PrefixCounts {
-  std::vector<uint32_t> addresses;  // packets; they wrap
-  std::vector<tfo_tally> nets;
+  std::vector<uint32_t> addresses;  // packets of each; they wrap; none of IPv6
+  std::vector<tfo_tally> nets;      // of each /24; of IPv6 of each counter: tfo_subnet_of()
 
   bool empty() const { return nets.empty(); }
 };
 
-/// `where`: of the prefix, not of IPv6. A system call for each /24.
-Result<PrefixCounts> read_counts(const MapMemory& cells, const Map& net_stats,
-                                 const MonitorCells& where);
+/// The counters of the addresses and networks of declared prefixes.
+class PrefixCounters {
+ public:
+  /// `maps` outlives it.
+  static Result<PrefixCounters> open(const MapSet& maps);
 
-/// Packets of each /24, which wrap, as `where` of read_counts(); without a system call.
-std::vector<uint32_t> read_nets(const MapMemory& cells, const MonitorCells& where);
+  /// A system call for each /24.
+  Result<PrefixCounts> read(const MonitorCells& where) const;
+  /// Packets of each /24 of an IPv4 prefix, which wrap; without a system call.
+  std::vector<uint32_t> read_nets(const MonitorCells& where) const;
 
-/// {victims: [{address, packets, share}], victim_networks: [{network, packets, bytes, share}]}: the
-/// heaviest, at most `most` each, of what was counted since.
-nlohmann::json exact_victims(const MonitorPrefix& prefix, const PrefixCounts& now,
-                             const PrefixCounts& start, size_t most);
+  /// {victims: [{address, packets, share}], victim_networks: [{network, packets, bytes, share}]},
+  /// the heaviest, at most `most` each, of what was counted since `start`. Of IPv6 no victims, and
+  /// the /64s that `samples` know. Null if samples contradict a counter that /64s share.
+  nlohmann::json victims(const MonitorPrefix& prefix, const MonitorCells& where,
+                         const PrefixCounts& start, const AttackTables& samples, size_t most) const;
+
+ private:
+  PrefixCounters(const MapSet& maps, std::unique_ptr<MapMemory> cells,
+                 std::unique_ptr<MapMemory> subnets)
+      : maps_(&maps), cells_(std::move(cells)), subnets_(std::move(subnets)) {}
+  nlohmann::json subnets(const MonitorPrefix& prefix, const MonitorCells& where,
+                         const PrefixCounts& came, const AttackTables& samples, size_t most) const;
+
+  const MapSet* maps_;
+  std::unique_ptr<MapMemory> cells_;
+  std::unique_ptr<MapMemory> subnets_;
+};
 
 }  // namespace tfo

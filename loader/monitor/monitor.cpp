@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/monitor/monitor.h"
 
-#include <bpf/bpf.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cerrno>
 #include <cstring>
-#include <set>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -63,9 +60,9 @@ Result<std::unique_ptr<SynAckMonitor>> SynAckMonitor::open(const MapSet& maps, b
   monitor->sketches_ = std::move(*sketches);
   monitor->heavy_ = std::move(*heavy);
   monitor->hits_ = std::move(*hits);
-  auto cells = MapMemory::of(maps.monitor.cells);
-  if (!cells) return tl::unexpected(std::move(cells).error());
-  monitor->cells_ = std::move(*cells);
+  auto exact = PrefixCounters::open(maps);
+  if (!exact) return tl::unexpected(std::move(exact).error());
+  monitor->exact_ = std::move(*exact);
   monitor->ring_ = ring_buffer__new(maps.monitor.samples.fd(), take, monitor.get(), nullptr);
   if (monitor->ring_ == nullptr) return fail_errno("cannot open the ring of samples");
   return monitor;

@@ -125,7 +125,6 @@ class SynAckMonitor {
     /// Of a declared prefix that is wider than a /24: what is dense, and whether all of it is
     /// judged.
     Density density = {};
-    std::optional<std::chrono::nanoseconds> density_at;
     Busy busy_carpet = {}, busy_own = {};
     Growth carpet = {};               // a declared prefix's, its parts as they are judged
     Growth own = {}, own_bytes = {};  // a declared prefix's, without its parts
@@ -135,7 +134,7 @@ class SynAckMonitor {
     double lately = 0;                              // packets of the last ten seconds or so
     tfo_monitor_counters at_start{};                // of the attack that the evidence is of
     std::optional<std::chrono::nanoseconds> began;  // that attack
-    /// Of a declared IPv4 prefix: when the attack began, and lately.
+    /// Of a declared prefix: when the attack began, and lately.
     PrefixCounts counts_at_start{}, counts_before{};
     std::optional<std::chrono::nanoseconds> counts_at;  // these
     uint64_t sketched = UINT64_MAX;  // what had been counted when the sketch was read
@@ -183,7 +182,7 @@ class SynAckMonitor {
   bool doubtful(const Watched& watched) const;
   void judge_tracking(const Watched& watched, MonitorReading& reading) const;
   nlohmann::json evidence(const Watched& watched);
-  nlohmann::json victims(const Watched& watched) const;
+  nlohmann::json victims(const Watched& watched, const AttackTables& tables) const;
   nlohmann::json flood_evidence() const;
   static int take(void* self, void* data, size_t size);
 
@@ -191,7 +190,7 @@ class SynAckMonitor {
   std::unique_ptr<MapMemory> sketches_;
   std::unique_ptr<MapMemory> hits_;
   std::unique_ptr<MapMemory> heavy_;
-  std::unique_ptr<MapMemory> cells_;
+  std::optional<PrefixCounters> exact_;
   ring_buffer* ring_ = nullptr;
   size_t wanted_ = 0;  // samples that take_samples() still takes
   bool sockets_ = false;

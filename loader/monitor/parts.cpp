@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What lies in a declared prefix and has a name of its own: the programs count it for both.
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "loader/monitor/monitor.h"
 
@@ -39,11 +37,9 @@ void SynAckMonitor::add_carpet(Watched& watched, const Watched::Step& parts) {
   int64_t carpet = own + judged;
   if (is_wide(watched)) {
     const double usual = usual_background(watched.subject);
-    const auto before = std::exchange(watched.density_at, now());
-    const double seconds = before ? std::chrono::duration<double>(now() - *before).count() : 0;
     const auto dense = static_cast<int64_t>(see_density(watched));
-    const bool busy_own = watched.busy_own.see(static_cast<double>(own), seconds, usual);
-    if (!watched.busy_carpet.see(static_cast<double>(carpet), seconds, usual)) {
+    const bool busy_own = watched.busy_own.see(now(), static_cast<double>(own), usual);
+    if (!watched.busy_carpet.see(now(), static_cast<double>(carpet), usual)) {
       carpet = std::min(carpet, dense);
     }
     if (!busy_own) own = std::min(own, std::max<int64_t>(0, dense - came));
@@ -62,7 +58,7 @@ bool SynAckMonitor::is_wide(const Watched& watched) const {
 }
 
 uint64_t SynAckMonitor::see_density(Watched& watched) const {
-  return watched.density.see(now(), read_nets(*cells_, plan_.cells.at(watched.subject.name)));
+  return watched.density.see(now(), exact_->read_nets(plan_.cells.at(watched.subject.name)));
 }
 
 /// Answers to what is named in a declared prefix are counted for that alone; its SYNs for both.

@@ -2,6 +2,7 @@
 #include "loader/monitor/subjects.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <iterator>
@@ -52,14 +53,27 @@ Result<> number(const std::vector<std::string>& keys, uint32_t most,
   return {};
 }
 
-/// Each declared prefix of IPv4 begins at a net of its own.
+/// Each declared prefix of IPv4 begins at a net of its own; those of IPv6 have as many counters for
+/// their /64s each.
 Result<> place(const std::vector<MonitorSubject>& subjects, MonitorPlan& plan) {
-  uint32_t next = 0;
+  const auto is_declared = [](bool v4) {
+    return [v4](const MonitorSubject& subject) {
+      return subject.each_address && subject.prefixes[0].is_v4() == v4;
+    };
+  };
+  const auto ipv6 = static_cast<uint32_t>(std::ranges::count_if(subjects, is_declared(false)));
+  const unsigned bits = ipv6 == 0 ? 0 : std::bit_width(TFO_SUBNETS / ipv6) - 1;
+  uint32_t next = 0, next_subnet = 0;
   for (const MonitorSubject& subject : subjects) {
     if (!subject.each_address) continue;
-    MonitorCells cells{.first_net = next};
-    if (subject.prefixes[0].is_v4()) {
+    MonitorCells cells;
+    if (is_declared(true)(subject)) {
+      cells.first_net = next;
       cells.nets = std::max(1U, (1U << (128 - subject.prefixes[0].length)) / 256);
+    } else {
+      cells.first_subnet = next_subnet;
+      cells.subnet_bits = std::min(bits, 64 - subject.prefixes[0].length);
+      next_subnet += 1U << cells.subnet_bits;
     }
     next += cells.nets;
     if (next > TFO_PREFIX_CELLS / 256) {
@@ -123,7 +137,7 @@ Result<> add_targets(const std::vector<Placed>& all, MonitorPlan& plan) {
     if (wide != nullptr) {
       target.value.around = plan.numbers.at(wide->name);
       target.value.around_length = static_cast<__u8>(wide->prefixes[0].length);
-      target.value.first = plan.cells.at(wide->name).first_net * 256;
+      target.value.first = plan.cells.at(wide->name).first();
     }
     plan.targets.push_back(target);
     const bool part = wide != nullptr && wide != subject;

@@ -46,7 +46,13 @@ struct MonitorTarget {
 struct MonitorCells {
   uint32_t first_net = 0;
   uint32_t nets = 0;  // 0: IPv6, or none
+  uint32_t first_subnet = 0;
+  unsigned subnet_bits = 0;  // 2^that many counters for the /64s of an IPv6 prefix
 
+  /// tfo_target.first.
+  uint32_t first() const {
+    return nets != 0 ? first_net * 256 : first_subnet | subnet_bits << TFO_SUBNET_SHIFT;
+  }
   bool operator==(const MonitorCells&) const = default;
 };
 

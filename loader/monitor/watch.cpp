@@ -57,24 +57,19 @@ uint16_t SynAckMonitor::window() const {
 Result<> SynAckMonitor::learn(const std::vector<MonitorSubject>& subjects) {
   std::set<uint16_t> taken;
   for (const MonitorSubject& subject : subjects) {
-    if (subject.prefixes.empty()) continue;
-    tfo_target_key key{.length = subject.prefixes[0].length, .prefix = {}};
-    std::ranges::copy(subject.prefixes[0].address, key.prefix);
-    tfo_target found{};
-    if (bpf_map_lookup_elem(maps_.monitor.targets.fd(), &key, &found) != 0) {
-      if (errno == ENOENT) continue;
-      return fail_errno("cannot read map " + maps_.monitor.targets.name());
-    }
-    // What was found may be a wider one's, which keeps its number if it is still there.
-    if (found.kind != subject.kind || !taken.insert(found.subject).second) continue;
-    plan_.numbers.emplace(subject.name, found.subject);
-    if (unbroken_) since_.emplace(subject.name, found.since);
     for (const MonitorPrefix& prefix : subject.prefixes) {
-      key.length = prefix.length;
+      tfo_target_key key{.length = prefix.length, .prefix = {}};
       std::ranges::copy(prefix.address, key.prefix);
-      if (bpf_map_lookup_elem(maps_.monitor.targets.fd(), &key, &found) != 0) continue;
+      tfo_target found{};
+      if (bpf_map_lookup_elem(maps_.monitor.targets.fd(), &key, &found) != 0) {
+        if (errno == ENOENT) continue;
+        return fail_errno("cannot read map " + maps_.monitor.targets.name());
+      }
+      // What was found may be a wider one's, which keeps its number if it is still there.
       if (found.kind != subject.kind || !taken.insert(found.subject).second) continue;
-      plan_.numbers.emplace(place_key(subject, prefix), found.subject);
+      const bool first = &prefix == subject.prefixes.data();
+      plan_.numbers.emplace(first ? subject.name : place_key(subject, prefix), found.subject);
+      if (first && unbroken_) since_.emplace(subject.name, found.since);
     }
   }
   return {};
@@ -108,7 +103,6 @@ SynAckMonitor::Watched SynAckMonitor::begin(const MonitorSubject& subject,
               .excess = {},
               .explained = {},
               .syns_at = {},
-              .density_at = {},
               .began = {},
               .counts_at = {}};
   for (const MonitorPlace& place : places) {

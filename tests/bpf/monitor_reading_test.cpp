@@ -118,7 +118,7 @@ TEST(MonitorReading, ACarpetOverAPrefix) {
   EXPECT_EQ(evidence["top"]["victim_networks"][0]["network"], "192.0.2.0/24");
   EXPECT_EQ(evidence["top"]["victim_networks"][0]["packets"], 1000);
   EXPECT_EQ(evidence["top"]["victim_networks"][0]["bytes"], 40'000);
-  EXPECT_EQ(evidence["exact"], (std::vector<std::string>{"victims", "victim_networks"}));
+  EXPECT_EQ(evidence["exact"], (std::vector<std::string>{"victim_networks", "victims"}));
   EXPECT_LE(evidence.dump().size(), 3300U);
   node.advance(20 * kSecond);
   EXPECT_EQ(node.reading("carpet", "net").sources, 0U) << "none of late";

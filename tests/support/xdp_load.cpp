@@ -50,6 +50,7 @@ uint32_t monitor_entries(std::string_view map, uint32_t lines) {
   if (map == "monitor_stats" || map == "reflectors") return kSlots;
   if (map == "cells") return TFO_PREFIX_CELLS;
   if (map == "net_stats" || map == "hit_maps") return TFO_PREFIX_CELLS / 256;
+  if (map == "subnets") return TFO_SUBNETS;
   if (map == "recent" || map == "sent") return 65536;
   return map == "samples" ? 1U << 20 : 0;
 }

@@ -54,15 +54,17 @@ TEST(MonitorDensity, CountersWrapAndClocksStand) {
 
 TEST(MonitorBusy, IsAMeanOfTenSeconds) {
   Busy busy;
-  EXPECT_FALSE(busy.see(0, 0, 100)) << "a first look has no rate";
-  EXPECT_FALSE(busy.see(500, 1, 100));
-  for (int i = 0; i < 20; i++) EXPECT_FALSE(busy.see(50, 1, 100));
+  int at = 0;
+  EXPECT_FALSE(busy.see(seconds(at), 1'000'000, 100)) << "a first look has no rate";
+  EXPECT_FALSE(busy.see(seconds(++at), 500, 100));
+  for (int i = 0; i < 20; i++) EXPECT_FALSE(busy.see(seconds(++at), 50, 100));
   int needed = 0;
-  while (!busy.see(150, 1, 100)) needed++;
+  while (needed < 100 && !busy.see(seconds(++at), 150, 100)) needed++;
   EXPECT_GT(needed, 3);
   EXPECT_LT(needed, 10);
   Busy other;
-  EXPECT_TRUE(other.see(1001, 1, 100)) << "a tenth of it is enough";
+  other.see(seconds(0), 0, 100);
+  EXPECT_TRUE(other.see(seconds(1), 1001, 100)) << "ten times of it in one second is enough";
 }
 
 }  // namespace

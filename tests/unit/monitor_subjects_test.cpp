@@ -69,6 +69,23 @@ TEST(MonitorPlan, AVipInADeclaredPrefixBelongsToBoth) {
   EXPECT_EQ(plan->places.at("net"), (std::vector<MonitorPlace>{{4, ""}}));
 }
 
+/// Those that have more /64s than counters share them evenly.
+TEST(MonitorPlan, IPv6PrefixesHaveCountersForTheirSubnets) {
+  const auto plan = plan_monitor({subject("web", TFO_TARGET_VIP, {"2001:db8:9::10/128"}),
+                                  subject("net", TFO_TARGET_TRACKED, {"192.0.2.0/24"}, true),
+                                  subject("wide", TFO_TARGET_TRACKED, {"2001:db8:9::/48"}, true),
+                                  subject("lan", TFO_TARGET_TRACKED, {"2001:db8:1:2::/64"}, true),
+                                  subject("site", TFO_TARGET_TRACKED, {"2001:db8:3::/56"}, true)},
+                                 64);
+  ASSERT_OK(plan);
+  const uint32_t each = TFO_SUBNETS / 4;  // a third, as a power of two
+  EXPECT_EQ(plan->cells.at("wide"), (MonitorCells{.first_subnet = 0, .subnet_bits = 14}));
+  EXPECT_EQ(plan->cells.at("lan"), (MonitorCells{.first_subnet = each, .subnet_bits = 0}));
+  EXPECT_EQ(plan->cells.at("site"), (MonitorCells{.first_subnet = each + 1, .subnet_bits = 8}));
+  EXPECT_EQ(plan->targets[0].value.first, 14U << TFO_SUBNET_SHIFT) << "as what it lies in";
+  EXPECT_EQ(plan->targets[4].value.first, (each + 1) | 8U << TFO_SUBNET_SHIFT);
+}
+
 /// Every SYN-ACK of an asymmetric network counts, honest ones too.
 TEST(MonitorPlan, AnAsymmetricNetworkIsNoPartOfOneThatIsTracked) {
   const auto plan =

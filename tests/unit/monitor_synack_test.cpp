@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "tests/support/synack_cases.h"
@@ -64,6 +65,36 @@ TEST(MonitorCells, AnAddressHasItsPlaceInItsPrefix) {
   EXPECT_EQ(cell("10.0.0.1"), TFO_NO_CELL) << "no prefix of IPv4";
   target.around_length = 96 + 22;
   EXPECT_EQ(cell("2001:db8::1"), TFO_NO_CELL) << "only IPv4 addresses are counted one by one";
+}
+
+/// As the lowest bits of the /64, as far as there are counters; spread by a keyed hash beyond.
+TEST(MonitorCells, ASubnetHasItsPlaceInItsPrefix) {
+  tfo_target target{};
+  target.first = 512 | 8U << TFO_SUBNET_SHIFT;
+  const auto subnet = [&](const std::string& address, uint64_t secret = 3) {
+    const tfo_vip_key key = key_of(address);
+    const __u64 seed[2] = {secret, 5};
+    return tfo_subnet_of(&target, &key, seed);
+  };
+  target.around_length = 56;
+  EXPECT_EQ(subnet("2001:db8:0:100::"), 512U);
+  EXPECT_EQ(subnet("2001:db8:0:1ff::9"), 512U + 255);
+  target.first = TFO_SUBNETS - 1;
+  target.around_length = 64;
+  EXPECT_EQ(subnet("2001:db8:0:1ff::9"), TFO_SUBNETS - 1);
+  target.first = 8U << TFO_SUBNET_SHIFT;
+  target.around_length = 48;
+  std::set<uint32_t> places;
+  int moved = 0;
+  for (int i = 0; i < 256; i++) {
+    const std::string address = "2001:db8:0:" + std::to_string(i) + "::";
+    places.insert(subnet(address));
+    moved += subnet(address) != subnet(address, 7);
+    EXPECT_EQ(subnet(address), subnet(address + "77"));
+  }
+  EXPECT_LT(*places.rbegin(), 256U);
+  EXPECT_GT(places.size(), 140U);
+  EXPECT_GT(moved, 200);
 }
 
 /// The bits of one window; the one before is still whole, older ones are gone.

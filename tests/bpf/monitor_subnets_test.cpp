@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The /64s of a declared IPv6 prefix are counted one by one, as far as there are counters for them.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "loader/monitor/monitor.h"
+#include "tests/support/monitor_node.h"
+#include "tests/support/monitor_world.h"
+#include "tests/support/outcome.h"
+
+namespace tfo::test::monitor_subnets_test {
+namespace {
+
+constexpr uint64_t kTenth = MonitorNode::kSecond / 10;
+using Names = std::vector<std::string>;
+
+MonitorSubject dark(const std::string& name, const std::string& address, unsigned length) {
+  MonitorSubject out{.name = name,
+                     .kind = TFO_TARGET_TRACKED,
+                     .prefixes = {{.length = length}},
+                     .each_address = true};
+  inet_pton(AF_INET6, address.c_str(), out.prefixes[0].address.data());
+  return out;
+}
+
+/// Of what comes to two /64s of it. `site`: 2001:db8:`site`::/`length`.
+void expect_exact(unsigned length, const std::string& site) {
+  SCOPED_TRACE(fmt::format("/{}", length));
+  MonitorNode node;
+  ASSERT_OK(node.start());
+  ASSERT_OK(node.watch({dark("other", "2001:db8:ffff::", 48),
+                        dark("net", fmt::format("2001:db8:{}::", site), length)}));
+  const std::string first = fmt::format("2001:db8:{}:1", site);
+  const std::string last = fmt::format("2001:db8:{}:ff", site);
+  node.arrive(unasked("2001:db8:2::1", last + "::9"), 100);  // of before: not in there
+  node.reading("carpet", "net");
+  node.advance(2000 * kTenth);
+  node.reading("carpet", "net");
+  node.arrive(unasked("2001:db8:2::1", first + "::7"), 30'000);
+  node.arrive(unasked("2001:db8:2::1", first + "::8"), 7);
+  node.arrive(unasked("2001:db8:2::1", last + "::9"), 10'000);
+  const auto evidence = node.reading("carpet", "net").evidence();
+  EXPECT_EQ(evidence["exact"], Names{"victim_networks"});
+  const auto& networks = evidence["top"]["victim_networks"];
+  ASSERT_EQ(networks.size(), 2U);
+  EXPECT_EQ(networks[0]["network"], first + "::/64");
+  EXPECT_EQ(networks[0]["packets"], 30'007);
+  EXPECT_EQ(networks[0]["bytes"], 30'007 * 60);
+  EXPECT_EQ(networks[0]["share"], 0.75);
+  EXPECT_EQ(networks[1]["network"], last + "::/64");
+  EXPECT_EQ(networks[1]["packets"], 10'000);
+  EXPECT_EQ(evidence["top"]["victims"][0]["address"], first + "::7");
+  EXPECT_GT(evidence["top"]["weight_max"], 8) << "by their samples they would be some per cent off";
+}
+
+TEST(MonitorSubnets, VolumesAreExact) {
+  expect_exact(56, "100");
+  expect_exact(48, "100");
+  expect_exact(40, "100");
+}
+
+/// Where many /64s have one counter, what it counts is no volume of any of them.
+TEST(MonitorSubnets, OfSharedCountersTheSamplesTell) {
+  MonitorNode node;
+  ASSERT_OK(node.start());
+  std::vector<MonitorSubject> all = {dark("net", "2001:db8::", 32)};
+  for (int i = 1; i < 14; i++)
+    all.push_back(dark(fmt::format("n{}", i), fmt::format("2001:{}::", i), 32));
+  ASSERT_OK(node.watch(all));
+  node.reading("carpet", "net");
+  for (int i = 0; i < 600; i++) {  // on 4,096 counters
+    node.arrive(unasked("2001:db9::1", fmt::format("2001:db8:{:x}::1", i)), 200);
+    node.reading("carpet", "net");
+    node.advance(kTenth);
+  }
+  const auto evidence = node.reading("carpet", "net").evidence();
+  EXPECT_EQ(evidence["volume"]["packets"], 600 * 200);
+  EXPECT_FALSE(evidence.contains("exact"));
+  EXPECT_NEAR(evidence["top"]["victim_networks"][0]["packets"], 200, 60);
+}
+
+TEST(MonitorSubnets, ACarpetOverManyIsExact) {
+  MonitorNode node;
+  ASSERT_OK(node.start());
+  ASSERT_OK(node.watch({dark("net", "2001:db8:1::", 48)}));
+  node.reading("carpet", "net");
+  for (int i = 0; i < 300; i++) {
+    node.arrive(unasked("2001:db9::1", fmt::format("2001:db8:1:{:x}::1", i + 1)),
+                i < 20 ? 100 - i : 10);
+  }
+  const auto evidence = node.reading("carpet", "net").evidence();
+  EXPECT_EQ(evidence["exact"], Names{"victim_networks"});
+  const auto& networks = evidence["top"]["victim_networks"];
+  ASSERT_GE(networks.size(), 5U);
+  for (size_t i = 0; i < networks.size(); i++) {
+    EXPECT_EQ(networks[i]["network"], fmt::format("2001:db8:1:{:x}::/64", i + 1));
+    EXPECT_EQ(networks[i]["packets"], 100 - i);
+  }
+}
+
+}  // namespace
+}  // namespace tfo::test::monitor_subnets_test
