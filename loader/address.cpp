@@ -11,8 +11,8 @@
 namespace tfo {
 namespace {
 
-constexpr uint8_t kMapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 constexpr unsigned kMappedBits = 96;
+constexpr size_t kMappedSize = kMappedBits / 8;
 
 ConfigAddress cut(ConfigAddress address, unsigned length) {
   for (unsigned i = 0; i < address.size(); ++i) {
@@ -25,8 +25,8 @@ ConfigAddress cut(ConfigAddress address, unsigned length) {
 /// A NUL would end the text for inet_pton, whatever comes behind it.
 bool parse_address(const std::string& text, ConfigAddress& out) {
   if (text.find('\0') != std::string::npos) return false;
-  std::memcpy(out.data(), kMapped, sizeof(kMapped));
-  return inet_pton(AF_INET, text.c_str(), out.data() + sizeof(kMapped)) == 1 ||
+  out = kAnyV4;
+  return inet_pton(AF_INET, text.c_str(), out.data() + kMappedSize) == 1 ||
          inet_pton(AF_INET6, text.c_str(), out.data()) == 1;
 }
 
@@ -38,9 +38,11 @@ tl::unexpected<Error> refuse(std::string_view text, std::string_view why) {
 
 }  // namespace
 
-bool ClientNetwork::is_v4() const {
-  return length >= kMappedBits && std::memcmp(address.data(), kMapped, sizeof(kMapped)) == 0;
+bool is_mapped(const ConfigAddress& address) {
+  return std::equal(address.begin(), address.begin() + kMappedSize, kAnyV4.begin());
 }
+
+bool ClientNetwork::is_v4() const { return length >= kMappedBits && is_mapped(address); }
 
 Result<ClientNetwork> parse_network(std::string_view text) {
   const size_t slash = text.find('/');
@@ -75,7 +77,7 @@ Result<ClientNetwork> parse_network(std::string_view text) {
 
 std::string address_text(const ConfigAddress& address) {
   char text[INET6_ADDRSTRLEN];
-  if (std::memcmp(address.data(), kMapped, sizeof(kMapped)) == 0) {
+  if (is_mapped(address)) {
     return inet_ntop(AF_INET, address.data() + 12, text, sizeof(text));
   }
   return inet_ntop(AF_INET6, address.data(), text, sizeof(text));

@@ -13,6 +13,12 @@ namespace tfo {
 /// An IPv6 address, or IPv4 in its mapped form ::ffff:a.b.c.d; network order.
 using ConfigAddress = std::array<uint8_t, 16>;
 
+/// 0.0.0.0 in that form.
+inline constexpr ConfigAddress kAnyV4 = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0};
+
+/// Is it IPv4, in its mapped form?
+bool is_mapped(const ConfigAddress& address);
+
 /// Text of an address: dotted quad for IPv4-mapped ones, RFC 5952 for the rest.
 std::string address_text(const ConfigAddress& address);
 

@@ -67,7 +67,6 @@ std::optional<std::string> ConfigParser::absolute_path(const ConfigNode& node, s
 
 void ConfigParser::plain_fields(ConfigObject& root) {
   constexpr size_t kSocketPath = 107;  // sun_path of sockaddr_un less its NUL
-  constexpr size_t kPath = 4000;       // PATH_MAX less what we append
   if (const auto node = root.optional("instance")) {
     if (const auto text = name(*node, 63)) config_.instance = *text;
   }
@@ -75,10 +74,10 @@ void ConfigParser::plain_fields(ConfigObject& root) {
     if (const auto text = absolute_path(*node, kSocketPath)) config_.socket = *text;
   }
   if (const auto node = root.optional("state_directory")) {
-    if (const auto text = absolute_path(*node, kPath)) config_.state_directory = *text;
+    if (const auto text = absolute_path(*node, kMostPath)) config_.state_directory = *text;
   }
   if (const auto node = root.optional("bpffs")) {
-    if (const auto text = absolute_path(*node, kPath)) config_.bpffs = *text;
+    if (const auto text = absolute_path(*node, kMostPath)) config_.bpffs = *text;
   }
   if (const auto node = root.optional("log_level")) {
     const std::vector<std::string_view> levels = {"debug", "info", "warning", "error"};

@@ -21,7 +21,6 @@ constexpr double kMaxRate = 1e9;  // a second
 constexpr int64_t kMaxCount = 1'000'000'000;
 constexpr size_t kMaxPeers = 16;
 constexpr size_t kMaxArguments = 32;
-constexpr size_t kPath = 4000;
 constexpr seconds kMaxResend{600};
 constexpr seconds kMinExpires{10};
 constexpr int kResends = 3;  // an alert lives through one post that is lost, and one that is late
@@ -163,7 +162,7 @@ void ConfigParser::alertmanager(const ConfigNode& node) {
       {"ca_file", &out.ca_file}, {"cert_file", &out.cert_file}, {"key_file", &out.key_file}};
   for (const auto& [name, place] : files) {
     if (const auto field = object.optional(name)) {
-      *place = absolute_path(*field, kPath).value_or("");
+      *place = absolute_path(*field, kMostPath).value_or("");
     }
   }
   if (const auto field = object.optional("kinds")) out.kinds = kinds_of(*field);
@@ -195,7 +194,7 @@ void ConfigParser::alert_command(const ConfigNode& node) {
   ConfigObject object(node, R"(such as {"path": "/usr/local/bin/page"})");
   alert::CommandConfig out;
   if (const auto field = object.required("path", "the absolute path of a program")) {
-    out.path = absolute_path(*field, kPath).value_or("");
+    out.path = absolute_path(*field, kMostPath).value_or("");
   }
   if (const auto field = object.optional("arguments")) {
     for (const ConfigNode& item : field->items(kMaxArguments, R"(such as ["--team", "net"])")) {
@@ -203,9 +202,9 @@ void ConfigParser::alert_command(const ConfigNode& node) {
       if (text && text->find('\0') != std::string::npos) {
         item.complain("holds a NUL", "an argument ends there: remove it");
       }
-      if (text && text->size() > kPath) {
+      if (text && text->size() > kMostPath) {
         item.complain(fmt::format("has {} characters", text->size()),
-                      fmt::format("give at most {}", kPath));
+                      fmt::format("give at most {}", kMostPath));
       }
       if (text) out.arguments.push_back(*text);
     }

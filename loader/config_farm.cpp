@@ -18,7 +18,6 @@ namespace {
 using std::chrono::seconds;
 constexpr seconds kLeaseMost{3600};
 constexpr size_t kMaxEndpoints = 32;
-constexpr size_t kFarmPath = 4000;
 
 constexpr char kExample[] =
     R"(such as {"name": "edge", "etcd": {"endpoints": ["https://10.0.0.1:2379"]}})";
@@ -65,7 +64,7 @@ void ConfigParser::farm(const ConfigNode& node) {
   }
   farm_node(object, node, out);
   if (const auto field = object.optional("key_file")) {
-    out.key_file = absolute_path(*field, kFarmPath).value_or(out.key_file);
+    out.key_file = absolute_path(*field, kMostPath).value_or(out.key_file);
   }
   if (const auto field = object.optional("lease")) {
     out.lease = field->duration(seconds{3}, kLeaseMost, false).value_or(out.lease);
@@ -102,7 +101,7 @@ void ConfigParser::farm_etcd(const ConfigNode& node, FarmConfig& out) {
     const auto field = object.optional(name);
     if (!field) continue;
     const auto text = field->text("an absolute path, or \"\" for none");
-    if (text && !text->empty()) *place = absolute_path(*field, kFarmPath).value_or("");
+    if (text && !text->empty()) *place = absolute_path(*field, kMostPath).value_or("");
   }
   if (const auto field = object.optional("user")) {
     out.etcd.user = field->text("the name of a user of etcd, or \"\" for none").value_or("");

@@ -10,6 +10,9 @@
 
 namespace tfo {
 
+/// Of a path: PATH_MAX less what we append.
+inline constexpr size_t kMostPath = 4000;
+
 /// Turns a JSON document into a Config, one method per section. Remembers what was named where, so
 /// that a double is reported with both places.
 class ConfigParser {

@@ -16,7 +16,6 @@ namespace {
 
 using std::chrono::seconds;
 constexpr seconds kYear{365 * 86400};
-constexpr size_t kRolePath = 4000;  // PATH_MAX less what we append
 
 bool is_interface_name(std::string_view text) {
   // dev_valid_name() of net/core/dev.c
@@ -205,7 +204,7 @@ void ConfigParser::http_tls(const ConfigNode& node) {
       {"certificate", &out.certificate}, {"key", &out.key}, {"client_ca", &out.client_ca}};
   for (const auto& [name, path] : files) {
     if (const auto field = object.required(name, "the absolute path of a PEM file")) {
-      *path = absolute_path(*field, kRolePath).value_or("");
+      *path = absolute_path(*field, kMostPath).value_or("");
     }
   }
   object.finish();

@@ -8,19 +8,18 @@
 #include <variant>
 
 #include "bpf/tfo_abi.h"
+#include "loader/address.h"
 #include "loader/config_parser.h"
 
 namespace tfo {
 namespace {
-
-constexpr uint8_t kMappedPrefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 /// The address, or why it cannot be a VIP's.
 std::variant<ConfigAddress, std::string> parse_address(const std::string& text) {
   ConfigAddress address{};
   in_addr v4{};
   if (inet_pton(AF_INET, text.c_str(), &v4) == 1) {
-    std::copy(std::begin(kMappedPrefix), std::end(kMappedPrefix), address.begin());
+    address = kAnyV4;
     std::memcpy(address.data() + 12, &v4, sizeof(v4));
     if (address[12] == 0 || address[12] >= 224) return "is no unicast address";
     return address;
@@ -28,9 +27,7 @@ std::variant<ConfigAddress, std::string> parse_address(const std::string& text) 
   if (inet_pton(AF_INET6, text.c_str(), address.data()) != 1) {
     return text.find('/') != std::string::npos ? "is a prefix" : "is no IP address";
   }
-  if (std::equal(std::begin(kMappedPrefix), std::end(kMappedPrefix), address.begin())) {
-    return "is an IPv4 address in IPv6 form";
-  }
+  if (is_mapped(address)) return "is an IPv4 address in IPv6 form";
   const bool unspecified = std::count(address.begin(), address.end(), 0) == 16;
   if (address[0] == 0xff || unspecified) return "is no unicast address";
   return address;

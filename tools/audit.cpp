@@ -19,7 +19,6 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr size_t kMaxKeys = 1024;
 const std::vector<uint16_t> kAnyPorts = {1};  // as long as it is not known which
 constexpr std::chrono::seconds kSlow(2);      // from then on, and so often, it says where it stands
 
@@ -27,7 +26,7 @@ constexpr std::chrono::seconds kSlow(2);      // from then on, and so often, it 
 Result<std::vector<Key>> keys_given(Context& context, const AuditArgs& args) {
   if (args.keys.text.empty() && args.keys.file.empty()) return std::vector<Key>{};
   if (!args.pool.empty()) return fail("--pool asks tfod, and --key does not: give one of them");
-  return read_keys(context, args.keys, kMaxKeys);
+  return read_keys(context, args.keys, kMostKeys);
 }
 
 /// The ports for servers that were given without one: --port, else those of the pool's VIPs.

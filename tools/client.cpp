@@ -177,6 +177,13 @@ int64_t number_of(const json& object, const std::string& key) {
   return found != object.end() && found->is_number() ? found->get<int64_t>() : 0;
 }
 
+const json& member_of(const json& object, const std::string& key) {
+  static const json none = json::object();
+  if (!object.is_object()) return none;
+  const auto field = object.find(key);
+  return field == object.end() ? none : *field;
+}
+
 json array_of(const json& object, const std::string& key) {
   const auto found = object.is_object() ? object.find(key) : object.end();
   return found != object.end() && found->is_array() ? *found : json::array();

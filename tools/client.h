@@ -36,6 +36,9 @@ std::string text_of(const nlohmann::json& object, const std::string& key);
 /// A member as a number; 0 if absent or not one.
 int64_t number_of(const nlohmann::json& object, const std::string& key);
 
+/// A member, or an empty object.
+const nlohmann::json& member_of(const nlohmann::json& object, const std::string& key);
+
 /// A member that is an array, or an empty array.
 nlohmann::json array_of(const nlohmann::json& object, const std::string& key);
 

@@ -15,8 +15,6 @@ namespace tfo {
 
 namespace {
 
-constexpr size_t kMaxCookieKeys = 1024;
-
 struct Address {
   int family;  // 4 or 6
   uint8_t bytes[16];
@@ -108,7 +106,7 @@ int cookie_check(Context& context, const CookieArgs& args) {
   if (!flow) return report(context, flow.error());
   const auto cookie = parse_cookie(args.cookie);
   if (!cookie) return report(context, cookie.error());
-  const auto keys = read_keys(context, args.keys, kMaxCookieKeys);
+  const auto keys = read_keys(context, args.keys, kMostKeys);
   if (!keys) return report(context, keys.error());
 
   const auto place = find_key(*keys, *flow, *cookie);

@@ -17,13 +17,6 @@ using nlohmann::json;
 constexpr std::string_view kKeys =
     "q quit  1-5 or Tab table  < > sort  r reverse  arrows scroll  Space pause";
 
-const json& part_of(const json& object, const char* key) {
-  static const json none = json::object();
-  if (!object.is_object()) return none;
-  const auto field = object.find(key);
-  return field == object.end() ? none : *field;
-}
-
 size_t length(const Line& line) {
   size_t sum = 0;
   for (const Span& span : line) sum += span.text.size();
@@ -44,7 +37,7 @@ Mark health_mark(const std::string& health) {
 }
 
 std::string milliseconds(const json& object, const char* key) {
-  if (!part_of(object, key).is_number()) return "-";
+  if (!member_of(object, key).is_number()) return "-";
   const double ms = double_of(object, key);
   if (ms < 0.1) return "<0.1 ms";
   if (ms < 10) return fmt::format("{:.1f} ms", ms);
@@ -74,7 +67,7 @@ std::vector<Line> sentence(const json& now, const TopState& state, size_t column
     return {{{fmt::format("no answer since {}: ", time_words(number_of(now, "now"))), Mark::kBad},
              {state.trouble}}};
   }
-  const json& verdict = part_of(now, "verdict");
+  const json& verdict = member_of(now, "verdict");
   const Mark mark = health_mark(text_of(verdict, "health"));
   const std::string headline = text_of(verdict, "headline");
   const std::string reason = text_of(verdict, "reason");
@@ -85,23 +78,23 @@ std::vector<Line> sentence(const json& now, const TopState& state, size_t column
 /// What happened between the two readings; of the last minute, as long as there is only one.
 json lately(const json& now, const json& before) {
   const double seconds = (double_of(now, "taken_ns") - double_of(before, "taken_ns")) / 1e9;
-  if (!before.is_object() || seconds <= 0) return part_of(now, "minute");
-  const json &later = part_of(now, "totals"), &earlier = part_of(before, "totals");
+  if (!before.is_object() || seconds <= 0) return member_of(now, "minute");
+  const json &later = member_of(now, "totals"), &earlier = member_of(before, "totals");
   json out = {{"seconds", seconds}};
   const auto less = [](const json& a, const json& b, const std::string& name) {
     return std::max(0.0, double_of(a, name.c_str()) - double_of(b, name.c_str()));
   };
   out["unsolicited"] = less(later, earlier, "unsolicited");
   for (const char* group : {"classes", "handshakes"}) {
-    for (const auto& [name, count] : part_of(later, group).items()) {
-      out[group][name] = less(part_of(later, group), part_of(earlier, group), name);
+    for (const auto& [name, count] : member_of(later, group).items()) {
+      out[group][name] = less(member_of(later, group), member_of(earlier, group), name);
     }
   }
   return out;
 }
 
 Line classes_line(const json& recent, double seconds) {
-  const json& classes = part_of(recent, "classes");
+  const json& classes = member_of(recent, "classes");
   double all = 0;
   for (const json& one : classes) all += one.is_number() ? one.get<double>() : 0;
   const auto rate = [&](double count) { return rate_text(seconds > 0 ? count / seconds : -1); };
@@ -120,11 +113,11 @@ Line classes_line(const json& recent, double seconds) {
 }
 
 Line saved_line(const json& now, const json& recent, double seconds) {
-  const json& saved = part_of(now, "saved");
+  const json& saved = member_of(now, "saved");
   if (text_of(saved, "measured") != "yes") {
     return {{"saved      ", Mark::kSoft}, {"not measured: the guard is off"}};
   }
-  const double accepted = double_of(part_of(recent, "handshakes"), "accepted");
+  const double accepted = double_of(member_of(recent, "handshakes"), "accepted");
   return {{"saved      ", Mark::kSoft},
           {rate_text(seconds > 0 ? accepted / seconds : -1) + "/s", Mark::kBold},
           {fmt::format("  {} round trips in all, {} ({} each)", text_of(saved, "round_trips"),
@@ -133,9 +126,9 @@ Line saved_line(const json& now, const json& recent, double seconds) {
 
 Line guard_line(const json& now, const json& recent, double seconds) {
   double open = 0;
-  for (const json& vip : part_of(now, "vips")) open += double_of(vip, "load");
-  const int64_t over = number_of(part_of(now, "guarded"), "guarded_total");
-  const size_t alerts = array_of(part_of(now, "alerts"), "alerts").size();
+  for (const json& vip : member_of(now, "vips")) open += double_of(vip, "load");
+  const int64_t over = number_of(member_of(now, "guarded"), "guarded_total");
+  const size_t alerts = array_of(member_of(now, "alerts"), "alerts").size();
   const double unsolicited = double_of(recent, "unsolicited");
   return {{"guard      ", Mark::kSoft},
           {fmt::format("{:.0f} open, ", open)},

@@ -39,18 +39,11 @@ TopCell age_cell(const json& object, const char* key, int64_t now) {
   return {.text = duration_words(now - at), .number = static_cast<double>(now - at)};
 }
 
-const json& field_of(const json& object, const char* key) {
-  static const json none;
-  if (!object.is_object()) return none;
-  const auto field = object.find(key);
-  return field == object.end() ? none : *field;
-}
-
 /// A counter's rate; less than 0: not known, as of one that begins anew.
 TopCell rate_cell(const json& now, const json& before, const char* group, const char* key,
                   double seconds) {
   const double more =
-      double_of(field_of(now, group), key) - double_of(field_of(before, group), key);
+      double_of(member_of(now, group), key) - double_of(member_of(before, group), key);
   const bool known = seconds > 0 && before.is_object() && more >= 0;
   const double rate = known ? more / seconds : -1;
   return {.text = rate_text(rate), .number = rate};
@@ -108,8 +101,8 @@ TopTable vips_table(const json& now, const json& before) {
                  .sorts_by = 1};
   const double seconds = (double_of(now, "taken_ns") - double_of(before, "taken_ns")) / 1e9;
   std::map<std::string, json> earlier;
-  for (const json& one : field_of(before, "vips")) earlier[text_of(one, "name")] = one;
-  for (const json& one : field_of(now, "vips")) {
+  for (const json& one : member_of(before, "vips")) earlier[text_of(one, "name")] = one;
+  for (const json& one : member_of(now, "vips")) {
     table.rows.push_back(vip_row(one, earlier[text_of(one, "name")], seconds));
   }
   return table;
@@ -127,7 +120,7 @@ TopTable guard_table(const json& now) {
                  .rows = {},
                  .empty = "no client network is over its limit",
                  .sorts_by = 3};
-  const json& guarded = field_of(now, "guarded");
+  const json& guarded = member_of(now, "guarded");
   for (const json& one : array_of(guarded, "guarded")) {
     table.rows.push_back({text_cell(text_of(one, "network"), Mark::kBold),
                           text_cell(text_of(one, "vip")), text_cell(text_of(one, "level")),
@@ -152,8 +145,8 @@ TopTable alerts_table(const json& now) {
                  .rows = {},
                  .empty = "no alert is raised",
                  .more = "tfoctl alert show ID: with its evidence"};
-  for (const json& one : array_of(field_of(now, "alerts"), "alerts")) {
-    const json& rate = field_of(one, "rate");
+  for (const json& one : array_of(member_of(now, "alerts"), "alerts")) {
+    const json& rate = member_of(one, "rate");
     const double number = rate.is_number() ? rate.get<double>() : -1;
     table.rows.push_back({severity_cell(text_of(one, "severity")),
                           {rate_text(number), number},
@@ -172,7 +165,7 @@ TopTable findings_table(const json& now) {
                  .rows = {},
                  .empty = "nothing is wrong",
                  .more = "tfoctl status: with everything that was seen"};
-  for (const json& one : array_of(field_of(now, "verdict"), "findings")) {
+  for (const json& one : array_of(member_of(now, "verdict"), "findings")) {
     table.rows.push_back(
         {severity_cell(text_of(one, "weight")), age_cell(one, "since", number_of(now, "now")),
          text_cell(text_of(one, "text")), text_cell(text_of(one, "subject"), Mark::kBold),
@@ -193,7 +186,7 @@ TopTable watched_table(const json& now) {
                  .rows = {},
                  .empty = "nobody is watched for reflection",
                  .sorts_by = 2};
-  for (const json& one : array_of(field_of(now, "monitor"), "subjects")) {
+  for (const json& one : array_of(member_of(now, "monitor"), "subjects")) {
     const bool ready = text_of(one, "readiness") == "ready";
     table.rows.push_back({text_cell(text_of(one, "name"), Mark::kBold),
                           text_cell(text_of(one, "kind")), count_cell(one, "unsolicited"),

@@ -11,7 +11,6 @@ namespace {
 
 /// A mirror port loses and reorders, and what it loses looks like an attack.
 constexpr double kMirrorDemand = 10;
-constexpr std::string_view kReflection = "reflection";
 
 Readiness readiness_of(MonitorReadiness readiness) {
   switch (readiness) {
@@ -61,7 +60,7 @@ std::vector<Sample> monitor_samples(const std::vector<MonitorReading>& readings,
 std::set<std::string, std::less<>> attacked(const std::vector<Alert>& alerts) {
   std::set<std::string, std::less<>> subjects;
   for (const Alert& alert : alerts) {
-    if (alert.kind() == kReflection && !alert.rule.starts_with("reflector")) {
+    if (alert.kind() == kReflectionKind && !alert.rule.starts_with("reflector")) {
       subjects.insert(alert.subject);
     }
   }

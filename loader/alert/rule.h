@@ -31,6 +31,9 @@ struct Level {
   bool operator==(const Level&) const = default;
 };
 
+/// Rule::kind of what the SYN-ACK monitor and the reflector rules tell.
+inline constexpr std::string_view kReflectionKind = "reflection";
+
 /// What feeds a rule: counters (class Sample), or something that is so or not (class State).
 enum class Feed { kCounters, kState };
 

@@ -13,7 +13,6 @@ namespace {
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr std::string_view kReflectionKind = "reflection";
 struct Runbook {
   std::string_view rule;
   std::string_view warning;

@@ -20,8 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint32_t kSetWays = 2;
-
 bool is_kept(const std::vector<bool>& kept, size_t slot) {
   return slot < kept.size() && kept[slot];
 }
@@ -125,10 +123,10 @@ Result<> GuardTables::take_heads(const OldGuard& old, const std::vector<bool>& k
   const auto rows = MapMemory::of(old.rows);
   if (!rows) return tl::unexpected(rows.error());
   for (uint32_t set = 0; set < old.heads.entries(); ++set) {
-    for (uint32_t way = 0; way < kSetWays; ++way) {
+    for (uint32_t way = 0; way < kGuardWays; ++way) {
       const tfo_guard_head one = (*heads)->at<tfo_guard_heads>(set)->way[way];
       if (one.tag == 0 || !is_kept(kept, one.tag >> TFO_TAG_SLOT_SHIFT)) continue;
-      seat(one, *(*rows)->at<tfo_guard_row>(set * kSetWays + way));
+      seat(one, *(*rows)->at<tfo_guard_row>(set * kGuardWays + way));
     }
   }
   return {};
@@ -141,7 +139,7 @@ void GuardTables::seat(const tfo_guard_head& load, const tfo_guard_row& row_now)
     return one.tag == 0 ? 0 : 1 + uint64_t{tfo_load_worth(&one, bucket)};
   };
   const auto set = static_cast<uint32_t>(load.tag & (maps_.guard.heads.entries() - 1));
-  uint32_t at = set * kSetWays;
+  uint32_t at = set * kGuardWays;
   if (rank(*head(at + 1)) < rank(*head(at))) ++at;
   if (rank(load) <= rank(*head(at))) return;
   *row(at) = row_now;
@@ -170,7 +168,7 @@ Result<> GuardTables::take_handshakes(const OldGuard& old, const std::vector<boo
   };
   const uint32_t old_sets = old.handshakes.entries();
   for (uint32_t set = 0; set < old_sets; ++set) {
-    for (uint32_t way = 0; way < kSetWays; ++way) {
+    for (uint32_t way = 0; way < kGuardWays; ++way) {
       const tfo_handshake one = (*from)->at<tfo_handshake_set>(set)->way[way];
       if (worth(one, now).first == 0 || !is_kept(kept, one.slot)) continue;
       for (uint32_t at = set % sets; at < sets; at += old_sets) put(at, one);

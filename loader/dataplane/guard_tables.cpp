@@ -16,8 +16,6 @@
 namespace tfo {
 namespace {
 
-constexpr uint32_t kWays = 2;
-
 /// The load as the next packet would find it.
 uint32_t load_at(tfo_guard_head& head, tfo_guard_row& row, uint32_t bucket, uint32_t flags) {
   if ((head.epoch & TFO_EPOCH_MASK) != bucket) {
@@ -73,10 +71,10 @@ Result<tfo_guard> GuardTables::settings(uint32_t slot) const {
 
 uint64_t GuardTables::now_ns() const { return maps_.control.now_ns(); }
 
-uint32_t GuardTables::head_count() const { return maps_.guard.heads.entries() * kWays; }
+uint32_t GuardTables::head_count() const { return maps_.guard.heads.entries() * kGuardWays; }
 
 tfo_guard_head* GuardTables::head(uint32_t index) const {
-  return &heads_->at<tfo_guard_heads>(index / kWays)->way[index % kWays];
+  return &heads_->at<tfo_guard_heads>(index / kGuardWays)->way[index % kGuardWays];
 }
 
 tfo_guard_row* GuardTables::row(uint32_t index) const { return rows_->at<tfo_guard_row>(index); }
@@ -149,8 +147,9 @@ HandshakeRing GuardTables::vip_ring(uint32_t slot) const {
 
 uint32_t GuardTables::find(uint64_t tag) const {
   const auto set = static_cast<uint32_t>(tag & (maps_.guard.heads.entries() - 1));
-  for (uint32_t way = 0; way < kWays; ++way) {
-    if (std::atomic_ref(head(set * kWays + way)->tag).load() == tag) return set * kWays + way;
+  for (uint32_t way = 0; way < kGuardWays; ++way) {
+    if (std::atomic_ref(head(set * kGuardWays + way)->tag).load() == tag)
+      return set * kGuardWays + way;
   }
   return head_count();
 }

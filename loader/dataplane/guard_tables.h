@@ -20,6 +20,8 @@ class Map;
 struct MapSet;
 struct OldGuard;
 
+inline constexpr uint32_t kGuardWays = 2;  // of a set, of the guard's heads and rows
+
 /// A client network over its limit. Times are boot time in ns.
 struct GuardedNetwork {
   uint32_t slot = 0;

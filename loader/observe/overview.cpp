@@ -67,8 +67,6 @@ json saved_json(const View& view) {
           {"measured", measured}};
 }
 
-constexpr const char* kModes[] = {"observe", "canary", "enforce"};
-
 json vip_json(const VipCounters& counted, const VipBrief* brief, const GuardVipView* guard) {
   uint64_t timed = 0;
   for (const __u64 count : counted.guard.rtt) timed += count;
@@ -79,7 +77,7 @@ json vip_json(const VipCounters& counted, const VipBrief* brief, const GuardVipV
               {"handshakes", outcomes_json(counted.guard)},
               {"handshake_ms", mean_json(sum_ms, timed)},
               {"pool", brief == nullptr ? json(nullptr) : json(brief->pool)},
-              {"mode", brief == nullptr ? json(nullptr) : json(kModes[brief->mode])},
+              {"mode", brief == nullptr ? json(nullptr) : json(mode_label(brief->mode))},
               {"renew", brief != nullptr && brief->renew},
               {"guard", "off"},
               {"load", nullptr},

@@ -23,6 +23,12 @@ std::string_view option_label(unsigned option);
 /// "pass", "renew", "demote", "drop".
 std::string_view action_label(unsigned action);
 
+/// "observe", "canary" or "enforce": as a configuration says it.
+constexpr const char* mode_label(unsigned mode) {
+  constexpr const char* kModes[] = {"observe", "canary", "enforce"};  // by tfo_vip_mode
+  return kModes[mode];
+}
+
 /// The cells that a VIP's packets can count in, in the order of the reasons.
 const std::vector<Cell>& vip_cells();
 /// The same for packets that belong to no VIP.

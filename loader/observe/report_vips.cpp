@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/dataplane/vip_policy.h"
+#include "loader/observe/reason_table.h"
 #include "loader/observe/report.h"
 
 namespace tfo {
@@ -9,7 +10,6 @@ using nlohmann::json;
 namespace {
 
 constexpr const char* kActions[] = {"pass", "renew", "demote", "drop"};
-constexpr const char* kVipModes[] = {"observe", "canary", "enforce"};
 constexpr const char* kStores[] = {"file", "derived", "etcd"};
 
 /// 0 stands for "no limit", which JSON says as null.
@@ -49,7 +49,7 @@ std::string store_word(StoreKind store) { return kStores[static_cast<size_t>(sto
 VipConfigView vip_words(const VipConfig& vip) {
   return {.name = vip.name,
           .pool = vip.pool,
-          .mode = kVipModes[vip.mode],
+          .mode = mode_label(vip.mode),
           .renew = vip.renew,
           .on_invalid = kActions[vip.policy.on_invalid]};
 }
@@ -61,8 +61,8 @@ json vips_json(const std::vector<VipConfig>& vips,
     const VipConfig& vip = vips[i];
     json addresses = json::array();
     for (const ConfigAddress& address : vip.addresses) addresses.push_back(address_text(address));
-    json one = {{"name", vip.name},  {"addresses", addresses},      {"ports", vip.ports},
-                {"pool", vip.pool},  {"mode", kVipModes[vip.mode]}, {"canary", nullptr},
+    json one = {{"name", vip.name},  {"addresses", addresses},       {"ports", vip.ports},
+                {"pool", vip.pool},  {"mode", mode_label(vip.mode)}, {"canary", nullptr},
                 {"renew", vip.renew}};
     if (vip.mode == TFO_CANARY) one["canary"] = vip.canary;
     const auto known = i < servers.size() ? servers[i] : std::nullopt;

@@ -12,12 +12,10 @@ namespace {
 
 using nlohmann::json;
 
-constexpr ConfigAddress kAnyV4 = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0};
 constexpr ConfigAddress kLoopbackV6 = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
 
 bool is_loopback(const ConfigAddress& address) {
-  return address == kLoopbackV6 ||
-         (std::equal(kAnyV4.begin(), kAnyV4.begin() + 12, address.begin()) && address[12] == 127);
+  return address == kLoopbackV6 || (is_mapped(address) && address[12] == 127);
 }
 
 bool is_any(const ConfigAddress& address) {

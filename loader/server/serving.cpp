@@ -12,8 +12,7 @@ namespace {
 
 using Listeners = std::span<const Listener>;
 
-constexpr ConfigAddress kEveryV4 = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0};
-constexpr ConfigAddress kEveryV6{};
+constexpr ConfigAddress kAnyV6{};
 
 /// A listener's place: as tidy() sorts them.
 auto place_of(const Listener& one) { return std::tie(one.port, one.address); }
@@ -33,9 +32,9 @@ Listeners bound_to(const ListenerReport& report, const ConfigAddress& address, u
 
 Listeners serving(const ListenerReport& report, const ConfigAddress& address, uint16_t port) {
   Listeners found = bound_to(report, address, port);
-  const bool v4 = std::equal(kEveryV4.begin(), kEveryV4.begin() + 12, address.begin());
-  if (found.empty() && v4) found = bound_to(report, kEveryV4, port);
-  return found.empty() ? bound_to(report, kEveryV6, port) : found;
+  const bool v4 = is_mapped(address);
+  if (found.empty() && v4) found = bound_to(report, kAnyV4, port);
+  return found.empty() ? bound_to(report, kAnyV6, port) : found;
 }
 
 uint64_t least_known(uint64_t a, uint64_t b) { return a == 0 || b == 0 ? a + b : std::min(a, b); }

@@ -20,6 +20,9 @@ using Cases = std::vector<Case>;
 
 void PrintTo(const Case& c, std::ostream* out);
 
+/// What most cases show.
+inline constexpr auto kSeen34 = TFO_OPTION_34;
+
 /// The keys of pool 0. The world below says in what place.
 inline constexpr const char* kCurrentKey = "00112233-44556677-8899aabb-ccddeeff";
 inline constexpr const char* kPreviousKey = "0f1e2d3c-4b5a6978-8796a5b4-c3d2e1f0";
@@ -58,11 +61,16 @@ Bytes cookie_of(const char* key, const Packet& packet);
 /// A SYN from the side's client to its web VIP.
 Packet web_syn(const Side& side);
 
+/// That SYN with the right cookie: 32 bytes of TCP header; with 20 of data it is 52.
+Packet cookie_syn(const Side& side, size_t data = 0);
+
 /// Verdict of a packet that belongs to no VIP.
 Verdict node(tfo_reason reason);
 /// Verdict of a SYN to a VIP.
 Verdict vip(tfo_reason reason, tfo_option_kind option = TFO_OPTION_NONE, bool data = false,
             uint16_t slot = 1);
+/// Verdict of cookie_syn().
+Verdict good_verdict(bool data = false);
 
 Cases length_cases();     ///< every cookie length, both kinds, with data and without
 Cases key_cases();        ///< every place in the ring, expiry, empty rings

@@ -6,18 +6,10 @@
 namespace tfo::test {
 namespace {
 
-constexpr auto kSeen34 = TFO_OPTION_34;
 constexpr const Side& kV4 = kSides[0];
 constexpr const Side& kV6 = kSides[1];
 
-/// 32 bytes of TCP header; with data it is 52.
-Packet cookie_syn(const Side& side, size_t data = 0) {
-  Packet packet = web_syn(side).data(data);
-  return packet.option(Bytes{1, 1}).option(fast_open(cookie_of(kCurrentKey, packet)));
-}
-
-const Verdict kGood = vip(TFO_COOKIE_CURRENT, kSeen34);
-const Verdict kGoodData = vip(TFO_COOKIE_CURRENT, kSeen34, true);
+const Verdict kGood = good_verdict(), kGoodData = good_verdict(true);
 
 void add_ipv4_lies(Cases& cases) {
   const auto add = [&](const char* name, auto change, const Verdict& want) {

@@ -6,8 +6,6 @@
 namespace tfo::test {
 namespace {
 
-constexpr auto kSeenInKeys = TFO_OPTION_34;
-
 struct Place {
   const char* name;
   const char* key;
@@ -31,7 +29,7 @@ void add_places(Cases& cases, const Side& side) {
       const Bytes cookie = cookie_of(place.key, syn);
       const std::string name = fmt::format("cookie {} {} data {}", place.name, side.name, data);
       cases.push_back({"34 " + name, Packet(syn).option(fast_open(cookie)),
-                       vip(place.reason, kSeenInKeys, data != 0)});
+                       vip(place.reason, kSeen34, data != 0)});
       cases.push_back({"254 " + name, Packet(syn).option(fast_open_experimental(cookie)),
                        vip(place.reason, TFO_OPTION_254, data != 0)});
     }
@@ -46,22 +44,22 @@ void add_near_misses(Cases& cases, const Side& side) {
     Bytes cookie = right;
     cookie[bit / 8] ^= static_cast<uint8_t>(1 << bit % 8);
     cases.push_back({fmt::format("bit {} of the cookie wrong {}", bit, side.name),
-                     Packet(syn).option(fast_open(cookie)), vip(TFO_COOKIE_INVALID, kSeenInKeys)});
+                     Packet(syn).option(fast_open(cookie)), vip(TFO_COOKIE_INVALID, kSeen34)});
   }
   const Packet back = Packet::syn(side.web, side.client);
   const Bytes reversed(right.rbegin(), right.rend());
   cases.push_back({fmt::format("cookie bytes reversed {}", side.name),
-                   Packet(syn).option(fast_open(reversed)), vip(TFO_COOKIE_INVALID, kSeenInKeys)});
+                   Packet(syn).option(fast_open(reversed)), vip(TFO_COOKIE_INVALID, kSeen34)});
   cases.push_back({fmt::format("cookie of the way back {}", side.name),
                    Packet(syn).option(fast_open(cookie_of(kCurrentKey, back))),
-                   vip(TFO_COOKIE_INVALID, kSeenInKeys)});
+                   vip(TFO_COOKIE_INVALID, kSeen34)});
   const Side& other = side.web == kSides[0].web ? kSides[1] : kSides[0];
   cases.push_back({fmt::format("cookie of the other family {}", side.name),
                    Packet(syn).option(fast_open(cookie_of(kCurrentKey, web_syn(other)))),
-                   vip(TFO_COOKIE_INVALID, kSeenInKeys)});
+                   vip(TFO_COOKIE_INVALID, kSeen34)});
   cases.push_back({fmt::format("a cookie holds for every port {}", side.name),
                    Packet(syn).ports(1, 80).option(fast_open(right)),
-                   vip(TFO_COOKIE_CURRENT, kSeenInKeys)});
+                   vip(TFO_COOKIE_CURRENT, kSeen34)});
 }
 
 /// One SYN with `option` to `address`, port 443.
@@ -82,7 +80,7 @@ void add_odd_rings(Cases& cases, const Side& side) {
        {Ring{"empty ring", side.no_keys, 4}, {"expired ring", side.expired, 5}}) {
     const auto to = [&](const char* what, const Bytes& option, tfo_reason reason) {
       add_to(cases, fmt::format("{} {}", what, ring.name), side, ring.address, option,
-             vip(reason, kSeenInKeys, false, ring.slot));
+             vip(reason, kSeen34, false, ring.slot));
     };
     to("8 bytes", fast_open(cookie), TFO_NO_KEY);
     to("expired cookie", fast_open(cookie_of(kCurrentKey, Packet::syn(side.client, ring.address))),
@@ -93,9 +91,9 @@ void add_odd_rings(Cases& cases, const Side& side) {
   }
   add_to(cases, "revoked key and no other", side, side.revoked,
          fast_open(cookie_of(kRevokedKey, Packet::syn(side.client, side.revoked))),
-         vip(TFO_COOKIE_REVOKED, kSeenInKeys, false, 7));
+         vip(TFO_COOKIE_REVOKED, kSeen34, false, 7));
   add_to(cases, "another cookie where all is revoked", side, side.revoked, fast_open(cookie),
-         vip(TFO_COOKIE_INVALID, kSeenInKeys, false, 7));
+         vip(TFO_COOKIE_INVALID, kSeen34, false, 7));
 }
 
 void add_full_ring(Cases& cases, const Side& side) {
@@ -107,10 +105,10 @@ void add_full_ring(Cases& cases, const Side& side) {
                                         : TFO_COOKIE_RETIRED;
     const Packet syn = Packet::syn(side.client, side.full);
     add_to(cases, fmt::format("key {} of 16", i), side, side.full,
-           fast_open(cookie_of(full_ring_key(i).c_str(), syn)), vip(reason, kSeenInKeys, false, 6));
+           fast_open(cookie_of(full_ring_key(i).c_str(), syn)), vip(reason, kSeen34, false, 6));
   }
   add_to(cases, "none of 16 keys", side, side.full, fast_open(Bytes(8, 1)),
-         vip(TFO_COOKIE_INVALID, kSeenInKeys, false, 6));
+         vip(TFO_COOKIE_INVALID, kSeen34, false, 6));
 }
 
 }  // namespace
@@ -141,21 +139,21 @@ Cases vip_cases() {
     add("web, port 0", side.web, 0, kCurrentKey, node(TFO_NOT_VIP));
     add("no VIP", side.stranger, 443, kCurrentKey, node(TFO_NOT_VIP));
     add("no VIP, no option", side.stranger, 443, nullptr, node(TFO_NOT_VIP));
-    add("any port, 1", side.any_port, 1, kStagedKey, vip(TFO_COOKIE_CURRENT, kSeenInKeys, true, 2));
+    add("any port, 1", side.any_port, 1, kStagedKey, vip(TFO_COOKIE_CURRENT, kSeen34, true, 2));
     add("any port, 65535", side.any_port, 65535, kStagedKey,
-        vip(TFO_COOKIE_CURRENT, kSeenInKeys, true, 2));
+        vip(TFO_COOKIE_CURRENT, kSeen34, true, 2));
     add("any port, key of another pool", side.any_port, 443, kCurrentKey,
-        vip(TFO_COOKIE_INVALID, kSeenInKeys, true, 2));
+        vip(TFO_COOKIE_INVALID, kSeen34, true, 2));
     add("its own port goes first", side.any_port, 8443, kRetiredKey,
-        vip(TFO_COOKIE_CURRENT, kSeenInKeys, true, 3));
+        vip(TFO_COOKIE_CURRENT, kSeen34, true, 3));
     add("its own port's pool", side.any_port, 8443, kStagedKey,
-        vip(TFO_COOKIE_PREVIOUS, kSeenInKeys, true, 3));
+        vip(TFO_COOKIE_PREVIOUS, kSeen34, true, 3));
     if (side.name == std::string_view("v6")) {
       // A mapped address in an IPv6 header is not the IPv4 VIP.
       add("mapped IPv4 VIP", "::ffff:10.88.0.1", 443, kCurrentKey, node(TFO_NOT_VIP));
     }
     add("the port's bytes swapped", side.any_port, 0xfb20, kStagedKey,
-        vip(TFO_COOKIE_CURRENT, kSeenInKeys, true, 2));
+        vip(TFO_COOKIE_CURRENT, kSeen34, true, 2));
   }
   return cases;
 }

@@ -6,7 +6,6 @@
 namespace tfo::test {
 namespace {
 
-constexpr auto kSeenInOptions = TFO_OPTION_34;
 constexpr auto kSeen254 = TFO_OPTION_254;
 
 /// One SYN with these options in order, with data and without, from both families. `options` is
@@ -70,8 +69,8 @@ Cases length_cases() {
         };
         const tfo_reason wrong = reason_of_length(length);
         const tfo_reason right = length == 8 ? TFO_COOKIE_CURRENT : wrong;
-        add("34 wrong bytes", fast_open(Bytes(length, 0x5a)), kSeenInOptions, wrong);
-        add("34 right bytes", fast_open(stretched(bare, length)), kSeenInOptions, right);
+        add("34 wrong bytes", fast_open(Bytes(length, 0x5a)), kSeen34, wrong);
+        add("34 right bytes", fast_open(stretched(bare, length)), kSeen34, right);
         add("254 wrong bytes", fast_open_experimental(Bytes(length, 0x5a)), kSeen254, wrong);
         add("254 right bytes", fast_open_experimental(stretched(bare, length)), kSeen254, right);
       }
@@ -83,61 +82,51 @@ Cases length_cases() {
 Cases duplicate_cases() {
   using P = const Packet&;
   return expand({
-      {"request, P", [](P s) { return join({fast_open(), p(s)}); }, TFO_COOKIE_CURRENT,
-       kSeenInOptions},
-      {"P, request", [](P s) { return join({p(s), fast_open()}); }, TFO_REQUEST, kSeenInOptions},
-      {"P, bad", [](P s) { return join({p(s), bad()}); }, TFO_COOKIE_INVALID, kSeenInOptions},
-      {"bad, P", [](P s) { return join({bad(), p(s)}); }, TFO_COOKIE_CURRENT, kSeenInOptions},
-      {"B, P", [](P s) { return join({b(s), p(s)}); }, TFO_COOKIE_CURRENT, kSeenInOptions},
-      {"P, B", [](P s) { return join({p(s), b(s)}); }, TFO_COOKIE_PREVIOUS, kSeenInOptions},
-      {"2 bytes, P", [](P s) { return join({sized(2), p(s)}); }, TFO_COOKIE_CURRENT,
-       kSeenInOptions},
-      {"P, 1 byte", [](P s) { return join({p(s), sized(1)}); }, TFO_COOKIE_CURRENT, kSeenInOptions},
-      {"P, 7 bytes", [](P s) { return join({p(s), sized(7)}); }, TFO_COOKIE_CURRENT,
-       kSeenInOptions},
-      {"P, 19 bytes", [](P s) { return join({p(s), sized(19)}); }, TFO_COOKIE_CURRENT,
-       kSeenInOptions},
-      {"P, 2 bytes", [](P s) { return join({p(s), sized(2)}); }, TFO_OPTION_IGNORED,
-       kSeenInOptions},
-      {"P, 18 bytes", [](P s) { return join({p(s), sized(18)}); }, TFO_OPTION_IGNORED,
-       kSeenInOptions},
-      {"P, 6 bytes", [](P s) { return join({p(s), sized(6)}); }, TFO_COOKIE_LENGTH, kSeenInOptions},
-      {"6 bytes, P", [](P s) { return join({sized(6), p(s)}); }, TFO_COOKIE_CURRENT,
-       kSeenInOptions},
-      {"request, 3 bytes", [](P) { return join({fast_open(), sized(3)}); }, TFO_REQUEST,
-       kSeenInOptions},
+      {"request, P", [](P s) { return join({fast_open(), p(s)}); }, TFO_COOKIE_CURRENT, kSeen34},
+      {"P, request", [](P s) { return join({p(s), fast_open()}); }, TFO_REQUEST, kSeen34},
+      {"P, bad", [](P s) { return join({p(s), bad()}); }, TFO_COOKIE_INVALID, kSeen34},
+      {"bad, P", [](P s) { return join({bad(), p(s)}); }, TFO_COOKIE_CURRENT, kSeen34},
+      {"B, P", [](P s) { return join({b(s), p(s)}); }, TFO_COOKIE_CURRENT, kSeen34},
+      {"P, B", [](P s) { return join({p(s), b(s)}); }, TFO_COOKIE_PREVIOUS, kSeen34},
+      {"2 bytes, P", [](P s) { return join({sized(2), p(s)}); }, TFO_COOKIE_CURRENT, kSeen34},
+      {"P, 1 byte", [](P s) { return join({p(s), sized(1)}); }, TFO_COOKIE_CURRENT, kSeen34},
+      {"P, 7 bytes", [](P s) { return join({p(s), sized(7)}); }, TFO_COOKIE_CURRENT, kSeen34},
+      {"P, 19 bytes", [](P s) { return join({p(s), sized(19)}); }, TFO_COOKIE_CURRENT, kSeen34},
+      {"P, 2 bytes", [](P s) { return join({p(s), sized(2)}); }, TFO_OPTION_IGNORED, kSeen34},
+      {"P, 18 bytes", [](P s) { return join({p(s), sized(18)}); }, TFO_OPTION_IGNORED, kSeen34},
+      {"P, 6 bytes", [](P s) { return join({p(s), sized(6)}); }, TFO_COOKIE_LENGTH, kSeen34},
+      {"6 bytes, P", [](P s) { return join({sized(6), p(s)}); }, TFO_COOKIE_CURRENT, kSeen34},
+      {"request, 3 bytes", [](P) { return join({fast_open(), sized(3)}); }, TFO_REQUEST, kSeen34},
       {"request, 2 bytes", [](P) { return join({fast_open(), sized(2)}); }, TFO_OPTION_IGNORED,
-       kSeenInOptions},
+       kSeen34},
       {"P, 2 bytes, request", [](P s) { return join({p(s), sized(2), fast_open()}); }, TFO_REQUEST,
-       kSeenInOptions},
+       kSeen34},
       {"P(34), P(254)", [](P s) { return join({p(s), p254(s)}); }, TFO_COOKIE_CURRENT, kSeen254},
-      {"P(254), P(34)", [](P s) { return join({p254(s), p(s)}); }, TFO_COOKIE_CURRENT,
-       kSeenInOptions},
+      {"P(254), P(34)", [](P s) { return join({p254(s), p(s)}); }, TFO_COOKIE_CURRENT, kSeen34},
       {"P(34), request(254)", [](P s) { return join({p(s), fast_open_experimental()}); },
        TFO_REQUEST, kSeen254},
       {"request(34), request(254)", [](P) { return join({fast_open(), fast_open_experimental()}); },
        TFO_REQUEST, kSeen254},
       {"request(254), P(34)", [](P s) { return join({fast_open_experimental(), p(s)}); },
-       TFO_COOKIE_CURRENT, kSeenInOptions},
+       TFO_COOKIE_CURRENT, kSeen34},
       // The kind last seen need not be the kind of the option that counts.
       {"P(34), 1 byte (254)", [](P s) { return join({p(s), sized254(1)}); }, TFO_COOKIE_CURRENT,
        kSeen254},
       {"P(254), 1 byte (34)", [](P s) { return join({p254(s), sized(1)}); }, TFO_COOKIE_CURRENT,
-       kSeenInOptions},
+       kSeen34},
       {"bad(34), 5 bytes (254)", [](P) { return join({bad(), sized254(5)}); }, TFO_COOKIE_INVALID,
        kSeen254},
       {"request(254), 1 byte (34)", [](P) { return join({fast_open_experimental(), sized(1)}); },
-       TFO_REQUEST, kSeenInOptions},
+       TFO_REQUEST, kSeen34},
       {"P(34), 2 bytes (254)", [](P s) { return join({p(s), sized254(2)}); }, TFO_OPTION_IGNORED,
        kSeen254},
       {"P(254), 2 bytes (34)", [](P s) { return join({p254(s), sized(2)}); }, TFO_OPTION_IGNORED,
-       kSeenInOptions},
+       kSeen34},
       {"1 byte (254), 3 bytes (34)", [](P) { return join({sized254(1), sized(3)}); },
-       TFO_OPTION_IGNORED, kSeenInOptions},
+       TFO_OPTION_IGNORED, kSeen34},
       {"P, foreign magic", [](P s) { return join({p(s), tcp_option(254, Bytes{0xf9, 0x88, 1})}); },
-       TFO_COOKIE_CURRENT, kSeenInOptions},
-      {"P three times", [](P s) { return join({p(s), p(s), p(s)}); }, TFO_COOKIE_CURRENT,
-       kSeenInOptions},
+       TFO_COOKIE_CURRENT, kSeen34},
+      {"P three times", [](P s) { return join({p(s), p(s), p(s)}); }, TFO_COOKIE_CURRENT, kSeen34},
   });
 }
 
@@ -156,29 +145,25 @@ std::vector<Row> places_of_the_option() {
       {"as Linux writes no Fast Open", [](P) { return linux_options(); }, TFO_PLAIN,
        TFO_OPTION_NONE},
       {"as Linux writes a request",
-       [](P) { return join({linux_options(), fast_open(), kNop, kNop}); }, TFO_REQUEST,
-       kSeenInOptions},
+       [](P) { return join({linux_options(), fast_open(), kNop, kNop}); }, TFO_REQUEST, kSeen34},
       {"as Linux writes a cookie", [](P s) { return join({linux_options(), p(s), kNop, kNop}); },
-       TFO_COOKIE_CURRENT, kSeenInOptions},
+       TFO_COOKIE_CURRENT, kSeen34},
       {"as Linux writes a cookie, two bad bytes after it",
-       [](P s) { return join({linux_options(), p(s), Bytes{34, 2}}); }, TFO_REQUEST,
-       kSeenInOptions},
+       [](P s) { return join({linux_options(), p(s), Bytes{34, 2}}); }, TFO_REQUEST, kSeen34},
       {"as Linux writes an experimental cookie",
        [](P s) { return join({linux_options(), p254(s)}); }, TFO_COOKIE_CURRENT, kSeen254},
       {"as Linux, then a request that ends the header",
-       [](P) { return join({linux_options(), kNop, kNop, fast_open()}); }, TFO_REQUEST,
-       kSeenInOptions},
+       [](P) { return join({linux_options(), kNop, kNop, fast_open()}); }, TFO_REQUEST, kSeen34},
       {"as Linux, then EOL and a request",
        [](P) { return join({linux_options(), Bytes{0, 0}, fast_open()}); }, TFO_PLAIN,
        TFO_OPTION_NONE},
-      {"one NOP before P", [](P s) { return join({kNop, p(s)}); }, TFO_COOKIE_CURRENT,
-       kSeenInOptions},
+      {"one NOP before P", [](P s) { return join({kNop, p(s)}); }, TFO_COOKIE_CURRENT, kSeen34},
       {"three NOPs before P(254)", [](P s) { return join({kNop, kNop, kNop, p254(s)}); },
        TFO_COOKIE_CURRENT, kSeen254},
       {"P ends the header", [](P s) { return join({kNop, kNop, p(s)}); }, TFO_COOKIE_CURRENT,
-       kSeenInOptions},
+       kSeen34},
       {"P ends 40 bytes of options", [](P s) { return join({Bytes(30, 1), p(s)}); },
-       TFO_COOKIE_CURRENT, kSeenInOptions},
+       TFO_COOKIE_CURRENT, kSeen34},
       {"40 NOPs", [](P) { return Bytes(40, 1); }, TFO_PLAIN, TFO_OPTION_NONE},
       {"20 requests",
        [](P) {
@@ -186,9 +171,9 @@ std::vector<Row> places_of_the_option() {
          for (int i = 0; i < 20; i++) all = join({all, fast_open()});
          return all;
        },
-       TFO_REQUEST, kSeenInOptions},
+       TFO_REQUEST, kSeen34},
       {"P before MSS", [](P s) { return join({p(s), tcp_option(2, Bytes{5, 0xb4})}); },
-       TFO_COOKIE_CURRENT, kSeenInOptions},
+       TFO_COOKIE_CURRENT, kSeen34},
       {"P inside another option's body", [](P s) { return tcp_option(99, join({Bytes{1}, p(s)})); },
        TFO_PLAIN, TFO_OPTION_NONE},
   };
@@ -199,8 +184,7 @@ std::vector<Row> broken_options() {
   static const Bytes kEol{0};
   return {
       {"EOL before P", [](P s) { return join({kEol, p(s)}); }, TFO_PLAIN, TFO_OPTION_NONE},
-      {"P, EOL, bad", [](P s) { return join({p(s), kEol, bad()}); }, TFO_COOKIE_CURRENT,
-       kSeenInOptions},
+      {"P, EOL, bad", [](P s) { return join({p(s), kEol, bad()}); }, TFO_COOKIE_CURRENT, kSeen34},
       {"99 of length 0 before P", [](P s) { return join({Bytes{99, 0}, p(s)}); }, TFO_PLAIN,
        TFO_OPTION_NONE},
       {"99 of length 1 before P", [](P s) { return join({Bytes{99, 1}, p(s)}); }, TFO_PLAIN,
@@ -208,13 +192,13 @@ std::vector<Row> broken_options() {
       {"99 overruns before P", [](P s) { return join({Bytes{99, 40}, p(s)}); }, TFO_PLAIN,
        TFO_OPTION_NONE},
       {"P, 99 overruns", [](P s) { return join({p(s), Bytes{99, 40}}); }, TFO_COOKIE_CURRENT,
-       kSeenInOptions},
+       kSeen34},
       {"P, 99 of length 0", [](P s) { return join({p(s), Bytes{99, 0}}); }, TFO_COOKIE_CURRENT,
-       kSeenInOptions},
+       kSeen34},
       {"P, 34 of length 1", [](P s) { return join({p(s), Bytes{34, 1}}); }, TFO_COOKIE_CURRENT,
-       kSeenInOptions},
+       kSeen34},
       {"P, 34 overruns", [](P s) { return join({p(s), Bytes{34, 10}}); }, TFO_COOKIE_CURRENT,
-       kSeenInOptions},
+       kSeen34},
       {"34 overruns by one",
        [](P s) { return tcp_option_lie(34, 13, join({cookie_of(kCurrentKey, s), Bytes{1, 1}})); },
        TFO_PLAIN, TFO_OPTION_NONE},
@@ -256,7 +240,7 @@ void add_payload_cases(Cases& cases, const Side& side) {
       vip(TFO_DATA_NO_OPTION, {}, true));
   add("request in the data after P",
       Packet(syn).option(Bytes{1, 1}).option(cookie).data(fast_open()),
-      vip(TFO_COOKIE_CURRENT, kSeenInOptions, true));
+      vip(TFO_COOKIE_CURRENT, kSeen34, true));
   add("34 overruns into the data",
       Packet(syn).option(Bytes{1, 1, 34, 10}).data(cookie_of(kCurrentKey, syn)),
       vip(TFO_DATA_NO_OPTION, {}, true));

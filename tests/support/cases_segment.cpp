@@ -6,8 +6,6 @@
 namespace tfo::test {
 namespace {
 
-constexpr auto kSeen34 = TFO_OPTION_34;
-
 /// What the flags alone say; FIN, SYN, RST and ACK are looked at and no other.
 Verdict verdict_of_flags(int flags) {
   switch (flags & (kFin | kSyn | kRst | kAck)) {
@@ -18,11 +16,6 @@ Verdict verdict_of_flags(int flags) {
     default:
       return node(TFO_OTHER);
   }
-}
-
-Packet cookie_syn(const Side& side) {
-  Packet packet = web_syn(side);
-  return packet.option(Bytes{1, 1}).option(fast_open(cookie_of(kCurrentKey, packet)));
 }
 
 void add_lengths(Cases& cases, const Side& side) {

@@ -8,11 +8,9 @@
 namespace tfo::test {
 namespace {
 
-constexpr auto kSeenInTunnel = TFO_OPTION_34;
 constexpr uint8_t kBoth = TFO_DECAP_IPIP | TFO_DECAP_GUE;
 
-const Verdict kGoodInside = vip(TFO_COOKIE_CURRENT, kSeenInTunnel);
-const Verdict kGoodDataInside = vip(TFO_COOKIE_CURRENT, kSeenInTunnel, true);
+const Verdict kGoodInside = good_verdict(), kGoodDataInside = good_verdict(true);
 
 struct Outer {
   const char* name;
@@ -21,11 +19,6 @@ struct Outer {
 };
 constexpr std::array kOuters = {Outer{"v4", "192.0.2.1", "192.0.2.2"},
                                 Outer{"v6", "2001:db8::1", "2001:db8::2"}};
-
-Packet inner_syn(const Side& side, size_t data = 0) {
-  Packet packet = web_syn(side).data(data);
-  return packet.option(Bytes{1, 1}).option(fast_open(cookie_of(kCurrentKey, packet)));
-}
 
 struct Form {
   const char* name;
@@ -68,26 +61,26 @@ void add_whole(Cases& cases) {
       cases.push_back({name + ", no Ethernet: " + what, Packet(packet).l3(), want, kBoth});
     };
     const auto tunnel = [&](Packet packet) { return wrapped(std::move(packet), form, outer); };
-    add("cookie", tunnel(inner_syn(side)), kGoodInside);
-    add("cookie and data", tunnel(inner_syn(side, 20)), kGoodDataInside);
-    add("padded", tunnel(inner_syn(side)).trailer(pattern(7)), kGoodInside);
-    add("tagged", tunnel(inner_syn(side)).tag(kQinQ).tag(), kGoodInside);
-    add("ACK", tunnel(inner_syn(side).flags(kAck)), node(TFO_OTHER));
-    add("SYN-ACK", tunnel(inner_syn(side).flags(kAck | kSyn)), node(TFO_SYN_ACK));
-    add("no VIP", tunnel(inner_syn(side).ports(1, 9)), node(TFO_NOT_VIP));
-    add("cut TCP", tunnel(inner_syn(side).cut_tcp(25)), node(TFO_TRUNCATED));
-    add("short TCP", tunnel(inner_syn(side).cut_tcp(13)), node(TFO_NOT_TCP));
-    add("UDP inside", tunnel(inner_syn(side).ip_protocol(17)), node(TFO_NOT_TCP));
-    add("IPv4 again inside", tunnel(inner_syn(side).ip_protocol(4)), node(TFO_NOT_TCP));
-    add("IPv6 again inside", tunnel(inner_syn(side).ip_protocol(41)), node(TFO_NOT_TCP));
-    add("inner fragment", tunnel(inner_syn(side, 20).fragment(16)), node(TFO_FRAGMENT));
-    add("inner first fragment", tunnel(inner_syn(side, 20).fragment(0, 32)), kGoodDataInside);
-    add("inner later fragment of UDP", tunnel(inner_syn(side, 20).ip_protocol(17).fragment(16)),
+    add("cookie", tunnel(cookie_syn(side)), kGoodInside);
+    add("cookie and data", tunnel(cookie_syn(side, 20)), kGoodDataInside);
+    add("padded", tunnel(cookie_syn(side)).trailer(pattern(7)), kGoodInside);
+    add("tagged", tunnel(cookie_syn(side)).tag(kQinQ).tag(), kGoodInside);
+    add("ACK", tunnel(cookie_syn(side).flags(kAck)), node(TFO_OTHER));
+    add("SYN-ACK", tunnel(cookie_syn(side).flags(kAck | kSyn)), node(TFO_SYN_ACK));
+    add("no VIP", tunnel(cookie_syn(side).ports(1, 9)), node(TFO_NOT_VIP));
+    add("cut TCP", tunnel(cookie_syn(side).cut_tcp(25)), node(TFO_TRUNCATED));
+    add("short TCP", tunnel(cookie_syn(side).cut_tcp(13)), node(TFO_NOT_TCP));
+    add("UDP inside", tunnel(cookie_syn(side).ip_protocol(17)), node(TFO_NOT_TCP));
+    add("IPv4 again inside", tunnel(cookie_syn(side).ip_protocol(4)), node(TFO_NOT_TCP));
+    add("IPv6 again inside", tunnel(cookie_syn(side).ip_protocol(41)), node(TFO_NOT_TCP));
+    add("inner fragment", tunnel(cookie_syn(side, 20).fragment(16)), node(TFO_FRAGMENT));
+    add("inner first fragment", tunnel(cookie_syn(side, 20).fragment(0, 32)), kGoodDataInside);
+    add("inner later fragment of UDP", tunnel(cookie_syn(side, 20).ip_protocol(17).fragment(16)),
         node(TFO_NOT_TCP));
-    add("inner later fragment of IPv4", tunnel(inner_syn(side, 20).ip_protocol(4).fragment(16)),
+    add("inner later fragment of IPv4", tunnel(cookie_syn(side, 20).ip_protocol(4).fragment(16)),
         node(TFO_NOT_TCP));
-    cases.push_back({name + ", not looked into", tunnel(inner_syn(side)), node(TFO_NOT_TCP), 0});
-    cases.push_back({name + ", only the other form looked into", tunnel(inner_syn(side)),
+    cases.push_back({name + ", not looked into", tunnel(cookie_syn(side)), node(TFO_NOT_TCP), 0});
+    cases.push_back({name + ", only the other form looked into", tunnel(cookie_syn(side)),
                      node(TFO_NOT_TCP), static_cast<uint8_t>(kBoth & ~form.decap)});
   });
 }
@@ -101,22 +94,22 @@ void add_inner_lengths(Cases& cases) {
     const bool v6 = Address::of(side.web).v6;
     const int whole = (v6 ? 0 : 20) + 52;
     const auto length = [&](int by) { return static_cast<uint16_t>(whole + by); };
-    add("inner length one more", inner_syn(side, 20).ip_length(length(1)), node(TFO_NOT_TCP));
+    add("inner length one more", cookie_syn(side, 20).ip_length(length(1)), node(TFO_NOT_TCP));
     add("inner length one more, padded",
-        inner_syn(side, 20).ip_length(length(1)).trailer(pattern(9)), node(TFO_NOT_TCP));
-    add("inner length one less", inner_syn(side, 20).ip_length(length(-1)), kGoodDataInside);
-    add("inner length without data", inner_syn(side, 20).ip_length(length(-20)), kGoodInside);
-    add("inner length within the header", inner_syn(side, 20).ip_length(length(-21)),
+        cookie_syn(side, 20).ip_length(length(1)).trailer(pattern(9)), node(TFO_NOT_TCP));
+    add("inner length one less", cookie_syn(side, 20).ip_length(length(-1)), kGoodDataInside);
+    add("inner length without data", cookie_syn(side, 20).ip_length(length(-20)), kGoodInside);
+    add("inner length within the header", cookie_syn(side, 20).ip_length(length(-21)),
         node(TFO_TRUNCATED));
     for (int version : {0, 5, v6 ? 4 : 6}) {
-      Packet packet = inner_syn(side);
+      Packet packet = cookie_syn(side);
       packet.ip.version = static_cast<uint8_t>(version);
       add(fmt::format("inner version {}", version), packet, node(TFO_NOT_TCP));
     }
-    Packet outer_long = wrapped(inner_syn(side), form, outer);
+    Packet outer_long = wrapped(cookie_syn(side), form, outer);
     outer_long.tunnel->ip.length = 2000;
     cases.push_back({name + ": outer length too long", outer_long, node(TFO_NOT_TCP), kBoth});
-    Packet outer_short = wrapped(inner_syn(side), form, outer);
+    Packet outer_short = wrapped(cookie_syn(side), form, outer);
     const size_t headers =
         (outer_short.link.present ? 14 : 0) + (outer.destination[4] == ':' ? 40 : 20);
     const size_t carried = outer_short.frame().size() - headers;
@@ -130,7 +123,7 @@ void add_gue_headers(Cases& cases) {
   for (const Side& side : kSides) {
     for (const Outer& outer : kOuters) {
       const auto add = [&](const std::string& what, auto change, const Verdict& want) {
-        Packet packet = inner_syn(side).in_gue(outer.source, outer.destination);
+        Packet packet = cookie_syn(side).in_gue(outer.source, outer.destination);
         change(*packet.tunnel);
         cases.push_back(
             {fmt::format("{} in {} {}", side.name, outer.name, what), packet, want, TFO_DECAP_GUE});
@@ -168,11 +161,11 @@ Cases tunnel_cases() {
   add_inner_lengths(cases);
   add_gue_headers(cases);
   for (const Side& side : kSides) {
-    Packet routed = inner_syn(side).in_ip(kOuters[1].source, kOuters[1].destination);
+    Packet routed = cookie_syn(side).in_ip(kOuters[1].source, kOuters[1].destination);
     routed.tunnel->ip.extensions.push_back({kDestinationOptions, Bytes{0, 4, 1, 4, 1, 1, 0}, {}});
     cases.push_back({fmt::format("{} behind a tunnel encapsulation limit", side.name), routed,
                      kGoodInside, TFO_DECAP_IPIP});
-    Packet optioned = inner_syn(side).in_ip(kOuters[0].source, kOuters[0].destination);
+    Packet optioned = cookie_syn(side).in_ip(kOuters[0].source, kOuters[0].destination);
     optioned.tunnel->ip.options = Bytes(8, 1);
     cases.push_back({fmt::format("{} behind outer IPv4 options", side.name), optioned, kGoodInside,
                      TFO_DECAP_IPIP});
@@ -187,7 +180,7 @@ Cases tunnel_fragment_cases() {
     const auto add = [&](const std::string& what, const Packet& packet, const Verdict& want) {
       cases.push_back({name + ": " + what, packet, want, form.decap});
     };
-    const Packet syn = wrapped(inner_syn(side, 100), form, outer);
+    const Packet syn = wrapped(cookie_syn(side, 100), form, outer);
     const size_t carried =
         Packet(syn).l3().frame().size() - (outer.destination[4] == ':' ? 40 : 20);
     const size_t header_end = (carried - 100) / 8 * 8;  // at or before the end of the TCP header
@@ -205,7 +198,7 @@ Cases tunnel_fragment_cases() {
     // The inner packet is whole, so its own length says what is data (the rest of the outer is cut
     // off when the inner packet is taken out).
     add("outer first fragment holds the whole inner packet",
-        wrapped(inner_syn(side), form, outer).fragment_outer(0, SIZE_MAX, true), kGoodInside);
+        wrapped(cookie_syn(side), form, outer).fragment_outer(0, SIZE_MAX, true), kGoodInside);
     cases.push_back({name + ": outer later fragment, not looked into",
                      Packet(syn).fragment_outer(16), node(TFO_NOT_TCP), 0});
   });

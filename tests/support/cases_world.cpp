@@ -74,6 +74,13 @@ Bytes cookie_of(const char* key, const Packet& packet) {
 
 Packet web_syn(const Side& side) { return Packet::syn(side.client, side.web); }
 
+Packet cookie_syn(const Side& side, size_t data) {
+  Packet packet = web_syn(side).data(data);
+  return packet.option(Bytes{1, 1}).option(fast_open(cookie_of(kCurrentKey, packet)));
+}
+
+Verdict good_verdict(bool data) { return vip(TFO_COOKIE_CURRENT, kSeen34, data); }
+
 Verdict node(tfo_reason reason) { return {reason, TFO_OPTION_NONE, false, TFO_NODE_SLOT}; }
 
 Verdict vip(tfo_reason reason, tfo_option_kind option, bool data, uint16_t slot) {
