@@ -62,8 +62,12 @@ BenchAddress watched_address(BenchPlace place, int family, uint32_t draw) {
   BenchAddress bytes{};
   if (family == 4) {
     bytes[10] = bytes[11] = 0xff;
+  } else if (prefix) {  // its /64s are counted
+    const uint16_t subnet = htons(static_cast<uint16_t>(draw % kWatched));
+    bytes = {0x20, 0x01, 0x00, 0x02, 0x00, 0x03};
+    std::memcpy(&bytes[6], &subnet, sizeof(subnet));
   } else {
-    bytes = {0x20, 0x01, 0x00, 0x02, 0x00, 0x00, 0x00, static_cast<uint8_t>(prefix ? 3 : 2)};
+    bytes = {0x20, 0x01, 0x00, 0x02, 0x00, 0x00, 0x00, 0x02};
   }
   std::memcpy(&bytes[12], &host, sizeof(host));
   return bytes;
@@ -134,14 +138,16 @@ Result<> MonitorTables::watch_networks() {
   const uint32_t subjects = bpf_map__max_entries(xdp_->maps.monitor_stats);
   for (const int family : {4, 6}) {
     for (const BenchPlace place : {BenchPlace::kTracked, BenchPlace::kPrefix}) {
-      const uint32_t length = family == 4 ? kMapped + 20 : 64;
+      const bool wide = place == BenchPlace::kPrefix;
+      const uint32_t length = family == 4 ? kMapped + 20 : wide ? 48 : 64;
       tfo_target target{};
       target.kind = TFO_TARGET_TRACKED;
       target.subject = static_cast<__u16>(subjects - 2);
-      if (place == BenchPlace::kPrefix) {
+      if (wide) {
         target.kind = TFO_TARGET_VIP;
         target.subject = target.around = static_cast<__u16>(subjects - 1);
         target.around_length = static_cast<__u8>(length);
+        if (family != 4) target.first = 15U << TFO_SUBNET_SHIFT;  // fewer than it has /64s
       }
       if (auto done = watch(watched_address(place, family, 0), length, target); !done) return done;
     }

@@ -20,7 +20,7 @@ using Row = std::pair<uint64_t, uint32_t>;  // packets, index
 
 constexpr uint32_t kNet = 256;  // addresses
 constexpr unsigned kSubnetLength = 64;
-constexpr size_t kCandidates = 64;  // for the heaviest
+constexpr size_t kLastByte = 15, kLastOfSubnet = 7;  // of an address
 
 /// A value of the map as it lies in memory: each takes a multiple of eight bytes (array_map_alloc).
 struct Cell {
@@ -28,9 +28,10 @@ struct Cell {
   uint32_t unused;
 };
 
-MonitorAddress address_at(const MonitorPrefix& prefix, uint32_t offset) {
+/// The prefix with `offset` in what ends at the byte `last`.
+MonitorAddress address_at(const MonitorPrefix& prefix, uint32_t offset, size_t last) {
   MonitorAddress address = prefix.address;
-  for (size_t at = 15; offset != 0; at--, offset >>= 8) address[at] |= offset & 255;
+  for (size_t at = last; offset != 0; at--, offset >>= 8) address[at] |= offset & 255;
   return address;
 }
 
@@ -56,27 +57,36 @@ uint64_t sum_of(const PrefixCounts& came) {
   return all;
 }
 
-json ipv4_victims(const MonitorPrefix& prefix, const PrefixCounts& came, size_t most) {
-  std::vector<Row> addresses, nets;
+json address_rows(const MonitorPrefix& prefix, const PrefixCounts& came, size_t most) {
+  std::vector<Row> rows;
   for (uint32_t at = 0; at < came.addresses.size(); at++) {
-    if (came.addresses[at] != 0) addresses.emplace_back(came.addresses[at], at);
-  }
-  for (uint32_t at = 0; at < came.nets.size(); at++) {
-    if (came.nets[at].packets != 0) nets.emplace_back(came.nets[at].packets, at);
+    if (came.addresses[at] != 0) rows.emplace_back(came.addresses[at], at);
   }
   const uint64_t all = sum_of(came);
-  json victims = json::array(), networks = json::array();
-  for (const auto& [packets, at] : heaviest(std::move(addresses), most)) {
-    victims.push_back({{"address", address_text(address_at(prefix, at))},
-                       {"packets", packets},
-                       {"share", share(packets, all)}});
+  json out = json::array();
+  for (const auto& [packets, at] : heaviest(std::move(rows), most)) {
+    out.push_back({{"address", address_text(address_at(prefix, at, kLastByte))},
+                   {"packets", packets},
+                   {"share", share(packets, all)}});
   }
-  for (const auto& [packets, at] : heaviest(std::move(nets), most)) {
-    const MonitorAddress address = address_at(prefix, at * kNet);
-    const unsigned length = std::max(network_length(address), prefix.length);
-    networks.push_back(network_row({.address = address, .length = length}, came.nets[at], all));
+  return out;
+}
+
+/// Of the /24s, or of /64s that have a counter each.
+json network_rows(const MonitorPrefix& prefix, const PrefixCounts& came, size_t most) {
+  std::vector<Row> rows;
+  for (uint32_t at = 0; at < came.nets.size(); at++) {
+    if (came.nets[at].packets != 0) rows.emplace_back(came.nets[at].packets, at);
   }
-  return {{"victims", std::move(victims)}, {"victim_networks", std::move(networks)}};
+  const uint64_t all = sum_of(came);
+  json out = json::array();
+  for (const auto& [packets, at] : heaviest(std::move(rows), most)) {
+    const MonitorAddress address = prefix.is_v4() ? address_at(prefix, at * kNet, kLastByte)
+                                                  : address_at(prefix, at, kLastOfSubnet);
+    const unsigned length = std::max(victim_network_length(address), prefix.length);
+    out.push_back(network_row({.address = address, .length = length}, came.nets[at], all));
+  }
+  return out;
 }
 
 /// As the programs find it.
@@ -92,12 +102,13 @@ uint32_t subnet_index(const MonitorCells& where, unsigned length, const MonitorA
 
 }  // namespace
 
-Result<PrefixCounters> PrefixCounters::open(const MapSet& maps) {
+Result<std::unique_ptr<PrefixCounters>> PrefixCounters::open(const MapSet& maps) {
   auto cells = MapMemory::of(maps.monitor.cells);
   if (!cells) return tl::unexpected(std::move(cells).error());
   auto subnets = MapMemory::of(maps.monitor.subnets);
   if (!subnets) return tl::unexpected(std::move(subnets).error());
-  return PrefixCounters(maps, std::move(*cells), std::move(*subnets));
+  return std::unique_ptr<PrefixCounters>(
+      new PrefixCounters(maps, std::move(*cells), std::move(*subnets)));
 }
 
 std::vector<uint32_t> PrefixCounters::read_nets(const MonitorCells& where) const {
@@ -120,7 +131,7 @@ Result<PrefixCounts> PrefixCounters::read(const MonitorCells& where) const {
   counts.addresses.reserve(addresses.size());
   for (const Cell& cell : addresses) counts.addresses.push_back(cell.packets);
   for (uint32_t net = where.first_net; net < where.first_net + where.nets; net++) {
-    auto sum = sum_of<tfo_tally>(maps_->monitor.net_stats, net);
+    auto sum = sum_of<tfo_tally>(maps_.monitor.net_stats, net);
     if (!sum) return tl::unexpected(std::move(sum).error());
     counts.nets.push_back(*sum);
   }
@@ -137,34 +148,50 @@ json PrefixCounters::victims(const MonitorPrefix& prefix, const MonitorCells& wh
     now->nets[at].packets -= start.nets[at].packets;
     now->nets[at].bytes -= start.nets[at].bytes;
   }
-  return where.nets == 0 ? subnets(prefix, where, *now, samples, most)
-                         : ipv4_victims(prefix, *now, most);
+  const bool shared = !prefix.is_v4() && where.subnet_bits + prefix.length < kSubnetLength;
+  json networks = shared ? shared_subnets(prefix, where, *now, samples, most)
+                         : network_rows(prefix, *now, most);
+  if (networks.is_null()) return nullptr;
+  json out = {{"victim_networks", std::move(networks)}};
+  if (prefix.is_v4()) out["victims"] = address_rows(prefix, *now, most);
+  return out;
 }
 
-/// The /64s have no names in the counters: the samples have them.
-json PrefixCounters::subnets(const MonitorPrefix& prefix, const MonitorCells& where,
-                             const PrefixCounts& came, const AttackTables& samples,
-                             size_t most) const {
-  const uint64_t all = sum_of(came);
-  const double seen = std::max<double>(1, static_cast<double>(samples.weight()));
-  const double lost = std::max(1.0, static_cast<double>(all) / seen);
+/// Where /64s share counters, the samples must say whose a counter is: nearly all of it, by so many
+/// of them that another /64 of the same weight in it would be seen.
+json PrefixCounters::shared_subnets(const MonitorPrefix& prefix, const MonitorCells& where,
+                                    const PrefixCounts& came, const AttackTables& samples,
+                                    size_t most) const {
+  constexpr double kSamples = 32, kNearlyNothing = 0.01;
+  const auto top = samples.victim_networks().top(most);
   std::vector<std::pair<tfo_tally, MonitorAddress>> rows;
-  for (const auto& entry : samples.victim_networks().top(kCandidates)) {
-    const uint32_t index =
-        subnet_index(where, prefix.length, entry.key, maps_->control.hash_seed());
-    const tfo_tally& tally = came.nets.at(index - where.first_subnet);
-    const double expected = static_cast<double>(entry.count) * lost, weight = samples.weight_max();
-    const double tolerance = 4 * std::sqrt(weight * expected) + 4 * weight;
-    if (static_cast<double>(tally.packets) > expected + tolerance) return nullptr;
-    rows.emplace_back(tally, entry.key);
+  const uint64_t all = sum_of(came);
+  uint64_t others = all;
+  for (const auto& entry : top) {
+    const uint32_t index = subnet_index(where, prefix.length, entry.key, maps_.control.hash_seed());
+    rows.emplace_back(came.nets.at(index - where.first_subnet), entry.key);
+    others -= std::min<uint64_t>(others, rows.back().first.packets);
+  }
+  const double background =
+      std::ldexp(static_cast<double>(others), -static_cast<int>(where.subnet_bits));
+  const double weight = samples.weight_max(), seen = static_cast<double>(samples.weight());
+  const double lost = std::max(1.0, static_cast<double>(all) / std::max(1.0, seen));
+  for (size_t i = 0; i < rows.size(); i++) {
+    const auto count = static_cast<double>(top[i].count), error = static_cast<double>(top[i].error);
+    const auto told = static_cast<double>(rows[i].first.packets);
+    const double expected = (count - error) * lost;
+    if (error > kNearlyNothing * count || expected < kSamples * weight ||
+        background > kNearlyNothing * told ||
+        told > expected + 4 * std::sqrt(weight * expected) + 4 * weight) {
+      return nullptr;
+    }
   }
   std::ranges::sort(rows, std::greater<>(), [](const auto& row) { return row.first.packets; });
-  rows.resize(std::min(most, rows.size()));
-  json networks = json::array();
+  json out = json::array();
   for (const auto& [tally, address] : rows) {
-    networks.push_back(network_row({.address = address, .length = kSubnetLength}, tally, all));
+    out.push_back(network_row({.address = address, .length = kSubnetLength}, tally, all));
   }
-  return {{"victim_networks", std::move(networks)}};
+  return out;
 }
 
 }  // namespace tfo

@@ -29,7 +29,7 @@ struct PrefixCounts {
 class PrefixCounters {
  public:
   /// `maps` outlives it.
-  static Result<PrefixCounters> open(const MapSet& maps);
+  static Result<std::unique_ptr<PrefixCounters>> open(const MapSet& maps);
 
   /// A system call for each /24.
   Result<PrefixCounts> read(const MonitorCells& where) const;
@@ -37,19 +37,21 @@ class PrefixCounters {
   std::vector<uint32_t> read_nets(const MonitorCells& where) const;
 
   /// {victims: [{address, packets, share}], victim_networks: [{network, packets, bytes, share}]},
-  /// the heaviest, at most `most` each, of what was counted since `start`. Of IPv6 no victims, and
-  /// the /64s that `samples` know. Null if samples contradict a counter that /64s share.
+  /// the heaviest, at most `most` each, of what was counted since `start`, resets too. Of IPv6 no
+  /// victims. Null if a prefix has more /64s than counters and `samples` do not make sure whose
+  /// they are.
   nlohmann::json victims(const MonitorPrefix& prefix, const MonitorCells& where,
                          const PrefixCounts& start, const AttackTables& samples, size_t most) const;
 
  private:
   PrefixCounters(const MapSet& maps, std::unique_ptr<MapMemory> cells,
                  std::unique_ptr<MapMemory> subnets)
-      : maps_(&maps), cells_(std::move(cells)), subnets_(std::move(subnets)) {}
-  nlohmann::json subnets(const MonitorPrefix& prefix, const MonitorCells& where,
-                         const PrefixCounts& came, const AttackTables& samples, size_t most) const;
+      : maps_(maps), cells_(std::move(cells)), subnets_(std::move(subnets)) {}
+  nlohmann::json shared_subnets(const MonitorPrefix& prefix, const MonitorCells& where,
+                                const PrefixCounts& came, const AttackTables& samples,
+                                size_t most) const;
 
-  const MapSet* maps_;
+  const MapSet& maps_;
   std::unique_ptr<MapMemory> cells_;
   std::unique_ptr<MapMemory> subnets_;
 };

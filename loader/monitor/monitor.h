@@ -190,7 +190,7 @@ class SynAckMonitor {
   std::unique_ptr<MapMemory> sketches_;
   std::unique_ptr<MapMemory> hits_;
   std::unique_ptr<MapMemory> heavy_;
-  std::optional<PrefixCounters> exact_;
+  std::unique_ptr<PrefixCounters> exact_;
   ring_buffer* ring_ = nullptr;
   size_t wanted_ = 0;  // samples that take_samples() still takes
   bool sockets_ = false;

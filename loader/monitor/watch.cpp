@@ -18,22 +18,27 @@ namespace {
 
 constexpr std::chrono::nanoseconds kWindow{1LL << TFO_WINDOW_SHIFT};
 
-/// Deletes the keys that are not among `kept`.
-Result<> keep_only(const Map& map, const std::vector<MonitorTarget>& kept) {
-  using Key = std::pair<uint32_t, MonitorAddress>;
-  const auto key_of = [](const tfo_target_key& target) {
-    return Key(target.length, std::to_array(target.prefix));
-  };
-  std::set<Key> wanted;
-  for (const MonitorTarget& one : kept) wanted.insert(key_of(one.key));
-  std::vector<tfo_target_key> gone;
+using Key = std::pair<uint32_t, MonitorAddress>;
+
+Key key_of(const tfo_target_key& target) { return {target.length, std::to_array(target.prefix)}; }
+
+std::vector<tfo_target_key> keys_of(const Map& map) {
+  std::vector<tfo_target_key> keys;
   tfo_target_key key{};
   const tfo_target_key* before = nullptr;
   while (bpf_map_get_next_key(map.fd(), before, &key) == 0) {
-    if (!wanted.contains(key_of(key))) gone.push_back(key);
+    keys.push_back(key);
     before = &key;
   }
-  for (const tfo_target_key& one : gone) {
+  return keys;
+}
+
+/// Deletes the keys that are not among `kept`.
+Result<> keep_only(const Map& map, const std::vector<MonitorTarget>& kept) {
+  std::set<Key> wanted;
+  for (const MonitorTarget& one : kept) wanted.insert(key_of(one.key));
+  for (const tfo_target_key& one : keys_of(map)) {
+    if (wanted.contains(key_of(one))) continue;
     if (bpf_map_delete_elem(map.fd(), &one) != 0 && errno != ENOENT) {
       return fail_errno("cannot delete from map " + map.name());
     }
@@ -55,17 +60,18 @@ uint16_t SynAckMonitor::window() const {
 
 /// The numbers that a monitor before this one gave, and since when: the counters go on.
 Result<> SynAckMonitor::learn(const std::vector<MonitorSubject>& subjects) {
+  std::set<Key> known;  // a look-up of another would find a wider one
+  for (const tfo_target_key& key : keys_of(maps_.monitor.targets)) known.insert(key_of(key));
   std::set<uint16_t> taken;
   for (const MonitorSubject& subject : subjects) {
     for (const MonitorPrefix& prefix : subject.prefixes) {
       tfo_target_key key{.length = prefix.length, .prefix = {}};
       std::ranges::copy(prefix.address, key.prefix);
+      if (!known.contains(key_of(key))) continue;
       tfo_target found{};
       if (bpf_map_lookup_elem(maps_.monitor.targets.fd(), &key, &found) != 0) {
-        if (errno == ENOENT) continue;
         return fail_errno("cannot read map " + maps_.monitor.targets.name());
       }
-      // What was found may be a wider one's, which keeps its number if it is still there.
       if (found.kind != subject.kind || !taken.insert(found.subject).second) continue;
       const bool first = &prefix == subject.prefixes.data();
       plan_.numbers.emplace(first ? subject.name : place_key(subject, prefix), found.subject);

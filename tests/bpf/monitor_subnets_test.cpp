@@ -4,9 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <cstring>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "bpf/synack_core.h"
 #include "loader/monitor/monitor.h"
 #include "tests/support/monitor_node.h"
 #include "tests/support/monitor_world.h"
@@ -63,24 +67,79 @@ TEST(MonitorSubnets, VolumesAreExact) {
   expect_exact(40, "100");
 }
 
-/// Where many /64s have one counter, what it counts is no volume of any of them.
+/// Two /64s of a /32 with one counter.
+std::pair<std::string, std::string> neighbours(const MonitorNode& node) {
+  tfo_target target{};
+  target.around_length = 32;
+  target.first = 16U << TFO_SUBNET_SHIFT;
+  std::map<uint32_t, std::string> seen;
+  for (int i = 0; i < 65536; i++) {
+    const std::string subnet = fmt::format("2001:db8:7:{:x}", i);
+    tfo_vip_key key{};
+    MonitorAddress address{};
+    inet_pton(AF_INET6, (subnet + "::").c_str(), address.data());
+    std::memcpy(&key.high, address.data(), sizeof(key.high));
+    const auto [had, first] =
+        seen.emplace(tfo_subnet_of(&target, &key, node.maps().control.hash_seed()), subnet);
+    if (!first) return {had->second, subnet};
+  }
+  ADD_FAILURE() << "no two of them share a counter";
+  return {};
+}
+
+/// What a shared counter counts is no volume of either.
 TEST(MonitorSubnets, OfSharedCountersTheSamplesTell) {
   MonitorNode node;
   ASSERT_OK(node.start());
-  std::vector<MonitorSubject> all = {dark("net", "2001:db8::", 32)};
-  for (int i = 1; i < 14; i++)
-    all.push_back(dark(fmt::format("n{}", i), fmt::format("2001:{}::", i), 32));
-  ASSERT_OK(node.watch(all));
+  ASSERT_OK(node.watch({dark("net", "2001:db8::", 32)}));
   node.reading("carpet", "net");
-  for (int i = 0; i < 600; i++) {  // on 4,096 counters
-    node.arrive(unasked("2001:db9::1", fmt::format("2001:db8:{:x}::1", i)), 200);
-    node.reading("carpet", "net");
-    node.advance(kTenth);
-  }
+  const auto [one, other] = neighbours(node);
+  node.arrive(unasked("2001:db9::1", one + "::1"), 5'000);
+  EXPECT_TRUE(node.reading("carpet", "net").evidence().contains("exact")) << "its own, till now";
+  node.arrive(unasked("2001:db9::1", other + "::1"), 5'000);
   const auto evidence = node.reading("carpet", "net").evidence();
-  EXPECT_EQ(evidence["volume"]["packets"], 600 * 200);
+  EXPECT_EQ(evidence["volume"]["packets"], 10'000);
   EXPECT_FALSE(evidence.contains("exact"));
-  EXPECT_NEAR(evidence["top"]["victim_networks"][0]["packets"], 200, 60);
+  ASSERT_EQ(evidence["top"]["victim_networks"].size(), 2U);
+  EXPECT_NEAR(evidence["top"]["victim_networks"][0]["packets"], 5'000, 700);
+}
+
+/// Thin ones that nobody tells apart are in every counter.
+TEST(MonitorSubnets, WhatManyShareIsNobodys) {
+  MonitorNode node;
+  ASSERT_OK(node.start());
+  std::vector<MonitorSubject> all;
+  for (int i = 0; i < 14; i++) {
+    all.push_back(dark(fmt::format("n{}", i), fmt::format("2001:{}::", i), 32));
+  }
+  ASSERT_OK(node.watch(all));
+  node.reading("carpet", "n7");
+  for (int i = 0; i < 200; i++) {  // on 4,096 counters
+    node.arrive(unasked("2001:db9::1", fmt::format("2001:7:8:{:x}::1", i)), 100);
+  }
+  EXPECT_FALSE(node.reading("carpet", "n7").evidence().contains("exact"));
+}
+
+/// The counters are others then, and what they had is not known of the attack.
+TEST(MonitorSubnets, AChangeOfThePrefixesLeavesTheSamples) {
+  MonitorNode node;
+  ASSERT_OK(node.start());
+  const MonitorSubject net = dark("net", "2001:db8:1::", 48);
+  const MonitorSubject web{.name = "web",
+                           .kind = TFO_TARGET_VIP,
+                           .prefixes = {dark("", "2001:db8:1:9::7", 128).prefixes}};
+  ASSERT_OK(node.watch({web, net}));
+  node.reading("carpet", "net");
+  node.arrive(unasked("2001:db9::1", "2001:db8:1:9::7"), 600);
+  const auto before = node.reading("carpet", "net").evidence();
+  EXPECT_EQ(before["exact"], Names{"victim_networks"});
+  EXPECT_EQ(before["top"]["victim_networks"][0]["network"], "2001:db8:1:9::/64");
+  EXPECT_EQ(before["top"]["victim_networks"][0]["packets"], 600) << "though it has a name";
+  ASSERT_OK(node.watch({dark("first", "2001:db8:2::", 48), web, net}));
+  node.arrive(unasked("2001:db9::1", "2001:db8:1:9::7"), 300);
+  const auto after = node.reading("carpet", "net").evidence();
+  EXPECT_FALSE(after.contains("exact"));
+  EXPECT_EQ(after["volume"]["packets"], 900);
 }
 
 TEST(MonitorSubnets, ACarpetOverManyIsExact) {

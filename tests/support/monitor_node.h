@@ -71,6 +71,7 @@ class MonitorNode {
     run(bpf_program__fd((*egress_)->progs.tfo_egress), packet, times);
   }
   SynAckMonitor& monitor() { return *monitor_; }
+  const MapSet& maps() const { return *maps_; }
 
   /// The reading of this rule about this subject, after the samples were taken.
   MonitorReading reading(const std::string& rule, const std::string& subject) {
