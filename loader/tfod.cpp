@@ -2,6 +2,7 @@
 #include "loader/tfod.h"
 
 #include <malloc.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -45,6 +46,20 @@ int run(Config config, const std::string& file, const Clock& clock) {
   return (*daemon)->run() == 0 ? 0 : kFailure;
 }
 
+/// The files that a good configuration names are there, too, as tfod wants them.
+Result<> check_files(const Config& config) {
+  if (config.http && config.http->tls) {
+    if (const auto read = read_certificates(*config.http->tls); !read) {
+      return tl::unexpected(read.error());
+    }
+  }
+  const std::string& command = config.alerts.command.path;
+  if (!command.empty() && access(command.c_str(), X_OK) != 0) {
+    return fail_errno("alerts.command.path: " + command + " cannot be run");
+  }
+  return {};
+}
+
 int serve(int argc, char** argv, const Clock& clock) {
   CLI::App app("tfod: validates TCP Fast Open cookies in XDP and keeps the keys of a farm in step",
                "tfod");
@@ -73,11 +88,9 @@ int serve(int argc, char** argv, const Clock& clock) {
     return kFailure;
   }
   if (!check) return run(std::move(*config), file, clock);
-  if (const auto& http = config->http; http && http->tls) {
-    if (const auto read = read_certificates(*http->tls); !read) {
-      std::fprintf(stderr, "%s\n", without_keys(read.error().message).c_str());
-      return kFailure;
-    }
+  if (const auto files = check_files(*config); !files) {
+    std::fprintf(stderr, "%s\n", without_keys(files.error().message).c_str());
+    return kFailure;
   }
   std::fprintf(stderr, "%s: no errors\n", file.c_str());
   return 0;

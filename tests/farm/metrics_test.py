@@ -225,6 +225,16 @@ def make_certificates(directory):
         make(name, signer)
 
 
+def a_command_that_is_not_there_is_no_good_configuration(site):
+    before = json.loads(json.dumps(site.config))
+    site.config.setdefault("alerts", {})["command"] = {"path": "/nowhere/page"}
+    equal("--check", site.check(), "alerts.command.path: /nowhere/page cannot be run: No such file or directory\n")
+    site.config["alerts"]["command"]["path"] = "/bin/true"
+    equal("--check", site.check(), "")
+    site.config = before
+    site.write()
+
+
 def over_tls(site):
     directory = site.directory
     make_certificates(directory)
@@ -259,7 +269,7 @@ def over_tls(site):
 
 
 ORDINARY = (promtool_is_content, families_are_documented, is_ready, counters_never_fall, rate_over_a_restart_is_right,
-            cost_is_counted_on)
+            cost_is_counted_on, a_command_that_is_not_there_is_no_good_configuration)
 LARGE = (every_vip_has_the_same_series, promtool_is_content)
 DOORS = (over_a_unix_socket, over_tls)
 
