@@ -64,7 +64,8 @@ json address_rows(const MonitorPrefix& prefix, const PrefixCounts& came, size_t 
   }
   const uint64_t all = sum_of(came);
   json out = json::array();
-  for (const auto& [packets, at] : heaviest(std::move(rows), most)) {
+  const std::vector<Row> top = heaviest(std::move(rows), most);
+  for (const auto& [packets, at] : top) {
     out.push_back({{"address", address_text(address_at(prefix, at, kLastByte))},
                    {"packets", packets},
                    {"share", share(packets, all)}});
@@ -80,7 +81,8 @@ json network_rows(const MonitorPrefix& prefix, const PrefixCounts& came, size_t 
   }
   const uint64_t all = sum_of(came);
   json out = json::array();
-  for (const auto& [packets, at] : heaviest(std::move(rows), most)) {
+  const std::vector<Row> top = heaviest(std::move(rows), most);
+  for (const auto& [packets, at] : top) {
     const MonitorAddress address = prefix.is_v4() ? address_at(prefix, at * kNet, kLastByte)
                                                   : address_at(prefix, at, kLastOfSubnet);
     const unsigned length = std::max(victim_network_length(address), prefix.length);
