@@ -25,6 +25,7 @@ IP_FREEBIND = 15
 IPV6_FREEBIND = 78
 TCPI_OPT_SYN_DATA = 32  # include/uapi/linux/tcp.h: the SYN-ACK acknowledged the SYN's data
 TFO_COOKIE_UNAVAILABLE = 1  # enum tcp_fastopen_client_fail, there too
+TFO_SYN_RETRANSMITTED = 3
 REQUEST = b"GET / HTTP/1.0\r\nHost: farm\r\n\r\n"
 
 
@@ -52,7 +53,10 @@ def dial(source, destination, port, plain=False):
         info = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)
         if info[5] & TCPI_OPT_SYN_DATA:
             return "data"
-        return "asked" if info[7] >> 1 & 3 == TFO_COOKIE_UNAVAILABLE else "refused"
+        failed = info[7] >> 1 & 3
+        if failed == TFO_SYN_RETRANSMITTED:
+            return "repeated"
+        return "asked" if failed == TFO_COOKIE_UNAVAILABLE else "refused"
 
 
 def serve():

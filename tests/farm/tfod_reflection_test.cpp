@@ -45,8 +45,15 @@ class Truth {
  public:
   struct Counts {
     double answers = 0;  // SYN-ACKs
+    // Of what, unlike of all, is not known how many of the dropped ones were of that kind.
     double cookies = 0;  // that carry one
     double data = 0;
+    double dropped = 0;
+
+    /// Is it within 5 % of what can have arrived?
+    static bool near(double told, double all, double dropped) {
+      return told <= 1.05 * all && told >= 0.95 * (all - dropped);
+    }
   };
 
   explicit Truth(const NetNs& reflectors)
@@ -62,8 +69,9 @@ class Truth {
     const auto sent = static_cast<double>(wire.sent);
     const double part = sent / (sent + static_cast<double>(wire.dropped));
     looks_.push_back({.answers = static_cast<double>(answers_.total()) * part,
-                      .cookies = static_cast<double>(cookies_.total()) * part,
-                      .data = static_cast<double>(data_.total()) * part});
+                      .cookies = static_cast<double>(cookies_.total()),
+                      .data = static_cast<double>(data_.total()),
+                      .dropped = static_cast<double>(wire.dropped)});
   }
   const Counts& last() const { return looks_.back(); }
   /// When there were so many answers.
@@ -101,11 +109,13 @@ class TfodReflection : public MonitorFarm {
   static void expect_shares(const json& volume, const Truth& truth) {
     const double all = volume["packets"], fast = volume["fast_open"];
     const double followed = volume["followed_at_least"]["packets"];
-    EXPECT_NEAR(fast / truth.at(all).cookies, 1, 0.05) << volume;
+    const Truth::Counts& true_now = truth.at(all);
+    EXPECT_TRUE(Truth::Counts::near(fast, true_now.cookies, true_now.dropped))
+        << volume << true_now.cookies << " less some of " << true_now.dropped;
     EXPECT_EQ(volume["payload_bytes"], 0) << "of SYN-ACKs";
     // Nobody looks for responses before the first second is over.
-    EXPECT_GE(followed, truth.at(all).data / 2) << volume;
-    EXPECT_LE(followed, truth.at(all).data * 1.05) << volume;
+    EXPECT_GE(followed, (true_now.data - true_now.dropped) / 2) << volume;
+    EXPECT_LE(followed, true_now.data * 1.05) << volume;
     EXPECT_EQ(volume["followed_at_least"]["bytes"], followed * TalkativeServer::kResponse);
   }
 
@@ -150,18 +160,16 @@ class TfodReflection : public MonitorFarm {
         read_capture(View(reinterpret_cast<const uint8_t*>(text.data()), text.size()));
     EXPECT_EQ(capture.error, "");
     EXPECT_EQ(capture.frames.size(), 20U);
-    size_t cookies = 0;
+    // One in five has a cookie, or one in ten: of twenty it may be none.
     const Bytes hidden = fast_open(Bytes(8, 0));
     for (const OwnedFrame& frame : capture.frames) {
       ASSERT_GE(frame.bytes.size(), 44U);
       EXPECT_EQ(frame.bytes[33] & 0x12, 0x12) << "a SYN-ACK";
       const size_t at = 20 + 20 + 4;  // behind the MSS
       if (frame.bytes.size() < at + hidden.size() || frame.bytes[at] != hidden[0]) continue;
-      ++cookies;
       EXPECT_TRUE(std::equal(hidden.begin(), hidden.end(), frame.bytes.begin() + at))
           << hex_dump(frame.bytes);
     }
-    EXPECT_GT(cookies, 0U);
     if (!shell("command -v tcpdump > /dev/null")) return;
     ASSERT_TRUE(shell(fmt::format("tcpdump -nr {} > {}.txt 2> /dev/null", file, file)));
     const std::string lines = slurp(file + ".txt");
@@ -191,7 +199,7 @@ TEST_F(TfodReflection, WithCookiesAndResponses) {
   };
   ASSERT_TRUE(wait_until(raised, 2 * kGoal)) << watched("web");
   const double took = flood.seconds();
-  EXPECT_LT(took, kGoal);
+  EXPECT_LT(took, full() ? kGoal : 2 * kGoal);  // at 5,000/s, which a busy machine hardly sends
   expect_headers("vip:web");
   fast_open.stop();
   flood.stop();
@@ -202,7 +210,7 @@ TEST_F(TfodReflection, WithCookiesAndResponses) {
     truth.look();
     const double all = truth.last().answers, fast = truth.last().cookies;
     return std::abs((told("0") + told("1")) / all - 1) <= 0.05 &&
-           std::abs(told("1") / fast - 1) <= 0.05;
+           Truth::Counts::near(told("1"), fast, truth.last().dropped);
   };
   EXPECT_TRUE(wait_until(near, 5));
   const Truth::Counts& sent = truth.last();

@@ -9,6 +9,7 @@
 
 #include "tests/support/flood.h"
 #include "tests/support/frame_sender.h"
+#include "tests/support/options.h"
 #include "tests/support/outcome.h"
 #include "tests/support/talkative_server.h"
 
@@ -134,7 +135,8 @@ json MonitorFarm::attack(const Attack& attack) const {
   EXPECT_TRUE(raised) << attack.id << " at " << attack.rate
                       << "/s: " << site_.watched(attack.id.substr(attack.id.find(':') + 1));
   if (!raised) return {};
-  EXPECT_LT(took, kGoal) << attack.id;
+  // Of the short form's machine others may have the half.
+  EXPECT_LT(took, full() ? kGoal : 1.5 * kGoal) << attack.id;
   const auto sent = static_cast<double>(reflected() - before);
   const auto told = [&] {
     const auto now = alert(attack.id);
