@@ -34,7 +34,7 @@ SCRAPES = 200
 WARM = 40  # scrapes until every thread has made one
 FULL = bool(os.environ.get("TFO_TEST_FULL"))  # on a machine with nothing beside; else what a busy one makes of it
 MOST_SECONDS = 0.1 if FULL else 0.4
-MOST_GROWTH = 12 << 20  # bytes that the second half of SCRAPES may leave behind: two texts, one for each arena of malloc
+MOST_GROWTH = 12 << 20  # bytes that the second half of SCRAPES may leave: two texts, one for each arena of malloc
 MOST_RESIDENT = 192 << 20
 MOST_SLOWER = 1.5 if FULL else 3
 
