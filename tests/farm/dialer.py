@@ -8,8 +8,8 @@ net/ipv4/tcp_metrics.c).
   nsenter --net=NETNS dialer.py      one line "SOURCE DESTINATION PORT [plain]" in, one answer out:
                                      "data" (the SYN's data was accepted), "asked" (there was no
                                      cookie yet, so the SYN asked for one), "refused" (the data had
-                                     to be sent again), "plain" (Fast Open was not wanted), or
-                                     "failed WHY"; and behind a tab the seconds from connect to
+                                     to be sent again), "repeated" (the SYN had to), "plain" (Fast
+                                     Open was not wanted), or "failed WHY"; and behind a tab the seconds from connect to
                                      the last byte of the answer
 
 As a module: Dialer, the other end of that.

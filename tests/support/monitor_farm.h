@@ -17,6 +17,10 @@
 
 namespace tfo::test {
 
+/// So long a processor of this machine, on the average, ran for others since it started: time that
+/// no goal of ours can count.
+double stolen_seconds();
+
 /// Attacker a0 -> a1 reflectors t0_peer -> t0 node, where tfod runs: SYNs with a victim's address
 /// go to listeners of real kernels that answer to the victim, behind the node. All of it in both
 /// families.
