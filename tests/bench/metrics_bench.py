@@ -31,7 +31,7 @@ from scrape import Scrape  # noqa: E402
 
 MANY = 1000
 SCRAPES = 200
-WARM = 40  # scrapes until every thread has made one
+WARM = 200  # scrapes until every thread has made some, and malloc has what it keeps
 FULL = bool(os.environ.get("TFO_TEST_FULL"))  # on a machine with nothing beside; else what a busy one makes of it
 MOST_SECONDS = 0.1 if FULL else 0.4
 MOST_GROWTH = 2 << 20  # bytes that the second half of SCRAPES may leave behind
