@@ -44,9 +44,13 @@ void expect_exact(unsigned length, const std::string& site) {
   node.reading("carpet", "net");
   node.advance(2000 * kTenth);
   node.reading("carpet", "net");
-  node.arrive(unasked("2001:db8:2::1", first + "::7"), 30'000);
   node.arrive(unasked("2001:db8:2::1", first + "::8"), 7);
-  node.arrive(unasked("2001:db8:2::1", last + "::9"), 10'000);
+  for (int i = 0; i < 8; i++) {  // all at once, more samples than the ring holds would be lost
+    node.arrive(unasked("2001:db8:2::1", first + "::7"), 3'750);
+    node.arrive(unasked("2001:db8:2::1", last + "::9"), 1'250);
+    node.reading("carpet", "net");
+    node.advance(kTenth);
+  }
   const auto evidence = node.reading("carpet", "net").evidence();
   EXPECT_EQ(evidence["exact"], Names{"victim_networks"});
   const auto& networks = evidence["top"]["victim_networks"];
@@ -58,7 +62,7 @@ void expect_exact(unsigned length, const std::string& site) {
   EXPECT_EQ(networks[1]["network"], last + "::/64");
   EXPECT_EQ(networks[1]["packets"], 10'000);
   EXPECT_EQ(evidence["top"]["victims"][0]["address"], first + "::7");
-  EXPECT_GT(evidence["top"]["weight_max"], 8) << "by their samples they would be some per cent off";
+  EXPECT_GT(evidence["top"]["weight_max"], 2) << "by their samples they would be some per cent off";
 }
 
 TEST(MonitorSubnets, VolumesAreExact) {
