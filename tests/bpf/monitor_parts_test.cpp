@@ -101,6 +101,22 @@ TEST(MonitorParts, ARestartKnowsBothFamilies) {
   EXPECT_EQ(unsolicited(*node.monitor().counters("net6")).packets, 35U);
 }
 
+/// A longest-prefix look-up of it would find the network's.
+TEST(MonitorParts, WhatIsNamedAfterARestartTakesNoNumberOfANetwork) {
+  Node node;
+  ASSERT_OK(node.start());
+  ASSERT_OK(node.watch({office()}));
+  node.arrive(unasked(host(1), "192.0.2.5"), 10);
+  ASSERT_OK(node.restart(true));
+  MonitorSubject mail = office();
+  mail.name = "mail";
+  mail.prefixes = {prefix("192.0.2.5", 32)};
+  ASSERT_OK(node.watch({mail, office()}));
+  node.reading("tracked", "mail");
+  EXPECT_EQ(unsolicited(*node.monitor().counters("office")).packets, 10U);
+  EXPECT_EQ(unsolicited(*node.monitor().counters("mail")).packets, 0U);
+}
+
 /// A prefix that is declared around one of its addresses while it is watched.
 TEST(MonitorParts, WhatIsDeclaredAroundItLaterIsNoAttack) {
   Node node;
