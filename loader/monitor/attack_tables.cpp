@@ -136,20 +136,20 @@ void AttackTables::keep_header(const tfo_sample& sample) {
 }
 
 json AttackTables::evidence(size_t most) const {
-  const auto network = [](const MonitorAddress& a) {
-    return network_text({.address = a, .length = network_length(a)});
-  };
-  const auto victim_network = [](const MonitorAddress& a) {
-    return network_text({.address = a, .length = victim_network_length(a)});
+  const auto network = [](unsigned (*length)(const MonitorAddress&)) {
+    return [length](const MonitorAddress& a) {
+      return network_text({.address = a, .length = length(a)});
+    };
   };
   const auto address = [](const MonitorAddress& a) { return address_text(a); };
   const auto number = [](uint32_t n) { return n; };
   const auto acks = acks_.top(1);
-  return {{"reflectors", heaviest(reflectors_, most, "network", network)},
+  return {{"reflectors", heaviest(reflectors_, most, "network", network(network_length))},
           {"source_ports", heaviest(source_ports_, most, "port", number)},
           {"destination_ports", heaviest(destination_ports_, most, "port", number)},
           {"victims", heaviest(victims_, most, "address", address)},
-          {"victim_networks", heaviest(victim_networks_, most, "network", victim_network)},
+          {"victim_networks",
+           heaviest(victim_networks_, most, "network", network(victim_network_length))},
           {"same_ack", acks.empty() ? 0 : share(acks[0].count - acks[0].error, acks_.total())},
           {"same_ttl", share(*std::ranges::max_element(ttls_), weight())},
           {"samples", samples_},

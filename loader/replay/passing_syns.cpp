@@ -9,7 +9,7 @@
 namespace tfo {
 namespace {
 
-/// Of its addresses, ports and sequence number, never 0.
+/// Of its addresses, ports and sequence number; 0 if the frame was cut off before them.
 uint64_t name_of(const Flow& flow, const Description& description, std::span<const uint8_t> whole) {
   constexpr size_t kTcpHead = 8;  // bytes: ports, sequence number
   const size_t tcp = description.packet.tcp;
@@ -25,14 +25,12 @@ uint64_t name_of(const Flow& flow, const Description& description, std::span<con
 
 void PassingSyns::came_in(const Flow& flow, const Description& description,
                           std::span<const uint8_t> whole) {
-  if (slots_.empty()) slots_.resize(kSlots);
   const uint64_t name = name_of(flow, description, whole);
   slots_[(name >> 1) % kSlots] = name;
 }
 
 bool PassingSyns::leaves(const Flow& flow, const Description& description,
                          std::span<const uint8_t> whole) {
-  if (slots_.empty()) return false;
   const uint64_t name = name_of(flow, description, whole);
   uint64_t& slot = slots_[(name >> 1) % kSlots];
   if (name == 0 || slot != name) return false;

@@ -20,7 +20,7 @@ class PassingSyns {
 
  private:
   static constexpr size_t kSlots = 65536;
-  std::vector<uint64_t> slots_;
+  std::vector<uint64_t> slots_ = std::vector<uint64_t>(kSlots);
 };
 
 }  // namespace tfo
