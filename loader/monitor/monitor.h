@@ -67,8 +67,8 @@ class SynAckMonitor {
   SynAckMonitor& operator=(const SynAckMonitor&) = delete;
 
   /// Replaces what is watched. Who was watched before goes on as it was, by a monitor before this
-  /// one on the same maps, too; warm-up is each subject's own. `sockets`: the programs ask this
-  /// node's (TFO_MONITOR_SOCKETS).
+  /// one on the same maps, too; warm-up is each subject's own. An error leaves those who were
+  /// watched. `sockets`: the programs ask this node's (TFO_MONITOR_SOCKETS).
   Result<> watch(const std::vector<MonitorSubject>& subjects, bool sockets);
   /// No program remembered SYNs until now: warm-up begins again.
   void tracking_was_away();
@@ -146,12 +146,14 @@ class SynAckMonitor {
 
   SynAckMonitor(const MapSet& maps, const std::array<uint64_t, 2>& seed, bool unbroken);
   uint16_t window() const;
+  uint16_t age(uint16_t since) const;
   std::chrono::nanoseconds now() const;
   Result<> learn(const std::vector<MonitorSubject>& subjects);
   Result<> forget_counters(uint16_t number) const;
   void date(const std::vector<MonitorSubject>& subjects);
   Watched begin(const MonitorSubject& subject, const std::vector<MonitorPlace>& places) const;
   bool goes_on(const MonitorSubject& subject, const MonitorPlan& plan) const;
+  void follow(const std::vector<MonitorSubject>& subjects, const MonitorPlan& plan);
   void name_owners();
   Result<> write_targets(MonitorPlan& plan);
   Result<> judge(Watched& watched);

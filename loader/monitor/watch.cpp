@@ -58,25 +58,37 @@ uint16_t SynAckMonitor::window() const {
   return static_cast<uint16_t>(tfo_window(maps_.control.now_ns()));
 }
 
+/// Windows since.
+uint16_t SynAckMonitor::age(uint16_t since) const {
+  return static_cast<uint16_t>(window() - since);
+}
+
 /// The numbers that a monitor before this one gave, and since when: the counters go on.
 Result<> SynAckMonitor::learn(const std::vector<MonitorSubject>& subjects) {
   std::set<Key> known;  // a look-up of another would find a wider one
   for (const tfo_target_key& key : keys_of(maps_.monitor.targets)) known.insert(key_of(key));
   std::set<uint16_t> taken;
   for (const MonitorSubject& subject : subjects) {
+    uint16_t since = 0;  // of what came last
+    bool all = true;     // were there
     for (const MonitorPrefix& prefix : subject.prefixes) {
       tfo_target_key key{.length = prefix.length, .prefix = {}};
       std::ranges::copy(prefix.address, key.prefix);
-      if (!known.contains(key_of(key))) continue;
       tfo_target found{};
-      if (bpf_map_lookup_elem(maps_.monitor.targets.fd(), &key, &found) != 0) {
+      const bool first = &prefix == subject.prefixes.data();
+      const bool had = known.contains(key_of(key));
+      if (had && bpf_map_lookup_elem(maps_.monitor.targets.fd(), &key, &found) != 0) {
         return fail_errno("cannot read map " + maps_.monitor.targets.name());
       }
-      if (found.kind != subject.kind || !taken.insert(found.subject).second) continue;
-      const bool first = &prefix == subject.prefixes.data();
+      if (!had || found.kind != subject.kind) {
+        all = false;
+        continue;
+      }
+      if (first || age(found.since) < age(since)) since = found.since;
+      if (!taken.insert(found.subject).second) continue;
       plan_.numbers.emplace(first ? subject.name : place_key(subject, prefix), found.subject);
-      if (first && unbroken_) since_.emplace(subject.name, found.since);
     }
+    if (unbroken_ && all) since_.emplace(subject.name, since);
   }
   return {};
 }
@@ -87,11 +99,13 @@ Result<> SynAckMonitor::forget_counters(uint16_t number) const {
   return maps_.monitor.stats.write(number, zero.data());
 }
 
-/// Since when they are watched.
+/// Since when they are watched. SYNs of an address that came here, or went, left elsewhere until
+/// now, or do from now on.
 void SynAckMonitor::date(const std::vector<MonitorSubject>& subjects) {
   for (const MonitorSubject& subject : subjects) {
     const auto had = watched_.find(subject.name);
-    const bool changed = had != watched_.end() && !had->second.subject.same_as(subject);
+    const bool changed = had != watched_.end() && (!had->second.subject.same_as(subject) ||
+                                                   had->second.subject.here != subject.here);
     if (changed) since_.erase(subject.name);
     since_.try_emplace(subject.name, window());
   }
@@ -100,12 +114,11 @@ void SynAckMonitor::date(const std::vector<MonitorSubject>& subjects) {
 SynAckMonitor::Watched SynAckMonitor::begin(const MonitorSubject& subject,
                                             const std::vector<MonitorPlace>& places) const {
   // The first one may have been nearly over.
-  const auto windows = static_cast<uint16_t>(window() - since_.at(subject.name));
-  const auto age = kWindow * std::max(0, windows - 1);
+  const auto past = kWindow * std::max(0, age(since_.at(subject.name)) - 1);
   Watched out{.subject = subject,
               .number = places.front().number,
               .places = {},
-              .proof = TrackingProof(now() - age),
+              .proof = TrackingProof(now() - past),
               .excess = {},
               .explained = {},
               .syns_at = {},
@@ -145,35 +158,41 @@ Result<> SynAckMonitor::watch(const std::vector<MonitorSubject>& subjects, bool 
     if (before.contains(name)) continue;
     if (auto done = forget_counters(number); !done) return done;
   }
+  const std::map<std::string, uint16_t> since_before = since_;
   std::erase_if(since_, [&](const auto& one) { return !plan->numbers.contains(one.first); });
   date(subjects);
-  std::map<std::string, Watched> watched;
-  for (const MonitorSubject& subject : subjects) {
-    if (goes_on(subject, *plan)) {
-      Watched& kept =
-          watched.emplace(subject.name, std::move(watched_.at(subject.name))).first->second;
-      if (cells_of(*plan, subject.name) != cells_of(plan_, subject.name)) {
-        kept.counts_at.reset();
-        kept.counts_before = kept.counts_at_start = {};
-        kept.density.restart();
-      }
-      // SYNs of an address that came here, or went, left elsewhere until now, or do from now on.
-      if (std::exchange(kept.subject.here, subject.here) != subject.here) {
-        kept.proof.restart(now());
-        since_[subject.name] = window();
-      }
-      continue;
-    }
-    book_.forget(plan->numbers.at(subject.name));
-    watched.emplace(subject.name, begin(subject, plan->places.at(subject.name)));
+  if (auto done = write_targets(*plan); !done) {
+    since_ = since_before;
+    if (begun_) (void)write_targets(plan_);  // as far as the map takes it
+    return done;
   }
-  if (auto done = write_targets(*plan); !done) return done;
   begun_ = true;
-  watched_ = std::move(watched);
+  follow(subjects, *plan);
   plan_ = std::move(*plan);
   name_owners();
   sockets_ = sockets;
   return look();
+}
+
+/// By the plan that the programs have now. Who was there goes on.
+void SynAckMonitor::follow(const std::vector<MonitorSubject>& subjects, const MonitorPlan& plan) {
+  std::map<std::string, Watched> watched;
+  for (const MonitorSubject& subject : subjects) {
+    if (!goes_on(subject, plan)) {
+      book_.forget(plan.numbers.at(subject.name));
+      watched.emplace(subject.name, begin(subject, plan.places.at(subject.name)));
+      continue;
+    }
+    Watched& kept =
+        watched.emplace(subject.name, std::move(watched_.at(subject.name))).first->second;
+    if (cells_of(plan, subject.name) != cells_of(plan_, subject.name)) {
+      kept.counts_at.reset();
+      kept.counts_before = kept.counts_at_start = {};
+      kept.density.restart();
+    }
+    if (std::exchange(kept.subject.here, subject.here) != subject.here) kept.proof.restart(now());
+  }
+  watched_ = std::move(watched);
 }
 
 Result<> SynAckMonitor::write_targets(MonitorPlan& plan) {

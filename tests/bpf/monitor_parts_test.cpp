@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What has a name of its own within a declared prefix is counted for both, and accused once.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -115,6 +116,44 @@ TEST(MonitorParts, WhatIsNamedAfterARestartTakesNoNumberOfANetwork) {
   node.reading("tracked", "mail");
   EXPECT_EQ(unsolicited(*node.monitor().counters("office")).packets, 10U);
   EXPECT_EQ(unsolicited(*node.monitor().counters("mail")).packets, 0U);
+}
+
+/// Its SYNs left unseen until now.
+TEST(MonitorParts, WhatComesToASubjectWithARestartMakesItWaitAnew) {
+  Node node;
+  ASSERT_OK(node.start());
+  ASSERT_OK(node.watch({office()}));
+  node.advance(160 * kSecond);
+  ASSERT_OK(node.restart(true));
+  MonitorSubject wider = office();
+  wider.prefixes.push_back(prefix("198.51.100.0", 25));
+  ASSERT_OK(node.watch({wider}));
+  EXPECT_EQ(node.reading("tracked", "office").readiness, MonitorReadiness::kNotWarm);
+  node.advance(160 * kSecond);
+  ASSERT_OK(node.restart(true));
+  ASSERT_OK(node.watch({wider}));
+  EXPECT_EQ(node.reading("tracked", "office").readiness, MonitorReadiness::kUnproven);
+}
+
+/// The map of who is watched takes no more.
+TEST(MonitorParts, AnErrorLeavesWhoWasWatched) {
+  Node node;
+  ASSERT_OK(node.start());
+  const auto all = both_families();
+  ASSERT_OK(node.watch(all));
+  attack(node, kWeb4, 10);
+  EXPECT_EQ(node.reading("vip", "web").count, 10U);
+  MonitorSubject crowd = declared("crowd", {});
+  crowd.each_address = false;
+  crowd.prefixes.clear();
+  for (uint32_t i = 0; i <= TFO_TARGETS; i++) crowd.prefixes.push_back(prefix(host(i), 32));
+  const auto done = node.watch({crowd, all[1]});
+  ASSERT_FALSE(done);
+  EXPECT_THAT(done.error().message, testing::HasSubstr("targets"));
+  attack(node, kWeb4, 5);
+  attack(node, "192.0.2.77", 3);
+  EXPECT_EQ(node.reading("vip", "web").count, 15U);
+  EXPECT_EQ(node.reading("carpet", "net4").count, 18U);
 }
 
 /// A prefix that is declared around one of its addresses while it is watched.
