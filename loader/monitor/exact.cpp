@@ -5,12 +5,14 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <utility>
 
 #include "bpf/synack_core.h"
 #include "loader/monitor/per_cpu.h"
+#include "loader/monitor/space_saving.h"
 
 namespace tfo {
 namespace {
@@ -102,6 +104,25 @@ uint32_t subnet_index(const MonitorCells& where, unsigned length, const MonitorA
   return tfo_subnet_of(&target, &key, seed);
 }
 
+/// A /64 and the counter that it is counted in.
+struct SubnetRow {
+  SpaceSaving<MonitorAddress, MonitorHash>::Entry sampled;
+  uint32_t index = 0;
+  tfo_tally told{};
+};
+
+/// `beside`: what the samples may have of others in its counter; `all`: what came.
+bool is_its_own(const SubnetRow& row, double beside, const AttackTables& samples, uint64_t all) {
+  constexpr double kSamples = 64, kLittle = 0.05;
+  const auto sampled = static_cast<double>(row.sampled.count - row.sampled.error);
+  const double weight = samples.weight_max(), seen = static_cast<double>(samples.weight());
+  const double lost = std::max(1.0, static_cast<double>(all) / std::max(1.0, seen));
+  const double expected = sampled * lost;
+  return sampled >= kSamples * weight && beside <= kLittle * sampled &&
+         static_cast<double>(row.told.packets) <=
+             expected + 4 * std::sqrt(weight * expected) + 4 * weight;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<PrefixCounters>> PrefixCounters::open(const MapSet& maps) {
@@ -160,38 +181,30 @@ json PrefixCounters::victims(const MonitorPrefix& prefix, const MonitorCells& wh
 }
 
 /// Where /64s share counters, the samples must say whose a counter is: nearly all of it, by so many
-/// of them that another /64 of the same weight in it would be seen.
+/// of them that another that has a tenth of it would be seen.
 json PrefixCounters::shared_subnets(const MonitorPrefix& prefix, const MonitorCells& where,
                                     const PrefixCounts& came, const AttackTables& samples,
                                     size_t most) const {
-  constexpr double kSamples = 32, kNearlyNothing = 0.01;
-  const auto top = samples.victim_networks().top(most);
-  std::vector<std::pair<tfo_tally, MonitorAddress>> rows;
+  const auto sampled = samples.victim_networks().top(SIZE_MAX);
+  std::vector<SubnetRow> rows;
+  std::map<uint32_t, uint64_t> in_counter;  // by what is in the samples
   const uint64_t all = sum_of(came);
-  uint64_t others = all;
-  for (const auto& entry : top) {
+  for (const auto& entry : sampled) {
     const uint32_t index = subnet_index(where, prefix.length, entry.key, maps_.control.hash_seed());
-    rows.emplace_back(came.nets.at(index - where.first_subnet), entry.key);
-    others -= std::min<uint64_t>(others, rows.back().first.packets);
+    in_counter[index] += entry.count;
+    if (rows.size() == most) continue;
+    rows.push_back({entry, index, came.nets.at(index - where.first_subnet)});
   }
-  const double background =
-      std::ldexp(static_cast<double>(others), -static_cast<int>(where.subnet_bits));
-  const double weight = samples.weight_max(), seen = static_cast<double>(samples.weight());
-  const double lost = std::max(1.0, static_cast<double>(all) / std::max(1.0, seen));
-  for (size_t i = 0; i < rows.size(); i++) {
-    const auto count = static_cast<double>(top[i].count), error = static_cast<double>(top[i].error);
-    const auto told = static_cast<double>(rows[i].first.packets);
-    const double expected = (count - error) * lost;
-    if (error > kNearlyNothing * count || expected < kSamples * weight ||
-        background > kNearlyNothing * told ||
-        told > expected + 4 * std::sqrt(weight * expected) + 4 * weight) {
-      return nullptr;
-    }
+  for (const SubnetRow& row : rows) {
+    const uint64_t beside =
+        in_counter.at(row.index) - row.sampled.count + samples.victim_networks().unseen();
+    if (!is_its_own(row, static_cast<double>(beside), samples, all)) return nullptr;
   }
-  std::ranges::sort(rows, std::greater<>(), [](const auto& row) { return row.first.packets; });
+  std::ranges::sort(rows, std::greater<>(), [](const auto& row) { return row.told.packets; });
   json out = json::array();
-  for (const auto& [tally, address] : rows) {
-    out.push_back(network_row({.address = address, .length = kSubnetLength}, tally, all));
+  for (const SubnetRow& row : rows) {
+    out.push_back(
+        network_row({.address = row.sampled.key, .length = kSubnetLength}, row.told, all));
   }
   return out;
 }

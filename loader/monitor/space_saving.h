@@ -52,6 +52,8 @@ class SpaceSaving {
 
   uint64_t total() const { return total_; }
   size_t size() const { return entries_.size(); }
+  /// A key that is not there has at most that much.
+  uint64_t unseen() const { return entries_.size() < capacity_ ? 0 : entries_[0].count; }
   /// Bytes that it has taken.
   size_t memory() const {
     return entries_.capacity() * sizeof(Entry) + places_.capacity() * sizeof(uint16_t);

@@ -108,20 +108,77 @@ TEST(MonitorSubnets, OfSharedCountersTheSamplesTell) {
   EXPECT_NEAR(evidence["top"]["victim_networks"][0]["packets"], 5'000, 700);
 }
 
-/// Thin ones that nobody tells apart are in every counter.
-TEST(MonitorSubnets, WhatManyShareIsNobodys) {
+/// One of the heaviest has its counter with one that is not among them.
+TEST(MonitorSubnets, WhatOneOfTheHeaviestSharesIsSeen) {
   MonitorNode node;
   ASSERT_OK(node.start());
-  std::vector<MonitorSubject> all;
-  for (int i = 0; i < 14; i++) {
-    all.push_back(dark(fmt::format("n{}", i), fmt::format("2001:{}::", i), 32));
+  ASSERT_OK(node.watch({dark("net", "2001:db8::", 32)}));
+  node.reading("carpet", "net");
+  const auto [one, other] = neighbours(node);
+  node.arrive(unasked("2001:db9::1", one + "::1"), 85);
+  for (int i = 1; i < 10; i++) {
+    node.arrive(unasked("2001:db9::1", fmt::format("2001:db8:f:{:x}::1", i)), 90);
   }
-  ASSERT_OK(node.watch(all));
-  node.reading("carpet", "n7");
-  for (int i = 0; i < 200; i++) {  // on 4,096 counters
-    node.arrive(unasked("2001:db9::1", fmt::format("2001:7:8:{:x}::1", i)), 100);
+  EXPECT_EQ(node.reading("carpet", "net").evidence()["exact"], Names{"victim_networks"});
+  node.arrive(unasked("2001:db9::1", other + "::1"), 25);
+  EXPECT_FALSE(node.reading("carpet", "net").evidence().contains("exact"))
+      << "a fifth of its packets is another's";
+}
+
+/// The ring of samples was full when what shares its counter came.
+TEST(MonitorSubnets, WhatNoSampleShowsIsMissed) {
+  for (const bool shares : {false, true}) {
+    MonitorNode node;
+    ASSERT_OK(node.start());
+    ASSERT_OK(node.watch({dark("net", "2001:db8::", 32), vip()}));
+    node.reading("carpet", "net");
+    const auto [one, other] = neighbours(node);
+    node.arrive(unasked("2001:db9::1", one + "::1"), 85);
+    for (int i = 1; i < 10; i++) {
+      node.arrive(unasked("2001:db9::1", fmt::format("2001:db8:f:{:x}::1", i)), 90);
+    }
+    node.arrive(unasked(host(1), "192.0.2.10"), 300'000);
+    if (shares) node.arrive(unasked("2001:db9::1", other + "::1"), 60);
+    const auto evidence = node.reading("carpet", "net").evidence();
+    EXPECT_GT(node.monitor().counters("web")->samples_lost, 0U);
+    EXPECT_EQ(evidence.contains("exact"), !shares) << evidence;
   }
-  EXPECT_FALSE(node.reading("carpet", "n7").evidence().contains("exact"));
+}
+
+TEST(MonitorSubnets, AFewSamplesDoNotShowWhoseACounterIs) {
+  MonitorNode node;
+  ASSERT_OK(node.start());
+  ASSERT_OK(node.watch({dark("net", "2001:db8::", 32)}));
+  node.reading("carpet", "net");
+  node.arrive(unasked("2001:db9::1", "2001:db8:7:7::1"), 60);
+  EXPECT_FALSE(node.reading("carpet", "net").evidence().contains("exact"));
+  node.arrive(unasked("2001:db9::1", "2001:db8:7:7::1"), 10);
+  EXPECT_TRUE(node.reading("carpet", "net").evidence().contains("exact"));
+}
+
+/// More than the tables of samples hold: what is not told apart may be in any counter.
+TEST(MonitorSubnets, BesideManyThinOnesItTakesMore) {
+  MonitorNode node;
+  ASSERT_OK(node.start());
+  ASSERT_OK(node.watch({dark("net", "2001:db8::", 32)}));
+  node.reading("carpet", "net");
+  for (int i = 0; i < 1'060; i++) {
+    node.arrive(unasked("2001:db9::1", fmt::format("2001:db8:8:{:x}::1", i)), 10);
+    if (i % 90 == 0) node.reading("carpet", "net");
+    if (i % 90 == 0) node.advance(kTenth);
+  }
+  const auto ten_heavy_ones = [&](int rounds) {
+    for (int i = 0; i < rounds; i++) {
+      node.advance(kTenth);
+      for (int j = 1; j <= 10; j++) {
+        node.arrive(unasked("2001:db9::1", fmt::format("2001:db8:9:{:x}::1", j)), 90);
+      }
+      node.reading("carpet", "net");
+    }
+    return node.reading("carpet", "net").evidence();
+  };
+  EXPECT_FALSE(ten_heavy_ones(1).contains("exact"));
+  EXPECT_TRUE(ten_heavy_ones(4).contains("exact"));
 }
 
 /// The counters are others then, and what they had is not known of the attack.
