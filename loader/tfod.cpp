@@ -2,13 +2,13 @@
 #include "loader/tfod.h"
 
 #include <malloc.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
 #include <string>
 
+#include "loader/alert/command_hook.h"
 #include "loader/config.h"
 #include "loader/daemon.h"
 #include "loader/keys/redact.h"
@@ -54,10 +54,7 @@ Result<> check_files(const Config& config) {
     }
   }
   const std::string& command = config.alerts.command.path;
-  if (!command.empty() && access(command.c_str(), X_OK) != 0) {
-    return fail_errno("alerts.command.path: " + command + " cannot be run");
-  }
-  return {};
+  return command.empty() ? Result<>() : alert::check_command(command);
 }
 
 int serve(int argc, char** argv, const Clock& clock) {

@@ -7,11 +7,15 @@
 #include <linux/close_range.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
+#include <cstring>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -30,6 +34,14 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return all;
 }
 
+/// Of this thread alone. Safe between fork() and execve().
+bool drop_capabilities() {
+  __user_cap_header_struct head{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  const __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
+  return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0 &&
+         syscall(SYS_capset, &head, none) == 0;
+}
+
 /// Between fork() and execve() only what is safe in a process whose other threads are gone.
 [[noreturn]] void become(const char* path, char* const* arguments, char* const* environment,
                          int input, int null) {
@@ -38,11 +50,7 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   signal(SIGPIPE, SIG_DFL);  // being ignored would be inherited
-  __user_cap_header_struct head{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  const __user_cap_data_struct no_capability[_LINUX_CAPABILITY_U32S_3] = {};
-  const bool bound = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-                     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0 &&
-                     syscall(SYS_capset, &head, no_capability) == 0;
+  const bool bound = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && drop_capabilities();
   const bool placed = chdir("/") == 0 && dup2(input, STDIN_FILENO) >= 0 &&
                       dup2(null, STDOUT_FILENO) >= 0 && syscall(SYS_close_range, 3U, ~0U, 0U) == 0;
   if (bound && placed) execve(path, arguments, environment);
@@ -179,6 +187,24 @@ void CommandHook::ended() {
     if (!busy()) end_ = EventLoop::Source();
     start_next();
   });
+}
+
+Result<> check_command(const std::string& path) {
+  int error = 0;
+  std::thread([&] {  // the others keep their capabilities
+    struct stat file{};
+    if (!drop_capabilities() || stat(path.c_str(), &file) != 0) {
+      error = errno;
+    } else if (!S_ISREG(file.st_mode)) {
+      error = S_ISDIR(file.st_mode) ? EISDIR : EACCES;
+    } else if (access(path.c_str(), X_OK) != 0) {
+      error = errno;
+    }
+  })
+      .join();
+  if (error == 0) return {};
+  return fail(fmt::format("alerts.command.path: {} cannot be run without capabilities: {}", path,
+                          std::strerror(error)));
 }
 
 }  // namespace tfo::alert

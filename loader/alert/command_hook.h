@@ -60,4 +60,7 @@ class CommandHook : public Sink {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what is posted
 };
 
+/// Is it a file that CommandHook could run here: by this process' user without a capability?
+Result<> check_command(const std::string& path);
+
 }  // namespace tfo::alert

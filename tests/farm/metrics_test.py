@@ -225,12 +225,17 @@ def make_certificates(directory):
         make(name, signer)
 
 
-def a_command_that_is_not_there_is_no_good_configuration(site):
+def a_command_that_cannot_be_run_is_no_good_configuration(site):
     before = json.loads(json.dumps(site.config))
-    site.config.setdefault("alerts", {})["command"] = {"path": "/nowhere/page"}
-    equal("--check", site.check(), "alerts.command.path: /nowhere/page cannot be run: No such file or directory\n")
-    site.config["alerts"]["command"]["path"] = "/bin/true"
-    equal("--check", site.check(), "")
+    theirs = site.directory / "theirs"
+    theirs.write_text("#!/bin/sh\n", encoding="utf-8")
+    theirs.chmod(0o700)
+    os.chown(theirs, 65534, 65534)  # root without capabilities is anyone
+    for path, why in (("/nowhere/page", "No such file or directory"), ("/bin", "Is a directory"),
+                      (str(theirs), "Permission denied"), ("/bin/true", None)):
+        site.config.setdefault("alerts", {})["command"] = {"path": path}
+        said = why and f"alerts.command.path: {path} cannot be run without capabilities: {why}\n"
+        equal(f"--check of {path}", site.check(), said or "")
     site.config = before
     site.write()
 
@@ -269,7 +274,7 @@ def over_tls(site):
 
 
 ORDINARY = (promtool_is_content, families_are_documented, is_ready, counters_never_fall, rate_over_a_restart_is_right,
-            cost_is_counted_on, a_command_that_is_not_there_is_no_good_configuration)
+            cost_is_counted_on, a_command_that_cannot_be_run_is_no_good_configuration)
 LARGE = (every_vip_has_the_same_series, promtool_is_content)
 DOORS = (over_a_unix_socket, over_tls)
 
