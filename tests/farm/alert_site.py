@@ -16,6 +16,8 @@ import time
 import urllib.error
 import urllib.request
 
+import synacks
+
 DEADLINE = 25
 AM_PORT = 9093
 BROADCAST = b"\xff" * 6
@@ -170,12 +172,18 @@ def bad_cookie_syn(sport):
     return BROADCAST + bytes(6) + b"\x08\x00" + ip + tcp + data
 
 
+def unasked_synack(number):
+    """To the VIP, which asked for none, from one of many."""
+    return synacks.frame(BROADCAST, (f"203.0.113.{1 + number % 200}", VIP), (PORT, number), synacks.SYN_ACK)
+
+
 class Traffic:
-    """Invalid cookies, while it is on."""
+    """Of frames by number, while it is on."""
 
     RATE = 50  # a second
 
-    def __init__(self, interface):
+    def __init__(self, interface, frame):
+        self.frame = frame
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
         self.socket.bind((f"{interface}p", 0))
         self.on = threading.Event()
@@ -186,7 +194,7 @@ class Traffic:
         while True:
             self.on.wait()
             sport = sport % 60000 + 1024
-            self.socket.send(bad_cookie_syn(sport))
+            self.socket.send(self.frame(sport))
             time.sleep(1 / self.RATE)
 
 
@@ -218,7 +226,8 @@ class Node:
             "alerts": alerts,
         }
         self.process = None
-        self.traffic = Traffic(self.interface)
+        self.traffic = Traffic(self.interface, bad_cookie_syn)
+        self.attack = Traffic(self.interface, unasked_synack)
 
     def set_clock(self, ahead):
         (self.directory / "clock").write_text(f"{ahead}\n", encoding="ascii")

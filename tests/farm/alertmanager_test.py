@@ -4,7 +4,8 @@
 alertmanager.yml of README: labels, evidence, one group for a rule, one node's critical alert that
 inhibits the other's warning, and the end of an alert although the node's clock is ahead. Then
 Alertmanager dies, and nothing is lost of what begins and ends meanwhile; tfod dies and comes again,
-and an alert is as old as before; tfod dies for good, and its alert ends by itself.
+and an alert is as old as before; a reflection at both nodes is told, grouped, outlives Alertmanager and ends;
+tfod dies for good, and its alert ends by itself.
 
   alertmanager_test.py BIN      BIN: the directory of tfod
 """
@@ -18,22 +19,24 @@ import tempfile
 import time
 
 import own_namespaces
-from alert_site import Alertmanager, Failed, Node, Receiver, checked, example, wait_for
+from alert_site import VIP, Alertmanager, Failed, Node, Receiver, checked, example, wait_for
 from checks import Checks
 
-RULE, SYSCTL_RULE = "invalid_cookie_ratio", "cookie_not_required"
+RULE, SYSCTL_RULE, REFLECTION = "invalid_cookie_ratio", "cookie_not_required", "vip"
 EXPIRES = 10  # seconds, of node a; of b so many that nobody waits for them
 B_AHEAD = 3  # seconds that b's clock is ahead
 B_EXPIRES = 300
-LEVEL = {"rate": 5, "window": "1s", "hold": "0", "share": 0.1}
+LEVEL = {"rate": 5, "window": "1s", "hold": "0"}
+RATIO = {**LEVEL, "share": 0.1}
 ENDED = "Alertmanager no longer has "
 
 
 def alerts_section(expires, warning, critical):
     return {
         "rules": {RULE: {"warning": warning, "critical": critical, "clear_after": "1s"},
+                  REFLECTION: {"warning": LEVEL, "clear_after": "1s"},
                   SYSCTL_RULE: {"critical": {"hold": "0"}, "clear_after": "1s"}},
-        "alertmanager": {"urls": ["http://127.0.0.1:9093"], "kinds": ["cookies", "server"],
+        "alertmanager": {"urls": ["http://127.0.0.1:9093"], "kinds": ["cookies", "server", "reflection"],
                          "resend": "1s", "expires": f"{expires}s"},
     }
 
@@ -49,9 +52,9 @@ class Scene:
     def __init__(self, binaries, directory):
         self.receiver = Receiver()
         self.manager = Alertmanager(directory, self.receiver.url)
-        self.a = Node(binaries, directory, "a", alerts_section(EXPIRES, LEVEL, "off"))
+        self.a = Node(binaries, directory, "a", alerts_section(EXPIRES, RATIO, "off"))
         self.a.config["server"] = {"namespaces": [{"pool": "web"}]}
-        self.b = Node(binaries, directory, "b", alerts_section(B_EXPIRES, LEVEL, "off"), clock=B_AHEAD)
+        self.b = Node(binaries, directory, "b", alerts_section(B_EXPIRES, RATIO, "off"), clock=B_AHEAD)
 
     def alert(self, node, rule=RULE, severity="warning"):
         return self.manager.alerts().get((rule, node.instance, severity))
@@ -119,7 +122,7 @@ def check_severity(scene, checks):
     """b's alert becomes critical, which is another alert: a's warning is inhibited. Its end holds at
     once, although Alertmanager's clock has not come to it when it hears of it."""
     begun = scene.alert(scene.b)["startsAt"]
-    scene.b.config["alerts"] = alerts_section(B_EXPIRES, LEVEL, LEVEL)
+    scene.b.config["alerts"] = alerts_section(B_EXPIRES, RATIO, RATIO)
     scene.b.reload()
     critical = scene.wait_alert(scene.b, severity="critical")
     checks.equal("what is worse began no later", critical["startsAt"], begun)
@@ -181,6 +184,40 @@ def check_restart(scene, checks):
     checks.done("what began before it is over")
 
 
+def check_reflection(scene, checks):
+    """Of the kinds that are told by default. SYN-ACKs that nobody asked for come to both nodes."""
+    del scene.b.config["alerts"]["alertmanager"]["kinds"]
+    scene.b.reload()
+    for node in (scene.a, scene.b):
+        node.attack.on.set()
+    alerts = {node: scene.wait_alert(node, REFLECTION) for node in (scene.a, scene.b)}
+    alert = alerts[scene.b]
+    checks.equal("labels", alert["labels"], {
+        "rule": REFLECTION, "kind": "reflection", "victim": "web", "severity": "warning", "pool": "web",
+        "instance": scene.b.instance})
+    evidence = json.loads(alert["annotations"]["evidence"])
+    checks.equal("who reflects", [row["network"] for row in evidence["top"]["reflectors"]], ["203.0.113.0/24"])
+    checks.equal("the victim", [row["address"] for row in evidence["top"]["victims"]], [VIP])
+    checks.true("its volume", evidence["volume"]["packets"] >= 20)
+    wait_for("a group of both", lambda: any(
+        group["labels"] == {"rule": REFLECTION} and len(group["alerts"]) == 2 for group in scene.manager.groups()))
+    scene.wait_told("/network", "firing", REFLECTION, scene.b)
+    checks.done("a reflection: told with victim, reflectors and volume, one group of both nodes")
+    scene.manager.wait_saved()
+    scene.manager.kill9()
+    scene.a.attack.on.clear()
+    wait_for("a's to be over", lambda: REFLECTION not in scene.a.raised())
+    after = len(scene.receiver.messages)
+    scene.manager.start()
+    checks.equal("b's went on", scene.wait_alert(scene.b, REFLECTION)["startsAt"], alert["startsAt"])
+    scene.wait_told("/network", "resolved", REFLECTION, scene.a, after)
+    checks.equal("a's ended", scene.alert(scene.a, REFLECTION), None)
+    scene.b.attack.on.clear()
+    scene.wait_end(scene.b, REFLECTION)
+    scene.wait_told("/network", "resolved", REFLECTION, scene.b, after)
+    checks.done("one ended while Alertmanager was dead, one afterwards")
+
+
 def check_death(scene, checks):
     """Nobody says that the alert is over: it ends by itself."""
     scene.wait_alert(scene.a)
@@ -210,6 +247,7 @@ def test(binaries):
             check_severity(scene, checks)
             check_absence(scene, checks)
             check_restart(scene, checks)
+            check_reflection(scene, checks)
             check_death(scene, checks)
         except Failed:
             show_logs(directory)

@@ -146,6 +146,7 @@ class Balancer:
             "pools": {"web": {"store": "file", "file": f"{directory}/web.keys", "interval": "0"}},
             "vips": [{"name": "web", "addresses": [farm.info["vip4"], farm.info["vip6"]], "ports": [PORT],
                       "pool": "web"}],
+            "monitor": {"tracked": [{"name": "lb", "prefixes": farm.own("lb")}]},
             "http": None, "socket": f"{directory}/tfod.sock", "state_directory": str(directory),
             "bpffs": f"{directory}/bpf"}
         config = self.write()
@@ -244,6 +245,22 @@ def check_many(balancer, farm):
     balancer.check("900 ports at once, each heard at its first SYN", len(closed) == 900, len(closed))
 
 
+def check_monitor(balancer):
+    """No socket knows of an audit's connections; the monitor saw their SYNs leave."""
+    def lb():
+        return next(one for one in balancer.status()["monitor"]["subjects"] if one["name"] == "lb")
+    wait_for("the SYNs of 900 ports", lambda: lb()["syns_out"] >= 900)
+    seen = lb()
+    balancer.check("an audit's SYN-ACKs are answers, and its resets",
+                   seen["answered"] >= 10 and seen["unsolicited"] == 0 and seen["resets"] == 0, seen)
+
+
+def check_no_alert(balancer):
+    """Nor of SYNs that went to next hops on interfaces that tfod does not know."""
+    alerts = json.loads(output(*balancer.tfoctl, "-j", "alert", "list"))["alerts"]
+    balancer.check("no audit is a reflection", not [one for one in alerts if one["kind"] == "reflection"], alerts)
+
+
 def derive(balancer, secret, age=0):
     """What a server holds now, or held `age` seconds ago."""
     return output(str(balancer.binaries / "tfoctl"), "key", "derive", "--secret", str(secret), "--interval",
@@ -324,14 +341,16 @@ def test(binaries, directory, stack):
     build(farm, stack)
     balancer = Balancer(binaries, farm, directory, stack)
     check_own_addresses(balancer, farm)
+    check_many(balancer, farm)
+    check_monitor(balancer)
     check_vip(balancer, farm)
     # Without tfod: keys from standard input.
     check_vip(balancer, farm, "--socket", "/nonexistent", "--key-file", "-", text=f"{CURRENT}\n{PREVIOUS}\n")
     check_silence(balancer, farm)
-    check_many(balancer, farm)
     check_text(balancer, farm)
     check_refusals(balancer, farm)
     check_derived(balancer, farm)
+    check_no_alert(balancer)
     for node in VERDICTS:
         left = farm.half_open(node)
         balancer.check(f"no half-open connection in {node}", not left, left)

@@ -6,8 +6,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <linux/bpf.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -33,6 +31,7 @@
 #include "tests/support/flood.h"
 #include "tests/support/netns.h"
 #include "tests/support/options.h"
+#include "tests/support/other_program.h"
 #include "tests/support/outcome.h"
 #include "tests/support/packet.h"
 #include "tests/support/slow_wire.h"
@@ -102,20 +101,6 @@ int ended(const std::vector<Fd>& clients, int how) {
     count += error == how ? 1 : 0;
   }
   return count;
-}
-
-/// A program that lets everything pass and keeps it from those after it, before all others at what
-/// leaves an interface. Gone with the descriptor; none: no tcx here.
-Fd end_chain(const std::string& interface) {
-  constexpr auto kTcxEgress = static_cast<bpf_attach_type>(47);  // Linux 6.6
-  constexpr uint32_t kBefore = 1U << 3;
-  const bpf_insn pass[] = {
-      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
-      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
-  const Fd program(bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "ends_chain", "GPL", pass, 2, nullptr));
-  LIBBPF_OPTS(bpf_link_create_opts, options, .flags = kBefore);
-  return Fd(bpf_link_create(program.get(), static_cast<int>(if_nametoindex(interface.c_str())),
-                            kTcxEgress, &options));
 }
 
 /// Node t0 <- t0_peer wire w0 -> w1 servers.
@@ -370,6 +355,23 @@ TEST_F(TfodHonest, AnotherProgramKeepsSynsFromOurs) {
   EXPECT_TRUE(counts("gives-up", "unsolicited", kMany)) << watched("gives-up");
   EXPECT_EQ(watched("gives-up")["readiness"], "unproven") << watched("gives-up");
   EXPECT_TRUE(site_.raised("tracking_unproven"));
+  expect_no_alert();
+}
+
+/// What leaves the node is what is remembered: SYN-ACKs come back to that, and XDP sees them first.
+TEST_F(TfodHonest, AnotherProgramRewritesWhatLeaves) {
+  TfodProcess tfod(site_.write(), site_.path("log"));
+  ASSERT_TRUE(tfod.ready()) << tfod.log();
+  prove({"succeeds"});
+  const int before = watched("succeeds")["answered"];
+  const Fd other = rewrite_ports("t0");
+  if (!other) GTEST_SKIP() << "no tcx here";
+  const auto clients = begin_many(kPeople.at("succeeds"), kServer, kOpen, kMany);
+  EXPECT_TRUE(counts("succeeds", "answered", before + kMany)) << watched("succeeds");
+  pollfd wait{.fd = clients[0].get(), .events = POLLOUT, .revents = 0};
+  EXPECT_EQ(poll(&wait, 1, 0), 0) << "nothing rewrites what comes back to it";
+  EXPECT_EQ(watched("succeeds")["unsolicited"], 0) << watched("succeeds");
+  EXPECT_EQ(watched("succeeds")["readiness"], "ready");
   expect_no_alert();
 }
 
