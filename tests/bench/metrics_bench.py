@@ -67,7 +67,9 @@ def scrapes_are_fast_and_leave_nothing(site):
     print(f"  a scrape of {len(body) >> 10} KiB: median {took * 1000:.0f} ms, least {min(seconds) * 1000:.0f} ms, "
           f"of a processor {used * 1000:.0f} ms; resident {memory[-1] / 2**20:.1f} MiB, "
           f"by the second half of {SCRAPES} scrapes {grown / 2**20:+.1f} MiB", flush=True)
-    check(f"a scrape took {min(seconds) * 1000:.0f} ms", min(seconds) < MOST_SECONDS)
+    # The machine may be another's for most of the time: a quarter of them show what is possible.
+    quick = statistics.quantiles(seconds, n=4)[0]
+    check(f"a quarter of the scrapes took up to {quick * 1000:.0f} ms", quick < MOST_SECONDS)
     check(f"{memory[-1] / 2**20:.0f} MiB are resident", memory[-1] < MOST_RESIDENT)
     check(f"{SCRAPES // 2} scrapes left {grown} bytes", grown < MOST_GROWTH)
 
@@ -85,7 +87,7 @@ def the_page_is_told_as_fast(site):
     print(f"  an overview of {len(text) >> 10} KiB: median {statistics.median(seconds) * 1000:.0f} ms, "
           f"least {min(seconds) * 1000:.0f} ms", flush=True)
     check(f"the overview names {told['vips_total']} VIPs", told["vips_total"] == MANY)
-    check(f"an overview took {min(seconds) * 1000:.0f} ms", min(seconds) < MOST_SECONDS)
+    check(f"an overview took {statistics.median(seconds) * 1000:.0f} ms", statistics.median(seconds) < MOST_SECONDS)
 
 
 def cost_of_a_packet(site, repeat=300000):

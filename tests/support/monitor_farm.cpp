@@ -145,7 +145,7 @@ json MonitorFarm::attack(const Attack& attack) const {
   EXPECT_TRUE(raised) << attack.id << " at " << attack.rate
                       << "/s: " << site_.watched(attack.id.substr(attack.id.find(':') + 1));
   if (!raised) return {};
-  EXPECT_LT(took - (stolen_seconds() - stolen), kGoal) << attack.id << " after " << took << " s";
+  EXPECT_LT(took, goal(stolen_seconds() - stolen)) << attack.id;
   const auto sent = static_cast<double>(reflected() - before);
   const auto told = [&] {
     const auto now = alert(attack.id);

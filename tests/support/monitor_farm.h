@@ -56,6 +56,9 @@ class MonitorFarm : public ::testing::Test {
   nlohmann::json watched(const std::string& name) const { return site_.watched(name); }
   bool is_critical(const std::string& id) const;
 
+  /// Seconds that it may take where the host took `stolen` of them: at most half as much again.
+  static double goal(double stolen) { return kGoal + std::min(stolen, kGoal / 2); }
+
   /// Attacks until the alert is critical, and holds time and volume against the truth. The alert
   /// as it is afterwards.
   nlohmann::json attack(const Attack& attack) const;
