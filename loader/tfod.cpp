@@ -33,6 +33,8 @@ constexpr char kMore[] =
 int run(Config config, const std::string& file, const Clock& clock) {
   // Each thread of HTTP would keep a pool of its own, as large as the largest page that it made.
   mallopt(M_ARENA_MAX, 2);
+  // Such a page goes back to the system as a whole; else malloc comes to keep one or two.
+  mallopt(M_MMAP_THRESHOLD, 256 << 10);
   start_log(config.log_level);
   if (auto hard = harden_process(); !hard) {
     log_error("{}", hard.error().message);

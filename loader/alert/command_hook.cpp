@@ -191,17 +191,16 @@ void CommandHook::ended() {
 
 Result<> check_command(const std::string& path) {
   int error = 0;
-  std::thread([&] {  // the others keep their capabilities
-    struct stat file{};
-    if (!drop_capabilities() || stat(path.c_str(), &file) != 0) {
-      error = errno;
-    } else if (!S_ISREG(file.st_mode)) {
+  std::thread without([&] {  // the other threads keep their capabilities
+    struct stat file {};
+    const bool found = drop_capabilities() && stat(path.c_str(), &file) == 0;
+    if (found && !S_ISREG(file.st_mode)) {
       error = S_ISDIR(file.st_mode) ? EISDIR : EACCES;
-    } else if (access(path.c_str(), X_OK) != 0) {
+    } else if (!found || access(path.c_str(), X_OK) != 0) {
       error = errno;
     }
-  })
-      .join();
+  });
+  without.join();
   if (error == 0) return {};
   return fail(fmt::format("alerts.command.path: {} cannot be run without capabilities: {}", path,
                           std::strerror(error)));

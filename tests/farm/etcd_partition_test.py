@@ -17,7 +17,7 @@ import time
 from client_farm import POOL, Failed
 from etcd_client_farm import etcd_client_farm, wait_for
 
-FRESH_FOR = 20  # seconds
+FRESH_FOR = 30  # seconds
 DEADLINE = 2
 POLICY = {"deadline": f"{DEADLINE}s", "forget_after": "5m", "fresh_for": f"{FRESH_FOR}s", "accept_generations": 4}
 LIFE = 18  # seconds, of keys in the last part
