@@ -192,7 +192,7 @@ void CommandHook::ended() {
 Result<> check_command(const std::string& path) {
   int error = 0;
   std::thread without([&] {  // the other threads keep their capabilities
-    struct stat file {};
+    struct stat file{};
     const bool found = drop_capabilities() && stat(path.c_str(), &file) == 0;
     if (found && !S_ISREG(file.st_mode)) {
       error = S_ISDIR(file.st_mode) ? EISDIR : EACCES;
