@@ -35,6 +35,7 @@ HEALED = 40  # connections in a row with their data accepted: with one server of
 PATIENCE = 15  # seconds for that
 
 PACE = 0.03  # seconds between two rounds
+SYN_TIMEOUT = 1  # second, until a SYN is sent again (TCP_TIMEOUT_INIT)
 HOLDER_COUNT = 300 if os.environ.get("TFO_TEST_FULL") else 80  # clients with a cookie of before the fault
 HOLDERS = (1, 200)  # the VIP's addresses that they come to
 NEWCOMERS = (201, 250)
@@ -57,8 +58,9 @@ class Clients:
     def __init__(self, farm):
         self.farm = farm
         self.holders = collections.deque(farm.new_client(*HOLDERS) for _ in range(HOLDER_COUNT))
-        for client in self.holders:
-            self.dial(client, "asked")
+        for at, client in enumerate(self.holders):
+            while not self.asks(client):
+                self.holders[at] = client = farm.new_client(*HOLDERS)
 
     def dial(self, client, *expected):
         outcome = self.farm.dial(client)
@@ -66,10 +68,17 @@ class Clients:
             raise Failed(f"a connection {outcome} instead of {' or '.join(expected)}")
         return outcome
 
+    def asks(self, client):
+        """Without a cookie yet. False: its SYN was lost, and a SYN that is sent again asks for none
+        (tcp_send_syn_data())."""
+        outcome, seconds = self.farm.dialer.timed(*client, self.farm.port)
+        if outcome != "asked":
+            raise Failed(f"a connection {outcome} instead of asked")
+        return seconds < SYN_TIMEOUT
+
     def newcomer(self):
         client = self.farm.new_client(*NEWCOMERS)
-        self.dial(client, "asked")
-        return self.dial(client, "data", "refused", "repeated")
+        return self.dial(client, "data", "refused", "repeated") if self.asks(client) else "repeated"
 
     def holder(self):
         self.holders.rotate()
