@@ -19,9 +19,6 @@
 namespace tfo {
 namespace {
 
-/// A few milliseconds' work: the loop has other things to do.
-constexpr size_t kSamplesAtOnce = 4096;
-
 std::optional<ConfigAddress> address_of(const sockaddr* from) {
   ConfigAddress address{};
   if (from == nullptr) return std::nullopt;
@@ -74,7 +71,7 @@ Result<> Daemon::open_monitor() {
   monitor_fd_ = Fd(fcntl((*opened)->samples_fd(), F_DUPFD_CLOEXEC, 3));
   auto samples = loop_->io(monitor_fd_.get(), EPOLLIN, [this](uint32_t) {
     if (!monitor_ || !dataplane_ || dataplane_->guard().serial() != monitor_serial_) return;
-    const auto taken = monitor_->take_samples(kSamplesAtOnce);
+    const auto taken = monitor_->take_samples(SynAckMonitor::kSamplesAtOnce);
     conditions_.set("dataplane_failed", "monitor samples", !taken,
                     taken ? "" : taken.error().message);
   });
@@ -120,8 +117,7 @@ std::vector<alert::Sample> Daemon::read_monitor() {
   if (tracks) links_changed();
   const uint64_t gaps = dataplane_->tracking_gaps();
   if (std::exchange(tracking_gaps_, gaps) != gaps) monitor_->tracking_was_away();
-  auto taken = monitor_->take_samples(kSamplesAtOnce);
-  auto readings = taken ? monitor_->read() : tl::unexpected(taken.error());
+  auto readings = monitor_->read();
   conditions_.set("dataplane_failed", "monitor counters", !readings,
                   readings ? "" : readings.error().message);
   if (!readings) return {};

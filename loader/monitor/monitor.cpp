@@ -74,10 +74,13 @@ std::chrono::nanoseconds SynAckMonitor::now() const {
 
 /// Where the counters stand: at once, since what is answered before the first read() proves as
 /// much.
-Result<> SynAckMonitor::look() {
+Result<> SynAckMonitor::look(size_t samples) {
   for (auto& [name, watched] : watched_) {
     if (auto done = read_places(watched); !done) return done;
   }
+  // Only now: an attack whose first sample is found here had none of its packets in the counters
+  // of the look before, where its volume begins.
+  if (auto done = take_samples(samples); !done) return done;
   see_parts();
   for (auto& [name, watched] : watched_) {
     if (auto done = judge(watched); !done) return done;
@@ -105,6 +108,7 @@ int SynAckMonitor::take(void* self, void* data, size_t size) {
 }
 
 Result<> SynAckMonitor::take_samples(size_t most) {
+  if (most == 0) return {};
   wanted_ = most;
   const int taken = ring_buffer__consume(ring_);
   return taken < 0 && taken != -EAGAIN ? fail_errno("cannot read the ring of samples", taken)
@@ -233,12 +237,12 @@ MonitorReading SynAckMonitor::lost_reading() const {
   return out;
 }
 
-Result<std::vector<MonitorReading>> SynAckMonitor::read() {
+Result<std::vector<MonitorReading>> SynAckMonitor::read(size_t samples) {
   if (auto done = read_load(); !done) return tl::unexpected(done.error());
   std::vector<MonitorReading> readings;
   bool tracked = false;
   uint64_t alarm = 0;
-  if (auto done = look(); !done) return tl::unexpected(done.error());
+  if (auto done = look(samples); !done) return tl::unexpected(done.error());
   review_book();
   for (auto& [name, watched] : watched_) {
     for (std::string_view rule : monitor_rules(watched.subject))

@@ -78,11 +78,14 @@ class SynAckMonitor {
 
   /// Readable when samples wait.
   int samples_fd() const;
+  /// A few milliseconds' work.
+  static constexpr size_t kSamplesAtOnce = 4096;
   /// At most so many: they may come faster than they are read.
   Result<> take_samples(size_t most = SIZE_MAX);
 
-  /// What is counted now; each second or so. Also keeps the sketches clear.
-  Result<std::vector<MonitorReading>> read();
+  /// What is counted now; each second or so. Takes at most so many of the samples that wait. Also
+  /// keeps the sketches clear.
+  Result<std::vector<MonitorReading>> read(size_t samples = kSamplesAtOnce);
 
   /// The headers of an attack on this subject as a pcap file; empty: none were seen. `offset_ns`:
   /// AttackTables::pcap().
@@ -158,7 +161,7 @@ class SynAckMonitor {
   Result<> write_targets(MonitorPlan& plan);
   Result<> judge(Watched& watched);
   Result<> read_places(Watched& watched);
-  Result<> look();
+  Result<> look(size_t samples);
   void see_tracking();
   void see_answers(Watched& watched) const;
   void add_up(Watched& watched);

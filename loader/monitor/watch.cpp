@@ -171,7 +171,7 @@ Result<> SynAckMonitor::watch(const std::vector<MonitorSubject>& subjects, bool 
   plan_ = std::move(*plan);
   name_owners();
   sockets_ = sockets;
-  return look();
+  return look(kSamplesAtOnce);
 }
 
 /// By the plan that the programs have now. Who was there goes on.

@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 #include "bpf/parse.h"
@@ -101,8 +102,7 @@ Result<> ReplayAlarms::finish() {
 
 Result<> ReplayAlarms::tick(uint64_t at) {
   maps_.control.set_now_ns(at);
-  if (auto taken = monitor_->take_samples(); !taken) return taken;
-  auto readings = monitor_->read();
+  auto readings = monitor_->read(SIZE_MAX);
   if (!readings) return tl::unexpected(std::move(readings).error());
   const std::vector<alert::Sample> samples = alert::monitor_samples(*readings, config_);
   const alert::Instant instant{.steady_ms = static_cast<int64_t>(at / 1'000'000),

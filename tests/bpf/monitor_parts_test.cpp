@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -154,6 +155,20 @@ TEST(MonitorParts, AnErrorLeavesWhoWasWatched) {
   attack(node, "192.0.2.77", 3);
   EXPECT_EQ(node.reading("vip", "web").count, 15U);
   EXPECT_EQ(node.reading("carpet", "net4").count, 18U);
+}
+
+/// Who is watched may change in the first moments of an attack: what came until then is part of it.
+TEST(MonitorParts, AChangeAmidAnAttackTakesNothingFromItsVolume) {
+  Node node;
+  ASSERT_OK(node.start());
+  const auto all = both_families();
+  ASSERT_OK(node.watch({all[0]}));
+  node.reading("vip", "web");
+  attack(node, kWeb4, 10);
+  ASSERT_OK(node.watch({all[0], declared("elsewhere", prefix("198.51.100.0", 24))}));
+  const nlohmann::json evidence = node.reading("vip", "web").evidence();
+  EXPECT_EQ(evidence["volume"]["packets"], 10);
+  EXPECT_EQ(evidence["top"]["samples"], 10);
 }
 
 /// A prefix that is declared around one of its addresses while it is watched.

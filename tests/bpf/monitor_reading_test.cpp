@@ -71,8 +71,7 @@ TEST(MonitorReading, TakesNoMoreSamplesAtOnceThanItIsAskedTo) {
   for (uint16_t i = 0; i < 300; i++) {
     node.arrive(unasked(host(0x100000 + (i << 8)), "192.0.2.10", static_cast<uint16_t>(1000 + i)));
   }
-  ASSERT_OK(node.monitor().take_samples(100));
-  auto readings = node.monitor().read();
+  auto readings = node.monitor().read(100);
   ASSERT_OK(readings);
   const auto web = std::ranges::find(*readings, "vip", &MonitorReading::rule);
   ASSERT_NE(web, readings->end());

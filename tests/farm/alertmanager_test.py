@@ -198,7 +198,7 @@ def check_reflection(scene, checks):
     evidence = json.loads(alert["annotations"]["evidence"])
     checks.equal("who reflects", [row["network"] for row in evidence["top"]["reflectors"]], ["203.0.113.0/24"])
     checks.equal("the victim", [row["address"] for row in evidence["top"]["victims"]], [VIP])
-    checks.true("its volume", evidence["volume"]["packets"] > 0)
+    checks.true("its volume", evidence["volume"]["packets"] >= LEVEL["rate"])
     wait_for("a group of both", lambda: any(
         group["labels"] == {"rule": REFLECTION} and len(group["alerts"]) == 2 for group in scene.manager.groups()))
     scene.wait_told("/network", "firing", REFLECTION, scene.b)
