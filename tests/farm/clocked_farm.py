@@ -6,7 +6,8 @@ import collections
 import contextlib
 import hashlib
 
-from client_farm import FARM, ClientFarm, Failed, Node, client_site, output  # noqa: F401  (Failed: for the tests)
+from client_farm import (FARM, ClientFarm, Failed, Node, client_site, output,  # noqa: F401  (for the tests)
+                         wait_for)
 
 SECRET = bytes(range(100, 132))  # of a farm that lives some minutes
 
@@ -59,6 +60,15 @@ class ClockedFarm(ClientFarm):
 
     def counter(self, moment):
         return int(moment) // self.timing.interval
+
+    def held_at(self, moment):
+        """The kernel's text of the keys that servers hold at that moment of time.time(), by the clock
+        alone: beside the present key they accept the former one, and from the middle on the next one."""
+        now, late = self.counter(moment), moment % self.timing.interval >= self.timing.interval / 2
+        return f"{key_text(now)},{key_text(now + 1 if late else now - 1)}"
+
+    def held_by(self, server):
+        return self.exec(server.node, "cat", "/proc/sys/net/ipv4/tcp_fastopen_key").strip()
 
 
 @contextlib.contextmanager
