@@ -136,7 +136,7 @@ def judge(row, honest, kernel, watch):
     strangers = row.least if row.strangers is None else row.strangers
     for who, outcomes, least in (("", honest.outcomes, row.least), (" of the newcomers", honest.newcomers, strangers)):
         total = sum(outcomes.values())
-        if total and (1 - share(outcomes)) * total > max(LOST, (1 - least) * total):
+        if total and total - outcomes["data"] > max(LOST, (1 - least) * total):
             faults.append(f"{share(outcomes):.2%}{who} are accepted, not {least:.1%}")
     late = sum(one > FIRST_RETRANSMISSION / 2 for one in honest.seconds)
     if row.new and not row.waits and late > len(honest.seconds) * WAIT:
